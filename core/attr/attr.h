@@ -1,0 +1,39 @@
+// What programs see of an object: owner and mode as recorded, constant inode numbers, right link counts and blocks.
+// Kernel counterpart: ovl_getattr(), ovl_map_dev_ino().
+#pragma once
+
+#include "core/caller/op.h"
+#include "core/walk/node.h"
+
+namespace ovl {
+
+// Attributes as programs see them. Requires node.exists().
+Result<void> shown_stat(Op& op, const Node& node, StatX* out);
+
+// The inode number (and device) that programs see for an object of a layer, from the real one.
+// `node` may be a directory entry's node; used by readdir for d_ino.
+uint64_t shown_ino(const Overlay& overlay, const Layer& layer, uint64_t real_ino);
+
+// Access checks on what programs see: EACCES. mask: R_OK | W_OK | X_OK. --perm=owner: the owner's bits for everybody;
+// --perm=posix: owner, group, other (and the access ACL). override_dac: as root. Whether the kernel lets us read a lower
+// file at all is not asked here: the open itself tells.
+Result<void> may(Op& op, const Node& node, int mask);
+// May the caller add and remove names in `dir`? EACCES.
+inline Result<void> may_change_names(Op& op, const Node& dir) { return may(op, dir, 2 | 1); }
+// May the caller remove or replace `node` in `dir` (sticky bit)? EPERM, EACCES.
+Result<void> may_remove(Op& op, const Node& dir, const Node& node);
+// May the caller change mode, times, owner of `node` (is it the owner)? EPERM.
+Result<void> may_own(Op& op, const Node& node);
+
+// Owner, group, type and permission that programs are to see of the upper object at real path `upper`: set on the object as
+// far as the user can (real mode kept u+rw, u+rwx for directories), and recorded in override_stat where that isn't all.
+// Removes a record that has become superfluous. `now`: the object's real attributes.
+struct Shown {
+  uid_t uid;
+  gid_t gid;
+  mode_t mode;  // with S_IFMT
+  uint32_t rdev_major = 0, rdev_minor = 0;
+};
+Result<void> set_shown(Op& op, const Overlay& overlay, CStr upper, const StatX& now, const Shown& shown);
+
+}  // namespace ovl

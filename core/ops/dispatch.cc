@@ -1,0 +1,58 @@
+// From a system call's number and registers to its op. See ops.def.
+#include <fcntl.h>
+
+#include "core/ops/ops.h"
+
+namespace ovl {
+namespace {
+
+// A register becomes the parameter's type.
+template <class T>
+struct FromRegister {
+  static T get(long value) { return static_cast<T>(value); }
+};
+template <class T>
+struct FromRegister<UserPtr<T>> {
+  static UserPtr<T> get(long value) { return UserPtr<T>(static_cast<uintptr_t>(value)); }
+};
+
+template <class... Params, size_t... I>
+Outcome call(Outcome (*function)(Op&, Params...), Op& op, const long* args, std::index_sequence<I...>) {
+  return function(op, FromRegister<Params>::get(args[I])...);
+}
+template <class... Params>
+Outcome call(Outcome (*function)(Op&, Params...), Op& op, const long* args) {
+  return call(function, op, args, std::index_sequence_for<Params...>{});
+}
+
+}  // namespace
+
+Outcome dispatch(Caller& caller, Session& session, long number, const long args[6]) {
+  [[maybe_unused]] const long a0 = args[0], a1 = args[1], a2 = args[2], a3 = args[3];
+  switch (number) {
+#define OVL_OP(name, status, ...)       \
+  case SYS_##name: {                    \
+    Op op(caller, session);             \
+    return call(&op_##name, op, args);  \
+  }
+#define OVL_LEGACY(name, target, ...)           \
+  case SYS_##name: {                            \
+    Op op(caller, session);                     \
+    const long mapped[6] = {__VA_ARGS__};       \
+    return call(&op_##target, op, mapped);      \
+  }
+#define OVL_NATIVE(name, why)
+#define OVL_REFUSE(name, code, why) \
+  case SYS_##name:                  \
+    return Error(code);
+#include "core/ops/ops.def"
+#undef OVL_OP
+#undef OVL_LEGACY
+#undef OVL_NATIVE
+#undef OVL_REFUSE
+    default:
+      return Outcome::native();
+  }
+}
+
+}  // namespace ovl

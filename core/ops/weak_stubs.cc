@@ -1,0 +1,12 @@
+// While operations are being added: weak ENOSYS definitions so that every front end links. Removed once each line of
+// ops.def has its function.
+#include "core/ops/ops.h"
+
+namespace ovl {
+#define OVL_OP(name, status, ...) \
+  __attribute__((weak)) Outcome op_##name(Op&, __VA_ARGS__) { return Error(ENOSYS); }
+#define OVL_LEGACY(name, target, ...)
+#define OVL_NATIVE(name, why)
+#define OVL_REFUSE(name, code, why)
+#include "core/ops/ops.def"
+}  // namespace ovl

@@ -1,0 +1,51 @@
+// Process-shared locks of the session. A word holds 0 or the owner's tid. Contended words go to FUTEX_LOCK_PI: the kernel
+// itself finds out that an owner has died (OWNER_DIED in the word when a waiter was queued, ESRCH when
+// the tid is nobody's), so a SIGKILL while holding blocks nobody, and no robust list of the program's libc is needed.
+//
+// Lock order:
+//   topology (shared: one shard; exclusive: all shards in ascending order)
+//     directory locks (by ascending index of the bucket)
+// Readers take none. Signals are blocked while any is held: a handler could want the same one.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "core/base/result.h"
+#include "core/base/str.h"
+#include "core/session/session.h"
+
+namespace ovl {
+
+// Holds the session still for one mutation. kShared: no directory of any overlay moves or disappears
+// meanwhile (walks done inside stay true for directories), other names may change until lock_dir().
+// kExclusive: for renaming or removing directories.
+class Mutation {
+ public:
+  enum class Topology { kShared, kExclusive };
+  Mutation(Session& session, Topology topology);
+  ~Mutation();
+  Mutation(const Mutation&) = delete;
+  Mutation& operator=(const Mutation&) = delete;
+
+  // Excludes all other mutations of names in the directory (virtual path). At most one call of either form.
+  // Requires nothing. After it, look names up again: what was seen before may be stale.
+  void lock_dir(const Overlay& overlay, Str dir);
+  void lock_dirs(const Overlay& overlay, Str a, Str b);
+
+ private:
+  void lock_bucket(uint32_t index);
+  Session& session_;
+  bool exclusive_;
+  uint32_t shard_ = 0;
+  int32_t held_[2] = {-1, -1};
+  uint32_t self_;
+  uint64_t old_mask_;
+};
+
+// The words themselves; for Mutation and tests. Requires: signals blocked. Never fails: an owner that
+// died is replaced. Returns true when the previous owner died holding it.
+bool lock_word(LockWord& word, uint32_t self);
+void unlock_word(LockWord& word, uint32_t self);
+
+}  // namespace ovl

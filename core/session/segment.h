@@ -1,0 +1,114 @@
+// The shared-memory segment of a session, as it stands in its file: <work>/ovlrun/session of the session's first
+// overlay. The launcher writes the configuration part once; every process below it maps the file
+// (MAP_SHARED) at its first path call and finds it through the environment variable OVLRUN_SESSION.
+// Offsets, never pointers: processes map it at different addresses. All of it but the configuration is a cache or a
+// lock: the file systems are the truth.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <atomic>
+
+#include "core/base/str.h"
+
+namespace ovl {
+
+constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
+constexpr uint32_t kSegmentVersion = 1;
+inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
+
+constexpr uint32_t kMaxOverlays = 16;
+constexpr uint32_t kMaxLayers = 512;
+constexpr uint32_t kMaxExcludes = 64;
+
+enum class RedirectDir : uint8_t { kOn, kFollow, kNoFollow, kOff };
+enum class Perm : uint8_t { kOwner, kPosix };
+enum class XattrPrefix : uint8_t { kUser, kTrusted };
+
+// A NUL-terminated string in the segment's string area.
+struct StrRef {
+  uint32_t offset;
+  uint32_t size;
+};
+
+struct LayerConfig {
+  StrRef root;        // real, canonical, absolute
+  uint64_t dev;       // st_dev of the root
+  uint8_t fs_index;   // 0: the file system whose st_dev the overlay shows; else a number per other file system
+  uint8_t has_format; // this layer may hold overlay xattrs (it is somebody's upper): look for them
+  uint8_t pad[6];
+};
+
+struct OverlayConfig {
+  StrRef at;     // where programs see it; canonical
+  StrRef upper;  // real path of the upper; size 0: no upper, a read-only view
+  StrRef work;   // real path of the workdir, "<work>/work" holds temporaries
+  uint32_t first_layer;  // layers[first_layer] is the upper's LayerConfig, the lowers follow, topmost first
+  uint32_t lower_count;
+  uint64_t shown_dev;    // st_dev of the whole overlay
+  RedirectDir redirect_dir;
+  uint8_t metacopy;      // 0, 1
+  XattrPrefix prefix;
+  Perm perm;
+  uint8_t can_whiteout_device;  // mknod of 0:0 works in the upper
+  uint8_t pad[3];
+};
+
+// One futex word each: 0, or the owner's tid, as FUTEX_LOCK_PI uses it (session/lock.h).
+using LockWord = std::atomic<uint32_t>;
+
+constexpr uint32_t kTopologyShards = 16;
+constexpr uint32_t kDirLocks = 1024;
+constexpr uint32_t kMovedMax = 4096;
+constexpr uint32_t kMovedStrings = 1 << 20;
+
+// One directory that a redirect moved: the lower path it has, and where programs see it (session/moved.h).
+struct MovedEntry {
+  uint32_t overlay;  // index + 1; 0 = free
+  StrRef lower;      // relative to the lower roots: "/a/b"; offset into moved_strings
+  StrRef shown;      // relative to the overlay's root
+};
+
+enum class Counter : uint32_t {
+  kOps, kCopyUps, kMetacopies, kCopiedBytes, kClonedBytes, kWhiteouts, kOpaques, kRedirects, kLockWaits, kCount
+};
+
+struct Segment {
+  uint32_t magic;
+  uint32_t version;
+  uint64_t size;  // of the file
+  uint32_t overlay_count;
+  uint32_t exclude_count;
+  uint8_t trace;   // 1: ops append to trace_path
+  uint8_t allow_uncovered;  // 1: programs that the preload can't follow run without the overlay
+  uint8_t pad[6];
+  OverlayConfig overlays[kMaxOverlays];
+  LayerConfig layers[kMaxLayers];
+  StrRef excludes[kMaxExcludes];  // virtual paths whose subtrees are native
+  StrRef preload_path;  // of the preload object
+  StrRef trace_path;
+  uint32_t strings_offset;  // from the segment's start
+  uint32_t strings_size;
+
+  // --- what changes while the session lives ---
+  alignas(64) LockWord topology[kTopologyShards];
+  alignas(64) LockWord dirs[kDirLocks];
+  alignas(64) std::atomic<uint64_t> epoch;   // bumped by every directory rename and removal
+  std::atomic<uint32_t> temp_counter;        // names of temporaries
+  std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
+  alignas(64) std::atomic<uint32_t> moved_count;  // entries in use; append-only, entries change under topology
+  std::atomic<uint32_t> moved_version;            // odd while it is being changed
+  uint32_t moved_strings_used;
+  MovedEntry moved[kMovedMax];
+  char moved_strings[kMovedStrings];
+
+  CStr str(StrRef r) const {
+    return CStr(reinterpret_cast<const char*>(this) + strings_offset + r.offset, r.size);
+  }
+};
+
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+static_assert(sizeof(LockWord) == 4, "a futex word");
+
+}  // namespace ovl

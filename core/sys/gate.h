@@ -1,0 +1,21 @@
+// The gate: every raw system call of the core leaves from one code page, so that a seccomp filter can tell
+// the core's own calls from the program's. Architecture-dependent code stands in gate_<arch>.S alone.
+#pragma once
+
+namespace ovl {
+
+extern "C" {
+// One system call; returns what the kernel returns (-errno on failure). Touches no errno, no TLS.
+long ovl_gate_call(long number, long a0, long a1, long a2, long a3, long a4, long a5);
+// The page that holds the code above (one page, nothing else in it).
+extern const char ovl_gate_page[];
+}
+
+template <class... Args>
+inline long raw_call(long number, Args... args) {
+  const long a[6] = {(long)(args)...};  // NOLINT(google-readability-casting): pointers and integers
+  return ovl_gate_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+inline long raw_call(long number) { return ovl_gate_call(number, 0, 0, 0, 0, 0, 0); }
+
+}  // namespace ovl

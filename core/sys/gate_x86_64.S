@@ -1,0 +1,26 @@
+// The gate for x86-64: see gate.h. C argument registers to system call registers.
+#if defined(__x86_64__)
+        .section .text.ovl_gate, "ax", @progbits
+        .balign 4096
+        .globl  ovl_gate_page
+        .hidden ovl_gate_page
+ovl_gate_page:
+        .globl  ovl_gate_call
+        .hidden ovl_gate_call
+        .type   ovl_gate_call, @function
+ovl_gate_call:
+        .cfi_startproc
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        movq    %rdx, %rsi
+        movq    %rcx, %rdx
+        movq    %r8, %r10
+        movq    %r9, %r8
+        movq    8(%rsp), %r9
+        syscall
+        ret
+        .cfi_endproc
+        .size   ovl_gate_call, . - ovl_gate_call
+        .balign 4096
+#endif
+        .section .note.GNU-stack, "", @progbits

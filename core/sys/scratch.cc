@@ -1,0 +1,72 @@
+// See scratch.h.
+#include "core/sys/scratch.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include <atomic>
+
+#include "core/sys/sys.h"
+
+namespace ovl {
+namespace {
+
+constexpr int kBlocks = 24;
+constexpr size_t kBlockSize = 96 * 1024;  // a walk, two paths, one directory buffer
+
+alignas(64) char blocks[kBlocks][kBlockSize];  // untouched pages cost nothing
+std::atomic<int> owners[kBlocks];              // tid, 0 = free
+
+struct Mapping {
+  Mapping* next;
+  size_t size;
+};
+
+bool task_is_gone(int tid) { return raw_call(SYS_tkill, tid, 0) == -ESRCH; }
+
+int claim() {
+  const int self = sys_gettid();
+  for (int i = 0; i < kBlocks; i++) {
+    int free = 0;
+    if (owners[i].load(std::memory_order_relaxed) == 0 &&
+        owners[i].compare_exchange_strong(free, self, std::memory_order_acquire))
+      return i;
+  }
+  for (int i = 0; i < kBlocks; i++) {
+    int owner = owners[i].load(std::memory_order_relaxed);
+    if (owner != 0 && owner != self && task_is_gone(owner) &&
+        owners[i].compare_exchange_strong(owner, self, std::memory_order_acquire))
+      return i;
+  }
+  return -1;
+}
+
+}  // namespace
+
+Scratch::Scratch()
+    : slot_(claim()),
+      mapped_(nullptr),
+      arena_(slot_ >= 0 ? blocks[slot_] : nullptr, slot_ >= 0 ? kBlockSize : 0, &Scratch::grow, this) {}
+
+Scratch::~Scratch() {
+  for (Mapping* m = static_cast<Mapping*>(mapped_); m != nullptr;) {
+    Mapping* next = m->next;
+    raw_call(SYS_munmap, m, m->size);
+    m = next;
+  }
+  if (slot_ >= 0) owners[slot_].store(0, std::memory_order_release);
+}
+
+char* Scratch::grow(size_t bytes, void* self) {
+  auto* scratch = static_cast<Scratch*>(self);
+  size_t size = (bytes + sizeof(Mapping) + 16 + 4095) & ~size_t{4095};
+  long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p < 0 && p > -4096) return nullptr;
+  auto* mapping = reinterpret_cast<Mapping*>(p);
+  mapping->next = static_cast<Mapping*>(scratch->mapped_);
+  mapping->size = size;
+  scratch->mapped_ = mapping;
+  return reinterpret_cast<char*>(mapping) + 16;
+}
+
+}  // namespace ovl

@@ -1,0 +1,28 @@
+// One component across the layers. Kernel counterpart: ovl_lookup(), ovl_lookup_layer(), ovl_lookup_single().
+#pragma once
+
+#include "core/caller/op.h"
+#include "core/walk/node.h"
+
+namespace ovl {
+
+// Looks `name` (no slash, not "." or "..") up in `dir` (an overlay directory). An absent name is a value (where kAbsent or
+// kUpperWhiteout). No symlink is followed. The result lives in op's arena.
+// Errors: EACCES (no search permission), EIO (bad redirect, metacopy without data), ENAMETOOLONG, what the file systems say.
+Result<const Node*> lookup(Op& op, const Node& dir, Str name);
+
+// The root of an overlay.
+Result<const Node*> lookup_root(Op& op, const Overlay& overlay);
+
+// The node of a normalised absolute virtual path that holds no symlink but perhaps as its last name (a path that a walk
+// or map_back() produced). Outside paths give an outside node. Errors: as lookup; ENOENT, ENOTDIR for what
+// lies above the last name.
+Result<const Node*> node_at(Op& op, Str virt);
+
+// The same node looked up again: after taking a lock, what was seen before may be stale.
+inline Result<const Node*> again(Op& op, const Node& node) { return node_at(op, node.virt); }
+
+// Fills real/priv/mode/uid/gid/rdev of a node whose where/upper/lowers are set.
+Result<void> load_attributes(Op& op, Node* node);
+
+}  // namespace ovl

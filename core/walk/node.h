@@ -1,0 +1,63 @@
+// A name resolved through the layers. Kernel counterpart: struct ovl_entry + ovl_path_type.
+#pragma once
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "core/base/str.h"
+#include "core/format/format.h"
+#include "core/layer/layer.h"
+#include "core/sys/sys.h"
+
+namespace ovl {
+
+enum class Where : uint8_t {
+  kAbsent,         // in no layer
+  kLower,          // in a lower only: copy up before changing
+  kUpper,          // in the upper (merged directories too)
+  kUpperWhiteout,  // absent for programs, a whiteout stands in the upper: replace it when creating
+};
+
+// An object in one lower layer.
+struct LowerRef {
+  const Layer* layer;
+  CStr path;  // real
+};
+
+struct Node {
+  const Overlay* overlay = nullptr;  // nullptr: outside every overlay; then only `up` and `virt` mean anything
+  const Node* up = nullptr;          // the directory that holds it; nullptr for "/"
+  CStr virt;   // normalised absolute path as programs see it, no symlink in it but perhaps the last name
+  CStr upper;  // real path in the upper, whether or not something is there; empty when there is no upper layer
+  Where where = Where::kAbsent;
+
+  // Objects below, topmost first. Directory: those it is merged of (none: pure upper). Anything else: at most
+  // one, the object itself (kLower) or the one it was copied from (kUpper with origin; its data when metacopy()).
+  const LowerRef* lowers = nullptr;
+  uint32_t lower_count = 0;
+
+  // Of the topmost object, when exists().
+  StatX real{};   // as the kernel tells
+  PrivSet priv;   // private xattrs that it has
+  mode_t mode = 0;  // type and permission that programs see (override_stat applied)
+  uid_t uid = 0;
+  gid_t gid = 0;
+  uint32_t rdev_major = 0, rdev_minor = 0;
+
+  bool outside() const { return overlay == nullptr; }
+  bool exists() const { return where == Where::kLower || where == Where::kUpper; }
+  bool in_upper() const { return where == Where::kUpper; }
+  bool is_dir() const { return S_ISDIR(mode); }
+  bool is_regular() const { return S_ISREG(mode); }
+  bool is_symlink() const { return S_ISLNK(mode); }
+  // A directory with entries from the upper and a lower, or from several lowers.
+  bool merged() const { return is_dir() && lower_count + (in_upper() ? 1 : 0) > 1; }
+  // An upper file whose data still is in lowers[0].
+  bool metacopy() const { return in_upper() && priv.has(Priv::kMetacopy) && is_regular(); }
+  // Real path of the topmost object: metadata, symlink text, xattrs, directory descriptor. Requires exists().
+  CStr top() const { return in_upper() ? upper : lowers[0].path; }
+  // Real path of the object with the file's data. Requires exists().
+  CStr data() const { return in_upper() && !metacopy() ? upper : lowers[0].path; }
+};
+
+}  // namespace ovl
