@@ -199,6 +199,9 @@ Result<void> sys_fsetxattr(int fd, const char* name, const void* value, size_t s
 Result<size_t> sys_flistxattr(int fd, char* out, size_t size) {
   return size_or_error(raw_call(SYS_flistxattr, fd, out, size));
 }
+Result<void> sys_fremovexattr(int fd, const char* name) {
+  return checked_void(raw_call(SYS_fremovexattr, fd, name));
+}
 
 Result<size_t> sys_read(int fd, void* out, size_t size) {
   return size_or_error(raw_call(SYS_read, fd, out, size));
@@ -221,6 +224,9 @@ Result<size_t> sys_getdents64(int fd, void* out, size_t size) {
 Result<void> sys_fchmod(int fd, mode_t mode) { return checked_void(raw_call(SYS_fchmod, fd, mode)); }
 Result<void> sys_fchown(int fd, uid_t uid, gid_t gid) {
   return checked_void(raw_call(SYS_fchown, fd, uid, gid));
+}
+Result<void> sys_futimens(int fd, const struct timespec times[2]) {
+  return checked_void(raw_call(SYS_utimensat, fd, nullptr, times, 0));
 }
 Result<void> sys_ftruncate(int fd, off_t length) {
   return checked_void(raw_call(SYS_ftruncate, fd, length));

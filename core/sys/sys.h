@@ -90,6 +90,7 @@ Result<size_t> sys_llistxattr(const At& at, char* out, size_t size);
 Result<size_t> sys_fgetxattr(int fd, const char* name, void* out, size_t size);
 Result<void> sys_fsetxattr(int fd, const char* name, const void* value, size_t size, int flags = 0);
 Result<size_t> sys_flistxattr(int fd, char* out, size_t size);
+Result<void> sys_fremovexattr(int fd, const char* name);
 
 // Descriptors.
 Result<size_t> sys_read(int fd, void* out, size_t size);
@@ -100,6 +101,7 @@ Result<off_t> sys_lseek(int fd, off_t offset, int whence);
 Result<size_t> sys_getdents64(int fd, void* out, size_t size);
 Result<void> sys_fchmod(int fd, mode_t mode);
 Result<void> sys_fchown(int fd, uid_t uid, gid_t gid);
+Result<void> sys_futimens(int fd, const struct timespec times[2]);
 Result<void> sys_ftruncate(int fd, off_t length);
 Result<void> sys_fsync(int fd);
 Result<void> sys_fdatasync(int fd);

@@ -1,0 +1,135 @@
+// See attr.h.
+#include "core/attr/attr.h"
+
+#include <sys/sysmacros.h>
+
+namespace ovl {
+namespace {
+
+// An inode number of another file system of the overlay carries its number in bits 55..62, as the kernel's xino=on does; one
+// that is too large for that is spread by a hash below the top bit, which the others never have.
+constexpr int kFsShift = 55;
+constexpr uint64_t kHashed = uint64_t{1} << 63;
+
+uint64_t mix(uint64_t x) {  // splitmix64's finaliser
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+uint64_t dev_of(const StatX& st) { return makedev(st.stx_dev_major, st.stx_dev_minor); }
+
+// The layer whose file system has this device, or nullptr.
+const Layer* layer_with(const Overlay& overlay, uint64_t dev) {
+  if (overlay.upper_layer != nullptr && overlay.upper_layer->dev == dev) return overlay.upper_layer;
+  for (uint32_t i = 0; i < overlay.lower_count; i++)
+    if (overlay.lowers[i].dev == dev) return &overlay.lowers[i];
+  return nullptr;
+}
+
+Identity in_overlay(const Overlay& overlay, const Layer& layer, uint64_t ino) {
+  return Identity{major(overlay.shown_dev), minor(overlay.shown_dev), shown_ino(overlay, layer, ino)};
+}
+
+// The inode number in an upper file's origin; 0 when it isn't known.
+uint64_t origin_ino(const Overlay& overlay, const Object& top) {
+  unsigned char value[kFileHandleMax];
+  Result<size_t> n = top.get(priv_name(overlay.prefix, Priv::kOrigin), value, sizeof value);
+  FileHandle handle;
+  if (!n.ok()) return 0;
+  Result<OriginState> state = decode_origin(value, n.value(), &handle);
+  return state.ok() && state.value() == OriginState::kKnown ? inode_of(handle) : 0;
+}
+
+// Identity of the topmost object. `below`: attributes of lowers[0], when it is in the upper and has one.
+Identity identity_of(const Node& node, const Object& top, const StatX* below) {
+  const Overlay& overlay = *node.overlay;
+  if (!node.in_upper()) return identity_of(overlay, node.real);
+  if (below != nullptr) return identity_of(overlay, *below);
+  if (!node.is_dir() && node.priv.has(Priv::kOrigin)) {
+    // Renamed since: only the handle tells, and it belongs to the topmost lower's file system as far as we know.
+    const uint64_t ino = origin_ino(overlay, top);
+    if (ino != 0 && overlay.lower_count != 0) return in_overlay(overlay, overlay.lowers[0], ino);
+  }
+  return identity_of(overlay, node.real);
+}
+
+// The link count that an index of the kernel's overlayfs keeps. A damaged one is left as the file system has it.
+void show_nlink(const Node& node, const Object& top, const StatX* below, StatX* out) {
+  char value[16];
+  Result<size_t> n = top.get(priv_name(node.overlay->prefix, Priv::kNlink), value, sizeof value);
+  if (!n.ok()) return;
+  Result<uint32_t> nlink =
+      decode_nlink(Str(value, n.value()), out->stx_nlink, below != nullptr ? below->stx_nlink : 0);
+  if (nlink.ok()) out->stx_nlink = nlink.value();
+}
+
+}  // namespace
+
+uint64_t shown_ino(const Overlay&, const Layer& layer, uint64_t real_ino) {
+  if (layer.fs_index == 0) return real_ino;
+  const uint64_t fs = layer.fs_index;
+  if (real_ino >> kFsShift == 0) return real_ino | fs << kFsShift;
+  return mix(real_ino ^ mix(fs)) | kHashed;
+}
+
+Identity identity_of(const Overlay& overlay, const StatX& real) {
+  const uint64_t dev = dev_of(real);
+  if (dev != overlay.shown_dev) {
+    if (const Layer* layer = layer_with(overlay, dev)) return in_overlay(overlay, *layer, real.stx_ino);
+  }
+  return Identity{real.stx_dev_major, real.stx_dev_minor, real.stx_ino};
+}
+
+Identity shown_identity(const Node& node) {
+  StatX lower;
+  const bool has_below = node.in_upper() && node.lower_count != 0 && sys_lstat(node.lowers[0].path, &lower).ok();
+  return identity_of(node, Object::at(node.top()), has_below ? &lower : nullptr);
+}
+
+Result<void> show(Op&, const Node& node, const Object& top, StatX* attributes) {
+  StatX lower;
+  // A lower that went away under us leaves the upper's own number: better than no answer.
+  const bool has_below = node.in_upper() && node.lower_count != 0 && sys_lstat(node.lowers[0].path, &lower).ok();
+  const StatX* below = has_below ? &lower : nullptr;
+  const Identity identity = identity_of(node, top, below);
+  attributes->stx_dev_major = identity.dev_major;
+  attributes->stx_dev_minor = identity.dev_minor;
+  attributes->stx_ino = identity.ino;
+  attributes->stx_mode = static_cast<uint16_t>(node.mode);
+  attributes->stx_uid = node.uid;
+  attributes->stx_gid = node.gid;
+  attributes->stx_rdev_major = node.rdev_major;
+  attributes->stx_rdev_minor = node.rdev_minor;
+  if (node.merged()) attributes->stx_nlink = 1;
+  if (node.metacopy() && has_below) attributes->stx_blocks = lower.stx_blocks;
+  if (!node.in_upper()) return {};
+  if (!node.is_dir() && node.priv.has(Priv::kNlink)) show_nlink(node, top, below, attributes);
+  // The upper may be a mount of its own; what programs see is the place of the lower.
+  attributes->stx_attributes &= ~uint64_t{STATX_ATTR_MOUNT_ROOT};
+  if (has_below) attributes->stx_attributes |= lower.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+  const Flags flags = flags_of(node, top);
+  if (flags.immutable) attributes->stx_attributes |= STATX_ATTR_IMMUTABLE;
+  if (flags.append) attributes->stx_attributes |= STATX_ATTR_APPEND;
+  return {};
+}
+
+Result<void> shown_stat(Op& op, const Node& node, StatX* out) {
+  *out = node.real;
+  return show(op, node, Object::at(node.top()), out);
+}
+
+Flags flags_of(const Node& node, const Object& top) {
+  Flags flags = {(node.real.stx_attributes & STATX_ATTR_IMMUTABLE) != 0,
+                 (node.real.stx_attributes & STATX_ATTR_APPEND) != 0};
+  if (!node.priv.has(Priv::kProtattr)) return flags;
+  char value[16];
+  Result<size_t> n = top.get(priv_name(node.overlay->prefix, Priv::kProtattr), value, sizeof value);
+  if (!n.ok()) return flags;
+  const Str letters(value, n.value());
+  flags.immutable |= letters.find('i') != SIZE_MAX;
+  flags.append |= letters.find('a') != SIZE_MAX;
+  return flags;
+}
+
+}  // namespace ovl
