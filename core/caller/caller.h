@@ -45,6 +45,8 @@ class [[nodiscard]] Outcome {
   Outcome(Error e) : value_(-e.code()), native_(false) {}
   // NOLINTNEXTLINE(google-explicit-constructor)
   Outcome(const Result<void>& r) : value_(-r.error()), native_(false) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  Outcome(const Result<long>& r) : value_(r.ok() ? r.value() : -r.error()), native_(false) {}
 
   bool is_native() const { return native_; }
   long value() const { return value_; }  // as the system call returns it: -errno on failure
@@ -64,12 +66,13 @@ struct Credentials {
 // A descriptor of the caller, usable in this process for the moment of one operation.
 class BorrowedFd {
  public:
+  BorrowedFd() = default;
   explicit BorrowedFd(int fd) : fd_(fd) {}              // the caller's own number (local)
   explicit BorrowedFd(UniqueFd dup) : fd_(dup.get()), owned_(std::move(dup)) {}
   int get() const { return fd_; }
 
  private:
-  int fd_;
+  int fd_ = -1;
   UniqueFd owned_;
 };
 

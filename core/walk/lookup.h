@@ -6,10 +6,13 @@
 
 namespace ovl {
 
+// Is search permission asked for? Not on the way to a cwd or descriptor that the caller already holds.
+enum class Search : uint8_t { kChecked, kUnchecked };
+
 // Looks `name` (no slash, not "." or "..") up in `dir` (an overlay directory). An absent name is a value (where kAbsent or
 // kUpperWhiteout). No symlink is followed. The result lives in op's arena.
 // Errors: EACCES (no search permission), EIO (bad redirect, metacopy without data), ENAMETOOLONG, what the file systems say.
-Result<const Node*> lookup(Op& op, const Node& dir, Str name);
+Result<const Node*> lookup(Op& op, const Node& dir, Str name, Search search = Search::kChecked);
 
 // The root of an overlay.
 Result<const Node*> lookup_root(Op& op, const Overlay& overlay);

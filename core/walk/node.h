@@ -31,8 +31,9 @@ struct Node {
   CStr upper;  // real path in the upper, whether or not something is there; empty when there is no upper layer
   Where where = Where::kAbsent;
 
-  // Objects below, topmost first. Directory: those it is merged of (none: pure upper). Anything else: at most
-  // one, the object itself (kLower) or the one it was copied from (kUpper with origin; its data when metacopy()).
+  // Objects below, topmost first. Directory: those it is merged of (none: pure upper). Anything else: the object itself
+  // (kLower) or the one it was copied from (kUpper with origin or metacopy); where that is a metacopy too, those below it
+  // follow, so that the last one has the data.
   const LowerRef* lowers = nullptr;
   uint32_t lower_count = 0;
 
@@ -52,12 +53,12 @@ struct Node {
   bool is_symlink() const { return S_ISLNK(mode); }
   // A directory with entries from the upper and a lower, or from several lowers.
   bool merged() const { return is_dir() && lower_count + (in_upper() ? 1 : 0) > 1; }
-  // An upper file whose data still is in lowers[0].
+  // An upper file whose data still is in a lower.
   bool metacopy() const { return in_upper() && priv.has(Priv::kMetacopy) && is_regular(); }
   // Real path of the topmost object: metadata, symlink text, xattrs, directory descriptor. Requires exists().
   CStr top() const { return in_upper() ? upper : lowers[0].path; }
   // Real path of the object with the file's data. Requires exists().
-  CStr data() const { return in_upper() && !metacopy() ? upper : lowers[0].path; }
+  CStr data() const { return in_upper() && !metacopy() ? upper : lowers[lower_count - 1].path; }
 };
 
 }  // namespace ovl

@@ -1,0 +1,142 @@
+// See local_caller.h.
+#include "core/caller/local_caller.h"
+
+#include <limits.h>
+
+namespace ovl {
+namespace {
+
+// What the kernel could never have mapped for a program: the first page and the upper half.
+bool plausible(uintptr_t address) { return address >= 4096 && address < (uintptr_t{1} << 47); }
+
+constexpr size_t kLinkMax = PATH_MAX;
+
+}  // namespace
+
+Result<CStr> LocalCaller::copy_in_path(Arena& arena, UserPath path) {
+  if (!plausible(path.address())) return Error(EFAULT);
+  const char* text = reinterpret_cast<const char*>(path.address());
+  const size_t n = strnlen(text, PATH_MAX);
+  if (n == PATH_MAX) return Error(ENAMETOOLONG);
+  CStr copy = arena.dup(Str(text, n));
+  if (copy.data() == nullptr) return Error(ENOMEM);
+  return copy;
+}
+
+Result<CStr> LocalCaller::copy_in_string(Arena&, UserPath text, size_t limit) {
+  if (!plausible(text.address())) return Error(EFAULT);
+  const char* p = reinterpret_cast<const char*>(text.address());
+  const size_t n = strnlen(p, limit);
+  if (n == limit) return Error(E2BIG);
+  return CStr(p, n);
+}
+
+Result<void> LocalCaller::copy_in(void* to, UserPtr<const void> from, size_t size) {
+  if (size == 0) return {};
+  if (!plausible(from.address())) return Error(EFAULT);
+  memcpy(to, reinterpret_cast<const void*>(from.address()), size);
+  return {};
+}
+
+Result<void> LocalCaller::copy_out(UserBuf to, const void* from, size_t size) {
+  if (size == 0) return {};
+  if (!plausible(to.address())) return Error(EFAULT);
+  memcpy(reinterpret_cast<void*>(to.address()), from, size);
+  return {};
+}
+
+Result<CStr> LocalCaller::cwd(Arena& arena) {
+  char* buffer = arena.array<char>(kLinkMax);
+  if (buffer == nullptr) return Error(ENOMEM);
+  size_t n = TRY(sys_getcwd(buffer, kLinkMax));
+  if (buffer[0] != '/') return Error(ENOENT);  // "(unreachable)": outside this root
+  return CStr(buffer, n);
+}
+
+Result<CStr> LocalCaller::fd_link(Arena& arena, int fd) {
+  if (fd < 0) return Error(EBADF);
+  char name[40] = "/proc/thread-self/fd/";
+  char* w = name + strlen(name);
+  char digits[12];
+  int count = 0;
+  for (int left = fd; count == 0 || left > 0; left /= 10) digits[count++] = char('0' + left % 10);
+  while (count > 0) *w++ = digits[--count];
+  *w = 0;
+  char* buffer = arena.array<char>(kLinkMax + 1);
+  if (buffer == nullptr) return Error(ENOMEM);
+  Result<size_t> n = sys_readlink(CStr(name, static_cast<size_t>(w - name)), buffer, kLinkMax);
+  if (!n.ok()) return Error(n.error() == ENOENT ? EBADF : n.error());
+  buffer[n.value()] = 0;
+  return CStr(buffer, n.value());
+}
+
+Result<BorrowedFd> LocalCaller::borrow(int fd) {
+  if (fd < 0) return Error(EBADF);
+  return BorrowedFd(fd);
+}
+
+Credentials LocalCaller::credentials() {
+  const uid_t uid = static_cast<uid_t>(raw_call(SYS_geteuid));
+  const gid_t gid = static_cast<gid_t>(raw_call(SYS_getegid));
+  return Credentials{uid, gid, uid == 0};
+}
+
+bool LocalCaller::in_group(gid_t gid) {
+  if (gid == static_cast<gid_t>(raw_call(SYS_getegid))) return true;
+  gid_t groups[128];
+  long n = raw_call(SYS_getgroups, 128, groups);
+  for (long i = 0; i < n; i++)
+    if (groups[i] == gid) return true;
+  return false;
+}
+
+mode_t LocalCaller::umask() {
+  // umask(2) can only be read by setting it, which other threads would see; /proc tells since 4.7.
+  constexpr mode_t kUsual = 022;
+  Result<UniqueFd> fd = sys_openat(CStr("/proc/thread-self/status"), O_RDONLY);
+  if (!fd.ok()) return kUsual;
+  char text[256];
+  Result<size_t> n = sys_read(fd.value().get(), text, sizeof text);
+  if (!n.ok()) return kUsual;
+  const Str status(text, n.value());
+  const Str key("\nUmask:\t");
+  for (size_t i = 0; i + key.size() < status.size(); i++) {
+    if (!status.sub(i).starts_with(key)) continue;
+    mode_t mask = 0;
+    for (char c : status.sub(i + key.size())) {
+      if (c < '0' || c > '7') break;
+      mask = mask * 8 + static_cast<mode_t>(c - '0');
+    }
+    return mask;
+  }
+  return kUsual;
+}
+
+Outcome LocalCaller::give_fd(UniqueFd fd, int flags) {
+  if ((flags & O_CLOEXEC) == 0) raw_call(SYS_fcntl, fd.get(), F_SETFD, 0);
+  return fd.release();
+}
+
+Outcome LocalCaller::open_for_caller(CStr real, int flags, mode_t mode) {
+  At at(real);
+  if (at.error()) return Error(at.error());
+  return raw_call(SYS_openat, at.dirfd(), at.name(), flags, mode);
+}
+
+Outcome LocalCaller::change_directory(CStr real) {
+  At at(real);
+  if (at.error()) return Error(at.error());
+  if (at.dirfd() == AT_FDCWD) return raw_call(SYS_chdir, at.name());
+  UniqueFd fd = TRY(sys_openat(at, O_PATH | O_DIRECTORY));
+  return raw_call(SYS_fchdir, fd.get());
+}
+
+Outcome LocalCaller::execute(const ExecRequest& request) {
+  return raw_call(SYS_execve, request.file.c_str(), request.argv, request.envp);
+}
+
+long LocalCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {
+  return raw_call(number, a0, a1, a2, a3, a4, a5);
+}
+
+}  // namespace ovl

@@ -1,0 +1,27 @@
+// The caller that is this very task: the preload and the launcher. Kernel counterpart: current.
+#pragma once
+
+#include "core/caller/caller.h"
+
+namespace ovl {
+
+class LocalCaller : public Caller {
+ public:
+  Result<CStr> copy_in_path(Arena& arena, UserPath path) override;
+  Result<void> copy_in(void* to, UserPtr<const void> from, size_t size) override;
+  Result<void> copy_out(UserBuf to, const void* from, size_t size) override;
+  Result<CStr> copy_in_string(Arena& arena, UserPath text, size_t limit) override;
+  Result<CStr> cwd(Arena& arena) override;
+  Result<CStr> fd_link(Arena& arena, int fd) override;
+  Result<BorrowedFd> borrow(int fd) override;
+  Credentials credentials() override;
+  bool in_group(gid_t gid) override;
+  mode_t umask() override;
+  Outcome give_fd(UniqueFd fd, int flags) override;
+  Outcome open_for_caller(CStr real, int flags, mode_t mode) override;
+  Outcome change_directory(CStr real) override;
+  Outcome execute(const ExecRequest& request) override;
+  long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
+};
+
+}  // namespace ovl

@@ -1,0 +1,50 @@
+// readlinkat(2). Kernel counterpart: ovl_get_link(); for procfs's links d_path().
+#include "core/ops/ops.h"
+#include "core/walk/magic.h"
+#include "core/walk/walk.h"
+
+namespace ovl {
+namespace {
+
+Outcome give_text(Op& op, Str text, UserBuf out, int size) {
+  const size_t n = text.size() < static_cast<size_t>(size) ? text.size() : static_cast<size_t>(size);
+  TRY(op.caller().copy_out(out, text.data(), n));
+  return static_cast<long>(n);
+}
+
+Result<Str> read_text(Op& op, const At& at) {
+  constexpr size_t kMost = 4096;
+  char* text = op.arena().array<char>(kMost);
+  if (text == nullptr) return Error(ENOMEM);
+  size_t n = TRY(sys_readlink(at, text, kMost));
+  return Str(text, n);
+}
+
+// /proc/self/cwd, exe, fd/<n>: the text is a real path; programs are shown theirs. `link` may be relative: then the kernel's own
+// answer is asked for first, as the program would.
+Outcome procfs_link(Op& op, CStr link, UserBuf out, int size) {
+  Str text = TRY(read_text(op, link));
+  if (text.empty() || text[0] != '/') return Outcome::native();
+  const CStr shown = TRY(map_back(op, op.arena().dup(text)));
+  if (shown == text) return Outcome::native();
+  return give_text(op, shown, out, size);
+}
+
+}  // namespace
+
+Outcome op_readlinkat(Op& op, int dirfd, UserPath user_path, UserBuf out, int size) {
+  if (size <= 0) return Error(EINVAL);
+  CStr path = TRY(op.caller().copy_in_path(op.arena(), user_path));
+  if (path.empty() && dirfd == AT_FDCWD) return Error(ENOENT);
+  if (is_magic_name(path)) return procfs_link(op, path, out, size);
+  Walked w = TRY(walk_existing(op, dirfd, path, kEmptyPath));
+  if (w.native) return Outcome::native();
+  if (w.outside()) {
+    if (is_magic_name(w.outside_path)) return procfs_link(op, w.outside_path, out, size);
+    return give_text(op, TRY(read_text(op, w.outside_path)), out, size);
+  }
+  if (!w.node->is_symlink()) return Error(path.empty() ? ENOENT : EINVAL);
+  return give_text(op, TRY(read_text(op, w.node->top())), out, size);
+}
+
+}  // namespace ovl

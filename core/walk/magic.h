@@ -1,0 +1,21 @@
+// procfs's magic links: /proc/<task>/{cwd,root,exe}, /proc/<task>/fd/<n>, map_files. Their text is only a hint; what they
+// lead to is an object. Kernel counterpart: proc_pid_get_link().
+#pragma once
+
+#include "core/caller/op.h"
+#include "core/walk/node.h"
+
+namespace ovl {
+
+struct Magic {
+  bool is_magic = false;
+  const Node* node = nullptr;  // the object by its name; nullptr: it has none (a pipe, deleted)
+};
+
+// `link` is a real symlink outside every overlay, `text` what it reads.
+Result<Magic> magic_target(Op& op, CStr link, Str text);
+
+// Is this path the name of a magic link?
+bool is_magic_name(Str path);
+
+}  // namespace ovl

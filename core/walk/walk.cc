@@ -1,0 +1,329 @@
+// See walk.h. Outside the overlays the walk only looks for what could lead into one: symlinks and roots of overlays. As long
+// as nothing but that was met from a start that the kernel sees as we do, the result is native.
+#include "core/walk/walk.h"
+
+#include <limits.h>
+
+#include "core/attr/attr.h"
+#include "core/walk/magic.h"
+
+namespace ovl {
+namespace {
+
+constexpr int kMaxSymlinks = 40;  // MAXSYMLINKS
+constexpr size_t kLinkTextMost = PATH_MAX;
+
+class Walk {
+ public:
+  Walk(Op& op, unsigned flags) : op_(op), flags_(flags) {}
+
+  Result<Walked> run(int dirfd, CStr path) {
+    if (path.empty()) {
+      if ((flags_ & kEmptyPath) == 0) return Error(ENOENT);
+      return of_descriptor(dirfd);
+    }
+    TRY(begin(dirfd, path));
+    if (native_) return native();
+    todo_ = path;
+    while (next_component()) {
+      TRY(step());
+      if (native_) return native();
+    }
+    return result();
+  }
+
+ private:
+  // --- where the walk starts ---
+  Result<void> begin(int dirfd, CStr path) {
+    if (path[0] == '/' && (flags_ & kInRoot) == 0) {
+      if (flags_ & kBeneath) return Error(EXDEV);
+      return to_root();
+    }
+    if (dirfd == AT_FDCWD) {
+      Result<CStr> real = op_.caller().cwd(op_.arena());
+      if (!real.ok() && real.error() == ENOENT && !path.starts_with("..")) {
+        native_ = true;  // in a removed directory only "." means anything, and the kernel knows it
+        return {};
+      }
+      if (!real.ok()) return Error(real.error());
+      return start_at(real.value());
+    }
+    Result<CStr> link = op_.caller().fd_link(op_.arena(), dirfd);
+    if (!link.ok()) return Error(link.error());
+    if (link.value()[0] != '/') {  // a pipe, a socket: the kernel says ENOTDIR
+      native_ = true;
+      return {};
+    }
+    return start_at(link.value());
+  }
+
+  Result<void> start_at(CStr real) {
+    CStr virt = TRY(map_back(op_, real));
+    Result<const Node*> node = node_at(op_, virt);
+    if (!node.ok()) return Error(node.error());
+    current_ = node.value();
+    start_ = current_;
+    if (current_->outside()) {
+      natural_ = real == Str(virt);
+      return {};
+    }
+    natural_ = false;
+    if (!current_->exists()) return Error(ENOENT);
+    if (!current_->is_dir()) return Error(ENOTDIR);
+    return {};
+  }
+
+  Result<void> to_root() {
+    const bool was_outside = current_ == nullptr || current_->outside();
+    current_ = TRY(node_at(op_, "/"));
+    TRY(crossed(was_outside));
+    if (start_ == nullptr) start_ = current_;
+    return {};
+  }
+
+  // AT_EMPTY_PATH
+  Result<Walked> of_descriptor(int dirfd) {
+    Walked w;
+    if (dirfd == AT_FDCWD) {
+      TRY(begin(dirfd, "."));
+      w.native = natural_ && current_->outside();
+      w.node = current_;
+    } else {
+      FdNode fd = TRY(node_of_fd(op_, dirfd));
+      w.native = fd.node == nullptr;
+      w.node = fd.node;
+    }
+    if (w.native) return native();
+    if (w.node->outside()) w.outside_path = w.node->virt;
+    w.parent = w.node->up;
+    w.name = base_name(w.node->virt);
+    return w;
+  }
+
+  // --- one component ---
+  // Cuts the next name off todo_. False at the end.
+  bool next_component() {
+    size_t from = 0;
+    while (from < todo_.size() && todo_[from] == '/') from++;
+    if (from == todo_.size()) return false;
+    size_t end = todo_.find('/', from);
+    if (end == SIZE_MAX) end = todo_.size();
+    name_ = todo_.sub(from, end - from);
+    todo_ = todo_.sub(end);
+    last_ = true;
+    for (char c : todo_) last_ = last_ && c == '/';
+    slash_ = !todo_.empty();
+    return true;
+  }
+
+  Result<void> step() {
+    // The current node must be a directory that can be searched.
+    if (!current_->outside() && !current_->is_dir()) return Error(ENOTDIR);
+    found_ = nullptr;
+    if (name_ == Str(".")) {
+      kind_ = Last::kDot;
+      return search_current();
+    }
+    if (name_ == Str("..")) {
+      kind_ = Last::kDotDot;
+      return dot_dot();
+    }
+    kind_ = Last::kName;
+    if (name_.size() > NAME_MAX) return Error(ENAMETOOLONG);
+    return current_->outside() ? outside_step() : overlay_step();
+  }
+
+  Result<void> search_current() {
+    if (current_->outside() || !current_->in_upper()) return {};
+    return may(op_, *current_, 1 /* X_OK */);
+  }
+
+  Result<void> dot_dot() {
+    TRY(search_current());
+    if ((flags_ & (kBeneath | kInRoot)) && current_->virt == start_->virt) {
+      if (flags_ & kBeneath) return Error(EXDEV);
+      return {};
+    }
+    if (current_->virt == Str("/")) return {};
+    const bool was_outside = current_->outside();
+    const Node* up = current_->up;
+    current_ = up != nullptr ? up : TRY(node_at(op_, dir_name(current_->virt)));
+    return crossed(was_outside);
+  }
+
+  Result<void> overlay_step() {
+    const CStr virt = op_.arena().join(current_->virt, name_);
+    if (const Overlay* other = op_.session().rooted_at(virt)) return enter(*other);
+    if (op_.session().exclude_count() != 0 && op_.session().excluded(virt)) return leave(virt);
+    found_ = TRY(lookup(op_, *current_, name_));
+    if (!found_->exists()) return last_ ? Result<void>() : Result<void>(Error(ENOENT));
+    if (found_->is_symlink() && follows()) return overlay_symlink();
+    if (last_) return {};
+    if (!found_->is_dir()) return Error(ENOTDIR);
+    current_ = found_;
+    return {};
+  }
+
+  Result<void> outside_step() {
+    const CStr virt = op_.arena().join(current_->virt, name_);
+    if (virt.data() == nullptr) return Error(ENOMEM);
+    if (const Overlay* overlay = op_.session().rooted_at(virt)) return enter(*overlay);
+    TRY(outside_node(virt));
+    if (last_ && !follows()) return {};
+    char* text = op_.arena().array<char>(kLinkTextMost);
+    if (text == nullptr) return Error(ENOMEM);
+    Result<size_t> n = sys_readlink(virt, text, kLinkTextMost);
+    if (n.ok()) return outside_symlink(Str(text, n.value()));
+    if (n.error() == EINVAL || last_) {  // no symlink, or for the real call to tell
+      if (!last_) current_ = found_;
+      return {};
+    }
+    if (natural_) native_ = true;  // the kernel words its own error
+    return natural_ ? Result<void>() : Result<void>(Error(n.error()));
+  }
+
+  // Does a symlink in this place count as its target?
+  bool follows() const {
+    if (!last_) return true;
+    if (flags_ & kFollow) return true;
+    return slash_ && (flags_ & kParent) == 0;
+  }
+
+  Result<void> overlay_symlink() {
+    char* text = op_.arena().array<char>(kLinkTextMost);
+    if (text == nullptr) return Error(ENOMEM);
+    size_t n = TRY(sys_readlink(found_->top(), text, kLinkTextMost));
+    return follow(Str(text, n));
+  }
+
+  Result<void> outside_symlink(Str text) {
+    Magic magic = TRY(magic_target(op_, found_->virt, text));
+    if (!magic.is_magic) return follow(text);
+    if (flags_ & (kNoMagic | kNoSymlinks)) return Error(ELOOP);
+    if (magic.node == nullptr || (last_ && magic.node->outside())) {
+      // A pipe, a deleted file, something of nobody's layer: only the kernel can go through it.
+      if (!last_ && magic.node == nullptr) return Error(ENOTDIR);
+      return {};
+    }
+    TRY(crossed(true, magic.node));
+    if (last_) {
+      found_ = magic.node;
+      current_ = magic.node->up != nullptr ? magic.node->up : magic.node;
+      return {};
+    }
+    current_ = magic.node;
+    return {};
+  }
+
+  // Puts a link's text in front of what is to do.
+  Result<void> follow(Str text) {
+    if (flags_ & kNoSymlinks) return Error(ELOOP);
+    if (++symlinks_ > kMaxSymlinks) return Error(ELOOP);
+    if (text.empty()) return Error(ENOENT);
+    todo_ = op_.arena().concat(text, todo_);
+    if (todo_.data() == nullptr) return Error(ENOMEM);
+    found_ = nullptr;
+    kind_ = Last::kRoot;
+    if (text[0] != '/') return {};
+    if (flags_ & kBeneath) return Error(EXDEV);
+    if (flags_ & kInRoot) {
+      current_ = start_;
+      return {};
+    }
+    return to_root();
+  }
+
+  // --- borders ---
+  Result<void> enter(const Overlay& overlay) {
+    if (flags_ & kNoXdev) return Error(EXDEV);
+    Node* root = const_cast<Node*>(TRY(lookup_root(op_, overlay)));  // NOLINT: fresh, ours
+    root->up = current_;
+    natural_ = false;
+    current_ = root;
+    found_ = root;
+    kind_ = Last::kName;
+    return {};
+  }
+
+  Result<void> leave(CStr virt) {
+    if (flags_ & kNoXdev) return Error(EXDEV);
+    TRY(outside_node(virt));
+    natural_ = false;
+    if (!last_) current_ = found_;
+    return {};
+  }
+
+  Result<void> outside_node(CStr virt) {
+    Node* node = op_.arena().make<Node>();
+    if (node == nullptr) return Error(ENOMEM);
+    node->virt = virt;
+    node->up = current_;
+    found_ = node;
+    return {};
+  }
+
+  Result<void> crossed(bool was_outside) { return crossed(was_outside, current_); }
+  Result<void> crossed(bool was_outside, const Node* to) {
+    if (to->outside() == was_outside) return {};
+    if ((flags_ & kNoXdev) && start_ != nullptr) return Error(EXDEV);
+    natural_ = false;
+    return {};
+  }
+
+  // --- what it came to ---
+  Result<Walked> native() {
+    Walked w;
+    w.native = true;
+    return w;
+  }
+
+  Result<Walked> result() {
+    Walked w;
+    w.last = kind_;
+    w.trailing_slash = slash_;
+    if (found_ == nullptr || kind_ != Last::kName) {  // "/", "x/..", "."
+      w.node = current_;
+      w.parent = current_->up;
+      w.name = base_name(current_->virt);
+    } else {
+      w.node = found_;
+      w.parent = found_->up;
+      w.name = base_name(found_->virt);
+    }
+    if (w.node->outside()) {
+      if (natural_) return native();
+      w.outside_path = slash_ && kind_ == Last::kName ? op_.arena().concat(w.node->virt, "/") : w.node->virt;
+      return w;
+    }
+    if (slash_ && (flags_ & kParent) == 0 && w.node->exists() && !w.node->is_dir()) return Error(ENOTDIR);
+    return w;
+  }
+
+  Op& op_;
+  const unsigned flags_;
+  const Node* start_ = nullptr;
+  const Node* current_ = nullptr;  // the directory that the walk is in
+  const Node* found_ = nullptr;    // what the last component named in it
+  Str todo_;
+  Str name_;
+  Last kind_ = Last::kRoot;
+  bool last_ = false;     // name_ is the last component
+  bool slash_ = false;    // and is followed by slashes
+  bool natural_ = true;   // so far the kernel sees what we see
+  bool native_ = false;
+  int symlinks_ = 0;
+};
+
+}  // namespace
+
+Result<Walked> walk(Op& op, int dirfd, CStr path, unsigned flags) {
+  return Walk(op, flags).run(dirfd, path);
+}
+
+Result<Walked> walk_existing(Op& op, int dirfd, CStr path, unsigned flags) {
+  Walked w = TRY(walk(op, dirfd, path, flags));
+  if (!w.native && !w.outside() && !w.node->exists()) return Error(ENOENT);
+  return w;
+}
+
+}  // namespace ovl
