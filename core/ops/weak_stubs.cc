@@ -10,3 +10,10 @@ namespace ovl {
 #define OVL_REFUSE(name, code, why)
 #include "core/ops/ops.def"
 }  // namespace ovl
+
+#include "core/attr/attr.h"
+#include "core/session/moved.h"
+namespace ovl {
+__attribute__((weak)) Result<void> may(Op&, const Node&, int) { return {}; }
+__attribute__((weak)) CStr moved_candidate(Session&, const Overlay&, Arena&, Str, uint32_t*) { return CStr(); }
+}  // namespace ovl
