@@ -77,7 +77,9 @@ class BorrowedFd {
 };
 
 struct ExecRequest {
-  CStr file;          // real path that the kernel is to execute
+  int dirfd;          // AT_FDCWD, or a descriptor of the caller
+  CStr file;          // real path, or the caller's own words relative to dirfd
+  int flags;          // as execveat(2)
   char* const* argv;  // this process's memory, NULL-terminated
   char* const* envp;  // likewise
 };

@@ -132,7 +132,10 @@ Outcome LocalCaller::change_directory(CStr real) {
 }
 
 Outcome LocalCaller::execute(const ExecRequest& request) {
-  return raw_call(SYS_execve, request.file.c_str(), request.argv, request.envp);
+  if (request.dirfd == AT_FDCWD && request.flags == 0)
+    return raw_call(SYS_execve, request.file.c_str(), request.argv, request.envp);
+  return raw_call(SYS_execveat, request.dirfd, request.file.c_str(), request.argv, request.envp,
+                  request.flags);
 }
 
 long LocalCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {

@@ -21,6 +21,15 @@ struct Mapping {
   Mapping* next;
   size_t size;
 };
+Mapping* mappings[kBlocks];  // what each block grew by: a task that died (exec'ed) leaves it to the block's next owner
+
+void unmap_all(Mapping* m) {
+  while (m != nullptr) {
+    Mapping* next = m->next;
+    raw_call(SYS_munmap, m, m->size);
+    m = next;
+  }
+}
 
 bool task_is_gone(int tid) { return raw_call(SYS_tkill, tid, 0) == -ESRCH; }
 
@@ -35,8 +44,11 @@ int claim() {
   for (int i = 0; i < kBlocks; i++) {
     int owner = owners[i].load(std::memory_order_relaxed);
     if (owner != 0 && owner != self && task_is_gone(owner) &&
-        owners[i].compare_exchange_strong(owner, self, std::memory_order_acquire))
+        owners[i].compare_exchange_strong(owner, self, std::memory_order_acquire)) {
+      unmap_all(mappings[i]);
+      mappings[i] = nullptr;
       return i;
+    }
   }
   return -1;
 }
@@ -49,12 +61,13 @@ Scratch::Scratch()
       arena_(slot_ >= 0 ? blocks[slot_] : nullptr, slot_ >= 0 ? kBlockSize : 0, &Scratch::grow, this) {}
 
 Scratch::~Scratch() {
-  for (Mapping* m = static_cast<Mapping*>(mapped_); m != nullptr;) {
-    Mapping* next = m->next;
-    raw_call(SYS_munmap, m, m->size);
-    m = next;
+  if (slot_ < 0) {
+    unmap_all(static_cast<Mapping*>(mapped_));
+    return;
   }
-  if (slot_ >= 0) owners[slot_].store(0, std::memory_order_release);
+  unmap_all(mappings[slot_]);
+  mappings[slot_] = nullptr;
+  owners[slot_].store(0, std::memory_order_release);
 }
 
 char* Scratch::grow(size_t bytes, void* self) {
@@ -63,9 +76,14 @@ char* Scratch::grow(size_t bytes, void* self) {
   long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p < 0 && p > -4096) return nullptr;
   auto* mapping = reinterpret_cast<Mapping*>(p);
-  mapping->next = static_cast<Mapping*>(scratch->mapped_);
   mapping->size = size;
-  scratch->mapped_ = mapping;
+  if (scratch->slot_ < 0) {
+    mapping->next = static_cast<Mapping*>(scratch->mapped_);
+    scratch->mapped_ = mapping;
+  } else {
+    mapping->next = mappings[scratch->slot_];
+    mappings[scratch->slot_] = mapping;
+  }
   return reinterpret_cast<char*>(mapping) + 16;
 }
 

@@ -21,8 +21,8 @@ class Scratch {
 
  private:
   static char* grow(size_t bytes, void* self);
-  int slot_;         // of the pool; -1: mapped
-  void* mapped_;     // chain of mappings
+  int slot_;      // of the pool; -1: none was free
+  void* mapped_;  // chain of mappings of a Scratch without a slot; the pool keeps the others'
   Arena arena_;
 };
 

@@ -1,0 +1,220 @@
+// execve(2), execveat(2). The kernel opens the file, the "#!" interpreter and the program interpreter itself and sees only real
+// paths; so each of them is resolved here, and where the kernel's own view would differ it is given real ones. Kernel
+// counterpart: fs/exec.c, load_script(), load_elf_binary().
+#include "core/attr/attr.h"
+#include "core/copy_up/copy_up.h"
+#include "core/exec/environment.h"
+#include "core/exec/image.h"
+#include "core/ops/ops.h"
+#include "core/walk/walk.h"
+
+namespace ovl {
+namespace {
+
+constexpr int kInterpretersMost = 5;  // as deep as the kernel goes
+
+// A file to execute: how to name it to the kernel, and whether the kernel would have found it by the program's own words.
+struct Target {
+  int dirfd = AT_FDCWD;
+  CStr file;        // real
+  int flags = 0;    // AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW: only with the program's own words
+  bool kernel_sees = false;
+};
+
+class FileSource : public ByteSource {
+ public:
+  explicit FileSource(int fd) : fd_(fd) {}
+  Result<size_t> read(void* out, size_t size, uint64_t offset) override {
+    return sys_pread(fd_, out, size, static_cast<off_t>(offset));
+  }
+
+ private:
+  int fd_;
+};
+
+bool same_file(CStr a, CStr b) {
+  StatX x, y;
+  return sys_statx(a, AT_NO_AUTOMOUNT, &x).ok() && sys_statx(b, AT_NO_AUTOMOUNT, &y).ok() &&
+         x.stx_ino == y.stx_ino && x.stx_dev_minor == y.stx_dev_minor && x.stx_dev_major == y.stx_dev_major;
+}
+
+// The node's file as the kernel can execute it.
+Result<CStr> executable_file(Op& op, const Node& found) {
+  const Node* node = &found;
+  if (!node->is_regular()) return Error(EACCES);
+  TRY(may(op, *node, 1 /* X_OK */));
+  if (node->metacopy()) node = TRY(copy_up(op, *node, Data::kAll));  // its mode is the upper's
+  return node->data();
+}
+
+// A name for `real` that keeps what programs see of it (comm is the last name of the path): the symlink that was called, where
+// the kernel goes from it to the same file.
+Result<CStr> called_name(Op& op, int dirfd, CStr path, CStr real) {
+  Walked link = TRY(walk(op, dirfd, path, kParent));
+  if (link.native || link.outside() || !link.node->is_symlink()) return real;
+  return same_file(link.node->top(), real) ? link.node->top() : real;
+}
+
+Result<Target> resolve(Op& op, int dirfd, CStr path, int flags) {
+  Target target;
+  const unsigned walk_flags = ((flags & AT_SYMLINK_NOFOLLOW) ? 0u : unsigned{kFollow}) |
+                              ((flags & AT_EMPTY_PATH) ? unsigned{kEmptyPath} : 0u);
+  Walked w = TRY(walk_existing(op, dirfd, path, walk_flags));
+  if (w.native) return Target{dirfd, path, flags, true};
+  if (w.outside()) {
+    target.file = w.outside_path;
+    return target;
+  }
+  if (w.node->is_symlink()) return Error(ELOOP);
+  const CStr real = TRY(executable_file(op, *w.node));
+  target.file = path.empty() ? real : TRY(called_name(op, dirfd, path, real));
+  target.kernel_sees = real == Str(w.node->virt);
+  return target;
+}
+
+Result<Image> inspect(Op& op, const Target& target) {
+  Result<UniqueFd> fd = sys_openat(At(target.dirfd, target.file), O_RDONLY | O_NONBLOCK);
+  if (!fd.ok() && (target.flags & AT_EMPTY_PATH) && target.file.empty()) {
+    BorrowedFd borrowed = TRY(op.caller().borrow(target.dirfd));
+    FileSource source(borrowed.get());
+    return inspect_image(op.arena(), source);
+  }
+  // Executable but not readable: only the kernel can look into it; it can't be told from a static program.
+  if (!fd.ok() && fd.error() == EACCES) return Image{ImageKind::kForeign, CStr(), CStr(), false};
+  if (!fd.ok()) return Error(fd.error());
+  FileSource source(fd.value().get());
+  return inspect_image(op.arena(), source);
+}
+
+bool is_glibc_loader(Str path) {
+  const Str name = base_name(path);
+  return name.starts_with("ld-linux-x86-64.so") || name.starts_with("ld-linux-aarch64.so") ||
+         (name.starts_with("ld-2.") && name.back() == 'o');
+}
+
+// Can the preload object follow this program?
+const char* why_not_covered(const Image& image, const Target& target) {
+  switch (image.kind) {
+    case ImageKind::kDynamic:
+      return is_glibc_loader(image.interpreter) ? nullptr : "is linked with another C library than glibc";
+    case ImageKind::kLoader:
+      return is_glibc_loader(target.file) ? nullptr : "is statically linked";
+    case ImageKind::kForeign:
+      return "is for another architecture, or not readable";
+    default:
+      return nullptr;
+  }
+}
+
+Outcome refuse(Op& op, CStr file, const char* reason) {
+  const CStr line =
+      op.arena().concat("ovlrun: ", op.arena().concat(file, " ", reason, ", and can't be followed: "),
+                        "use --allow-uncovered to run it without the overlay\n");
+  if (line.data() != nullptr) ignore(write_all(2, line.data(), line.size()));
+  return Error(EPERM);
+}
+
+// One execve, with the vectors as they change on the way through interpreters.
+class Exec {
+ public:
+  Exec(Op& op, Vector argv, Vector env) : op_(op), argv_(argv), env_(env) {}
+
+  Outcome run(Target target, CStr spelled) {
+    const Target first = target;
+    const Vector first_argv = argv_;
+    bool kernel_sees = true;  // all of the chain: then it goes by itself, and comm stays the script's name
+    for (int depth = 0; depth < kInterpretersMost; depth++) {
+      Result<Image> inspected = inspect(op_, target);
+      if (!inspected.ok() && inspected.error() != ENOEXEC) return Error(inspected.error());
+      const Image image = inspected.ok() ? inspected.value() : Image();
+      if (const char* reason = why_not_covered(image, target)) {
+        if (!op_.session().segment().allow_uncovered) return refuse(op_, spelled, reason);
+        return execute(target, argv_);
+      }
+      kernel_sees = kernel_sees && target.kernel_sees;
+      if (image.kind != ImageKind::kScript && image.kind != ImageKind::kDynamic)
+        return execute(kernel_sees ? first : target, kernel_sees ? first_argv : argv_);
+      Target interpreter = TRY(resolve(op_, AT_FDCWD, image.interpreter, 0));
+      if (image.kind == ImageKind::kDynamic) {
+        if (interpreter.kernel_sees)
+          return execute(kernel_sees ? first : target, kernel_sees ? first_argv : argv_);
+        return through_loader(interpreter, target);
+      }
+      TRY(prepend_interpreter(image, spelled));
+      spelled = image.interpreter;
+      target = interpreter;
+    }
+    return Error(ELOOP);
+  }
+
+ private:
+  Outcome execute(const Target& target, const Vector& argv) {
+    const Vector env = TRY(session_environment(op_, env_));
+    return op_.caller().execute(
+        ExecRequest{target.dirfd, target.file, target.flags, argv.items, env.items});
+  }
+
+  // argv becomes: interpreter, its argument, the script as the program called it, the rest.
+  Result<void> prepend_interpreter(const Image& image, CStr script) {
+    const size_t extra = image.has_argument ? 2 : 1;
+    char** items = op_.arena().array<char*>(argv_.count + extra + 2);
+    if (items == nullptr) return Error(ENOMEM);
+    size_t n = 0;
+    items[n++] = const_cast<char*>(image.interpreter.c_str());
+    if (image.has_argument) items[n++] = const_cast<char*>(image.argument.c_str());
+    items[n++] = const_cast<char*>(script.c_str());
+    for (size_t i = 1; i < argv_.count; i++) items[n++] = argv_.items[i];
+    items[n] = nullptr;
+    argv_ = Vector{items, n};
+    return {};
+  }
+
+  // The program interpreter is not where the kernel would look: run it by hand (glibc 2.33 and later know --argv0).
+  Outcome through_loader(const Target& loader, const Target& program) {
+    char** items = op_.arena().array<char*>(argv_.count + 5);
+    if (items == nullptr) return Error(ENOMEM);
+    size_t n = 0;
+    items[n++] = const_cast<char*>(loader.file.c_str());
+    items[n++] = const_cast<char*>("--argv0");
+    items[n++] = argv_.count > 0 ? argv_.items[0] : const_cast<char*>("");
+    items[n++] = const_cast<char*>(program.file.c_str());
+    for (size_t i = 1; i < argv_.count; i++) items[n++] = argv_.items[i];
+    items[n] = nullptr;
+    argv_ = Vector{items, n};
+    return execute(loader, argv_);
+  }
+
+  Op& op_;
+  Vector argv_;
+  Vector env_;
+};
+
+// How the kernel names a script that was executed by descriptor.
+Result<CStr> spelled_name(Op& op, int dirfd, CStr path) {
+  if (dirfd == AT_FDCWD || (!path.empty() && path[0] == '/')) return path;
+  char digits[12];
+  size_t at = sizeof digits;
+  for (int left = dirfd; at == sizeof digits || left > 0; left /= 10) digits[--at] = char('0' + left % 10);
+  const CStr name = op.arena().concat("/dev/fd/", Str(digits + at, sizeof digits - at),
+                                      path.empty() ? "" : "/", path);
+  if (name.data() == nullptr) return Error(ENOMEM);
+  return name;
+}
+
+}  // namespace
+
+Outcome op_execveat(Op& op, int dirfd, UserPath user_path, UserBuf argv, UserBuf envp, int flags) {
+  if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) return Error(EINVAL);
+  CStr path = TRY(op.caller().copy_in_path(op.arena(), user_path));
+  if (path.empty() && (flags & AT_EMPTY_PATH) == 0) return Error(ENOENT);
+  const Target target = TRY(resolve(op, dirfd, path, flags));
+  const Vector arguments = TRY(copy_in_vector(op, argv, 0));
+  const Vector environment = TRY(copy_in_vector(op, envp, 0));
+  return Exec(op, arguments, environment).run(target, TRY(spelled_name(op, dirfd, path)));
+}
+
+Outcome op_execve(Op& op, UserPath path, UserBuf argv, UserBuf envp) {
+  return op_execveat(op, AT_FDCWD, path, argv, envp, 0);
+}
+
+}  // namespace ovl

@@ -1,0 +1,160 @@
+// Socket calls that carry a path (unix(7)): bind, connect, sendto, sendmsg; getsockname and getpeername show the program's path
+// again. sun_path holds 108 bytes, real paths of an upper may be longer: then the name goes through a descriptor of its
+// directory that lives for the moment of the call. Kernel counterpart: unix_bind(), unix_find_bsd().
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "core/attr/attr.h"
+#include "core/copy_up/copy_up.h"
+#include "core/ops/ops.h"
+#include "core/session/lock.h"
+#include "core/walk/walk.h"
+
+namespace ovl {
+namespace {
+
+constexpr size_t kPathOffset = offsetof(sockaddr_un, sun_path);
+
+struct Address {
+  bool has_path = false;
+  sockaddr_un un{};
+  unsigned size = 0;
+  CStr path;
+};
+
+Result<Address> copy_in_address(Op& op, UserBuf user, unsigned size) {
+  Address address;
+  if (size <= kPathOffset || size > sizeof address.un) return address;
+  TRY(op.caller().copy_in(&address.un, user.as<const void>(), size));
+  if (address.un.sun_family != AF_UNIX || address.un.sun_path[0] == 0) return address;
+  address.has_path = true;
+  address.size = size;
+  address.path = op.arena().dup(Str(address.un.sun_path, strnlen(address.un.sun_path, size - kPathOffset)));
+  if (address.path.data() == nullptr) return Error(ENOMEM);
+  return address;
+}
+
+// A real path as an address; `keep` holds what must stay open until the call is made.
+Result<void> to_address(Op& op, CStr real, Address* address, UniqueFd* keep) {
+  if (real.size() >= sizeof address->un.sun_path) {
+    const Str dir = dir_name(real);
+    *keep = TRY(sys_openat(op.arena().dup(dir), O_PATH | O_DIRECTORY));
+    char digits[12];
+    size_t at = sizeof digits;
+    for (int left = keep->get(); at == sizeof digits || left > 0; left /= 10)
+      digits[--at] = char('0' + left % 10);
+    real = op.arena().concat("/proc/self/fd/", Str(digits + at, sizeof digits - at), "/", base_name(real));
+    if (real.size() >= sizeof address->un.sun_path) return Error(ENAMETOOLONG);
+  }
+  memset(address->un.sun_path, 0, sizeof address->un.sun_path);
+  memcpy(address->un.sun_path, real.c_str(), real.size() + 1);
+  address->size = static_cast<unsigned>(kPathOffset + real.size() + 1);
+  return {};
+}
+
+// Where an existing socket is to be reached. False: as the program said.
+Result<bool> reach(Op& op, Address* address, UniqueFd* keep) {
+  if (!address->has_path) return false;
+  Walked w = TRY(walk_existing(op, AT_FDCWD, address->path, kFollow));
+  if (w.native) return false;
+  const CStr real = w.outside() ? w.outside_path : w.node->top();
+  if (!w.outside()) TRY(may(op, *w.node, 2 /* W_OK */));
+  TRY(to_address(op, real, address, keep));
+  return true;
+}
+
+}  // namespace
+
+Outcome op_bind(Op& op, int fd, UserBuf user, unsigned size) {
+  Address address = TRY(copy_in_address(op, user, size));
+  if (!address.has_path) return Outcome::native();
+  Mutation mutation(op.session(), Mutation::Topology::kShared);
+  Walked w = TRY(walk(op, AT_FDCWD, address.path, kParent));
+  if (w.native) return Outcome::native();
+  UniqueFd keep;
+  if (w.outside()) {
+    TRY(to_address(op, w.outside_path, &address, &keep));
+    return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0);
+  }
+  if (w.last != Last::kName || w.parent == nullptr || w.parent->outside()) return Error(EADDRINUSE);
+  mutation.lock_dir(*w.parent->overlay, w.parent->virt);
+  const Node* node = TRY(again(op, *w.node));
+  if (node->exists()) return Error(EADDRINUSE);
+  if (w.trailing_slash) return Error(ENOENT);
+  const Node* parent = TRY(copy_up_dir(op, *node->up));
+  TRY(may_change_names(op, *parent));
+  if (node->where != Where::kUpperWhiteout) {
+    TRY(to_address(op, node->upper, &address, &keep));
+    return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0);
+  }
+  // A whiteout stands there: bind beside it, then take its place in one step.
+  Temp temp(op, *node->overlay);
+  TRY(to_address(op, temp.path(), &address, &keep));
+  TRY(checked(op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0)));
+  TRY(temp.publish(node->upper));
+  return 0;
+}
+
+Outcome op_connect(Op& op, int fd, UserBuf user, unsigned size) {
+  Address address = TRY(copy_in_address(op, user, size));
+  UniqueFd keep;
+  if (!TRY(reach(op, &address, &keep))) return Outcome::native();
+  return op.caller().raw(SYS_connect, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0);
+}
+
+Outcome op_sendto(Op& op, int fd, UserBuf data, size_t size, int flags, UserBuf user, unsigned user_size) {
+  if (user.null()) return Outcome::native();
+  Address address = TRY(copy_in_address(op, user, user_size));
+  UniqueFd keep;
+  if (!TRY(reach(op, &address, &keep))) return Outcome::native();
+  return op.caller().raw(SYS_sendto, fd, static_cast<long>(data.address()), static_cast<long>(size), flags,
+                         reinterpret_cast<long>(&address.un), address.size);
+}
+
+Outcome op_sendmsg(Op& op, int fd, UserBuf user, int flags) {
+  msghdr message;
+  TRY(op.caller().copy_in(&message, user.as<const void>(), sizeof message));
+  if (message.msg_name == nullptr) return Outcome::native();
+  Address address = TRY(copy_in_address(op, UserBuf(message.msg_name), message.msg_namelen));
+  UniqueFd keep;
+  if (!TRY(reach(op, &address, &keep))) return Outcome::native();
+  message.msg_name = &address.un;
+  message.msg_namelen = address.size;
+  return op.caller().raw(SYS_sendmsg, fd, reinterpret_cast<long>(&message), flags, 0, 0, 0);
+}
+
+namespace {
+
+// The kernel's answer with the program's path in it. `size` is a value-result argument (socklen_t).
+Outcome shown_name(Op& op, long number, int fd, UserBuf out, UserBuf size_out) {
+  unsigned room;
+  TRY(op.caller().copy_in(&room, size_out.as<const void>(), sizeof room));
+  Address address;
+  unsigned size = sizeof address.un;
+  // What isn't a path is the kernel's to answer, with the program's own buffer.
+  if (op.caller().raw(number, fd, reinterpret_cast<long>(&address.un), reinterpret_cast<long>(&size), 0, 0, 0) < 0)
+    return Outcome::native();
+  if (address.un.sun_family != AF_UNIX || size <= kPathOffset || size > sizeof address.un ||
+      address.un.sun_path[0] != '/')
+    return Outcome::native();
+  const CStr real = op.arena().dup(Str(address.un.sun_path, strnlen(address.un.sun_path, size - kPathOffset)));
+  const CStr shown = TRY(map_back(op, real));
+  if (shown == Str(real) || shown.size() >= sizeof address.un.sun_path) return Outcome::native();
+  memcpy(address.un.sun_path, shown.c_str(), shown.size() + 1);
+  size = static_cast<unsigned>(kPathOffset + shown.size() + 1);
+  TRY(op.caller().copy_out(out, &address.un, size < room ? size : room));
+  TRY(op.caller().copy_out(size_out, &size, sizeof size));
+  return 0;
+}
+
+}  // namespace
+
+Outcome op_getsockname(Op& op, int fd, UserBuf out, UserBuf size) {
+  return shown_name(op, SYS_getsockname, fd, out, size);
+}
+
+Outcome op_getpeername(Op& op, int fd, UserBuf out, UserBuf size) {
+  return shown_name(op, SYS_getpeername, fd, out, size);
+}
+
+}  // namespace ovl
