@@ -21,7 +21,8 @@ Outcome op_inotify_add_watch(Op& op, int fd, UserPath user_path, unsigned mask) 
   const Node* node = w.node;
   if (node->is_dir() && !node->in_upper() && node->overlay->upper_layer != nullptr) {
     Mutation mutation(op.session(), Mutation::Topology::kShared);
-    node = TRY(copy_up_dir(op, *TRY(again(op, *node))));
+    const Node* now = TRY(again(op, *node));
+    node = TRY(copy_up_dir(op, *now));
   }
   return op.caller().raw(SYS_inotify_add_watch, fd, reinterpret_cast<long>(node->top().c_str()), mask, 0, 0, 0);
 }
