@@ -1,0 +1,156 @@
+// See attach.h. The states only ever go unattached -> busy -> attached or none, so that vfork children, which share this
+// memory, can spoil nothing.
+#include "preload/attach.h"
+
+#include <signal.h>
+
+#include <atomic>
+#include <new>
+
+#include "core/sys/sys.h"
+
+extern "C" char** environ;
+
+namespace ovl {
+namespace {
+
+enum State : int { kUnattached, kBusy, kNone, kAttached };
+
+std::atomic<int> state{kUnattached};
+// Constructed when there is a session: a Session holds tables that would otherwise be relocated at each start.
+alignas(Session) char session_bytes[sizeof(Session)];
+Session* const session = reinterpret_cast<Session*>(session_bytes);
+
+// The strings that were taken out of the environment block; other arrays may still point to them.
+char* removed_session;
+char* removed_preload;
+
+constexpr Str kPreloadVariable = "LD_PRELOAD";
+
+// The entry "name=..." of an environment, or nullptr.
+char** find(char** env, Str name) {
+  if (env == nullptr) return nullptr;
+  for (; *env != nullptr; env++) {
+    const char* entry = *env;
+    size_t i = 0;
+    while (i < name.size() && entry[i] == name[i]) i++;
+    if (i == name.size() && entry[i] == '=') return env;
+  }
+  return nullptr;
+}
+
+void remove(char** env, const char* entry) {
+  if (env == nullptr || entry == nullptr) return;
+  char** to = env;
+  for (char** from = env; *from != nullptr; from++)
+    if (*from != entry) *to++ = *from;
+  *to = nullptr;
+}
+
+// Takes `object` out of a list that ld.so splits at colons and spaces. True when nothing is left.
+bool remove_from_list(char* list, Str object) {
+  char* to = list;
+  for (const char* from = list; *from != 0;) {
+    const char* end = from;
+    while (*end != 0 && *end != ':' && *end != ' ') end++;
+    const size_t size = static_cast<size_t>(end - from);
+    if (Str(from, size) == object) {
+      from = *end != 0 ? end + 1 : end;
+      continue;
+    }
+    memmove(to, from, size);
+    to += size;
+    from = end;
+    if (*end != 0) {
+      *to++ = *end;
+      from++;
+    }
+  }
+  while (to > list && (to[-1] == ':' || to[-1] == ' ')) to--;
+  memset(to, 0, strlen(to));  // /proc/self/environ shows the bytes
+  return to == list;
+}
+
+// Takes what is ours out of the environment block. `env` is the program's array.
+void hide(char** env) {
+  if (char** entry = find(env, kSessionVariable)) {
+    removed_session = *entry;
+    remove(env, removed_session);
+    memset(removed_session, 0, strlen(removed_session));
+  }
+  const Segment& segment = session->segment();
+  if (char** entry = find(env, kPreloadVariable)) {
+    if (remove_from_list(*entry + kPreloadVariable.size() + 1, segment.str(segment.preload_path))) {
+      removed_preload = *entry;
+      remove(env, removed_preload);
+      memset(removed_preload, 0, strlen(removed_preload));
+    }
+  }
+}
+
+[[noreturn]] void fail(Str path, int error) {
+  char digits[12];
+  size_t count = 0;
+  for (int left = error; count == 0 || left > 0; left /= 10) digits[count++] = static_cast<char>('0' + left % 10);
+  char number[12];
+  for (size_t i = 0; i < count; i++) number[i] = digits[count - 1 - i];
+  const Str parts[] = {"ovlrun: the session ", path, " cannot be attached (errno ", Str(number, count),
+                       "): not running without the overlay\n"};
+  for (Str part : parts) raw_call(SYS_write, 2, part.data(), part.size());
+  for (;;) raw_call(SYS_exit_group, 125);
+}
+
+// Requires: signals blocked, state busy.
+void attach(char** env) {
+  char** entry = find(env, kSessionVariable);
+  if (entry == nullptr) {
+    state.store(kNone, std::memory_order_release);
+    return;
+  }
+  const char* path = *entry + sizeof kSessionVariable;  // past the '='
+  new (session_bytes) Session();
+  Result<void> r = session->attach(CStr(path, strlen(path)));
+  if (!r.ok()) fail(path, r.error());
+  hide(env);
+  state.store(kAttached, std::memory_order_release);
+}
+
+void attach_once(char** env) {
+  // A handler that ran in the middle would wait for the very code that it interrupted.
+  const uint64_t all = ~uint64_t{0};
+  uint64_t old;
+  raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
+  int expected = kUnattached;
+  if (state.compare_exchange_strong(expected, kBusy, std::memory_order_acquire)) {
+    attach(env);
+  } else {
+    while (state.load(std::memory_order_acquire) == kBusy) raw_call(SYS_sched_yield);
+  }
+  raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof old);
+}
+
+// glibc hands constructors the arguments of main.
+__attribute__((constructor(101))) void constructor(int, char**, char** env) {
+  if (state.load(std::memory_order_acquire) == kUnattached) attach_once(env);
+  // Attached earlier, or somebody's setenv made a new array: no array may keep what was taken out.
+  for (char** array : {env, environ}) {
+    remove(array, removed_session);
+    remove(array, removed_preload);
+  }
+}
+
+}  // namespace
+
+Session* attached() {
+  int now = state.load(std::memory_order_acquire);
+  if (__builtin_expect(now == kUnattached || now == kBusy, 0)) {
+    // Before libc has set `environ` up (an ifunc resolver) there is no way to know; nothing there names a path
+    // of the program's.
+    if (environ == nullptr) return nullptr;
+    attach_once(environ);
+    now = state.load(std::memory_order_acquire);
+  }
+  return now == kAttached ? session : nullptr;
+}
+
+}  // namespace ovl

@@ -1,0 +1,68 @@
+// open(2) and its spellings. POSIX makes them cancellation points.
+#include <fcntl.h>
+#include <stdarg.h>
+
+#include "preload/call.h"
+#include "preload/interposers.h"
+
+extern "C" [[noreturn]] void __chk_fail();
+
+namespace ovl {
+namespace {
+
+bool has_mode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
+
+int open_at(int dirfd, const char* path, int flags, mode_t mode) {
+  if (Session* session = attached()) {
+    { CancellationPoint asked_before; }  // acts on a request that is pending
+    PreloadCaller caller;
+    Outcome outcome = run_op<op_openat>(caller, *session, dirfd, UserPath(path), flags, mode);
+    if (!outcome.is_native()) return static_cast<int>(libc_style(outcome.value()));
+  }
+  long fd;
+  {
+    CancellationPoint point;
+    fd = raw_call(SYS_openat, dirfd, path, flags, mode);
+  }
+  return static_cast<int>(libc_style(fd));
+}
+
+}  // namespace
+
+int ip_openat(int dirfd, const char* path, int flags, ...) {
+  mode_t mode = 0;
+  if (has_mode(flags)) {
+    va_list args;
+    va_start(args, flags);
+    mode = va_arg(args, mode_t);
+    va_end(args);
+  }
+  return open_at(dirfd, path, flags, mode);
+}
+
+int ip_open(const char* path, int flags, ...) {
+  mode_t mode = 0;
+  if (has_mode(flags)) {
+    va_list args;
+    va_start(args, flags);
+    mode = va_arg(args, mode_t);
+    va_end(args);
+  }
+  return open_at(AT_FDCWD, path, flags, mode);
+}
+
+int ip_creat(const char* path, mode_t mode) {
+  return open_at(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+// _FORTIFY_SOURCE: a mode is needed and none was given.
+int ip___open_2(const char* path, int flags) {
+  if (has_mode(flags)) __chk_fail();
+  return open_at(AT_FDCWD, path, flags, 0);
+}
+int ip___openat_2(int dirfd, const char* path, int flags) {
+  if (has_mode(flags)) __chk_fail();
+  return open_at(dirfd, path, flags, 0);
+}
+
+}  // namespace ovl

@@ -1,0 +1,91 @@
+// Sockets: only names of AF_UNIX sockets that lie in the file system concern the overlay; everything else goes straight on.
+// Where libc's functions are cancellation points, so are these.
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "preload/call.h"
+#include "preload/interposers.h"
+
+namespace ovl {
+namespace {
+
+UserBuf buf(const void* memory) { return UserBuf(reinterpret_cast<uintptr_t>(memory)); }
+
+// A name in the file system: not unnamed, not abstract.
+bool has_path(const void* address, size_t size) {
+  if (address == nullptr || size <= offsetof(sockaddr_un, sun_path)) return false;
+  const auto* un = static_cast<const sockaddr_un*>(address);
+  return un->sun_family == AF_UNIX && un->sun_path[0] != 0;
+}
+
+template <class... Args>
+long cancellable(long number, Args... args) {
+  CancellationPoint point;
+  return raw_call(number, args...);
+}
+
+}  // namespace
+
+int ip_connect(int fd, const struct sockaddr* address, socklen_t size) {
+  const long r = has_path(address, size) ? OVL_CALL(connect, fd, buf(address), size)
+                                         : cancellable(SYS_connect, fd, address, size);
+  return static_cast<int>(libc_style(r));
+}
+
+int ip_bind(int fd, const struct sockaddr* address, socklen_t size) {
+  const long r = has_path(address, size) ? OVL_CALL(bind, fd, buf(address), size)
+                                         : raw_call(SYS_bind, fd, address, size);
+  return static_cast<int>(libc_style(r));
+}
+
+ssize_t ip_sendto(int fd, const void* data, size_t size, int flags, const struct sockaddr* address,
+                  socklen_t address_size) {
+  return libc_style(has_path(address, address_size)
+                        ? OVL_CALL(sendto, fd, buf(data), size, flags, buf(address), address_size)
+                        : cancellable(SYS_sendto, fd, data, size, flags, address, address_size));
+}
+
+ssize_t ip_sendmsg(int fd, const struct msghdr* message, int flags) {
+  const bool ours = message != nullptr && has_path(message->msg_name, message->msg_namelen);
+  return libc_style(ours ? OVL_CALL(sendmsg, fd, buf(message), flags) : cancellable(SYS_sendmsg, fd, message, flags));
+}
+
+int ip_sendmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags) {
+  bool ours = false;
+  for (unsigned i = 0; messages != nullptr && i < count; i++)
+    ours |= has_path(messages[i].msg_hdr.msg_name, messages[i].msg_hdr.msg_namelen);
+  if (!ours) return static_cast<int>(libc_style(cancellable(SYS_sendmmsg, fd, messages, count, flags)));
+  // One after the other, as the kernel does; an error shows only when nothing was sent.
+  unsigned sent = 0;
+  for (; sent < count; sent++) {
+    const long n = OVL_CALL(sendmsg, fd, buf(&messages[sent].msg_hdr), flags);
+    if (n < 0) {
+      if (sent == 0) return static_cast<int>(libc_style(n));
+      break;
+    }
+    messages[sent].msg_len = static_cast<unsigned>(n);
+  }
+  return static_cast<int>(sent);
+}
+
+int ip_getsockname(int fd, struct sockaddr* address, socklen_t* size) {
+  const socklen_t room = size != nullptr ? *size : 0;
+  long r = raw_call(SYS_getsockname, fd, address, size);
+  if (r == 0 && has_path(address, room < *size ? room : *size)) {
+    *size = room;
+    r = OVL_CALL(getsockname, fd, buf(address), buf(size));
+  }
+  return static_cast<int>(libc_style(r));
+}
+
+int ip_getpeername(int fd, struct sockaddr* address, socklen_t* size) {
+  const socklen_t room = size != nullptr ? *size : 0;
+  long r = raw_call(SYS_getpeername, fd, address, size);
+  if (r == 0 && has_path(address, room < *size ? room : *size)) {
+    *size = room;
+    r = OVL_CALL(getpeername, fd, buf(address), buf(size));
+  }
+  return static_cast<int>(libc_style(r));
+}
+
+}  // namespace ovl
