@@ -93,8 +93,7 @@ class Caller {
   // Reads a string of any length up to `limit` (argv, envp). Errors: EFAULT, E2BIG.
   virtual Result<CStr> copy_in_string(Arena& arena, UserPath text, size_t limit) = 0;
 
-  // Real path of the current directory, as getcwd(2) tells ("(unreachable)/..." is ENOENT). ENAMETOOLONG: longer
-  // than PATH_MAX.
+  // Real path of the current directory, as getcwd(2) tells ("(unreachable)/..." is ENOENT), however long.
   virtual Result<CStr> cwd(Arena& arena) = 0;
   // What /proc/<task>/fd/<fd> links to ("pipe:[5]" and " (deleted)" included). EBADF.
   virtual Result<CStr> fd_link(Arena& arena, int fd) = 0;

@@ -3,6 +3,8 @@
 
 #include <limits.h>
 
+#include "core/caller/deep_path.h"
+
 namespace ovl {
 namespace {
 
@@ -48,7 +50,9 @@ Result<void> LocalCaller::copy_out(UserBuf to, const void* from, size_t size) {
 Result<CStr> LocalCaller::cwd(Arena& arena) {
   char* buffer = arena.array<char>(kLinkMax);
   if (buffer == nullptr) return Error(ENOMEM);
-  size_t n = TRY(sys_getcwd(buffer, kLinkMax));
+  Result<size_t> length = sys_getcwd(buffer, kLinkMax);
+  if (!length.ok() && length.error() == ENAMETOOLONG) return deep_path(arena, AT_FDCWD);
+  size_t n = TRY(std::move(length));
   if (buffer[0] != '/') return Error(ENOENT);  // "(unreachable)": outside this root
   return CStr(buffer, n);
 }
@@ -65,6 +69,7 @@ Result<CStr> LocalCaller::fd_link(Arena& arena, int fd) {
   char* buffer = arena.array<char>(kLinkMax + 1);
   if (buffer == nullptr) return Error(ENOMEM);
   Result<size_t> n = sys_readlink(CStr(name, static_cast<size_t>(w - name)), buffer, kLinkMax);
+  if (!n.ok() && n.error() == ENAMETOOLONG) return deep_path(arena, fd);
   if (!n.ok()) return Error(n.error() == ENOENT ? EBADF : n.error());
   buffer[n.value()] = 0;
   return CStr(buffer, n.value());

@@ -1,5 +1,7 @@
 // chdir(2), fchdir(2), getcwd(2). The kernel's cwd is a real directory of a layer and the truth; it maps back to the virtual
 // path (walk/map_back.cc).
+#include <limits.h>
+
 #include "core/attr/attr.h"
 #include "core/ops/ops.h"
 #include "core/walk/walk.h"
@@ -39,6 +41,7 @@ Outcome op_getcwd(Op& op, UserBuf buffer, size_t size) {
   Result<const Node*> node = node_at(op, virt);
   // A directory that programs removed is gone, though its lower copy is not.
   if (!node.ok() || (!node.value()->outside() && !node.value()->is_dir())) return Error(ENOENT);
+  if (virt.size() >= PATH_MAX) return Error(ENAMETOOLONG);
   if (virt.size() + 1 > size) return Error(ERANGE);
   TRY(op.caller().copy_out(buffer, virt.c_str(), virt.size() + 1));
   return static_cast<long>(virt.size() + 1);

@@ -130,6 +130,21 @@ TEST_F(WalkTest, BeneathAndInRootKeepInside) {
   close(fd);
 }
 
+TEST_F(WalkTest, CurrentDirectoryMayBeDeeperThanPathMax) {
+  const std::string name(250, 'x');
+  ASSERT_EQ(chdir(lower().c_str()), 0);
+  std::string want = "/lower";
+  for (int i = 0; i < 20; i++) {
+    ASSERT_EQ(mkdir(name.c_str(), 0755), 0);
+    ASSERT_EQ(chdir(name.c_str()), 0);
+    want += "/" + name;
+  }
+  write_file("leaf", "");
+  EXPECT_EQ(resolve("leaf"), want + "/leaf");
+  EXPECT_EQ(resolve("../leaf"), "!" + want.substr(0, want.size() - 251) + "/leaf");
+  ASSERT_EQ(chdir("/"), 0);
+}
+
 TEST_F(WalkTest, LongNamesAreRefused) {
   EXPECT_EQ(resolve("/" + std::string(256, 'n')), "E36");
   EXPECT_EQ(resolve("/" + std::string(255, 'n')), "!/lower/" + std::string(255, 'n'));
