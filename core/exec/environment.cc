@@ -43,37 +43,73 @@ Result<Vector> copy_in_vector(Op& op, UserBuf vector, size_t spare) {
   return Vector{items, count};
 }
 
-Result<Vector> session_environment(Op& op, const Vector& env) {
+Str variable(const Vector& env, Str name_and_equals) {
+  for (size_t i = 0; i < env.count; i++) {
+    const Str entry(env.items[i], strlen(env.items[i]));
+    if (entry.starts_with(name_and_equals)) return entry.sub(name_and_equals.size());
+  }
+  return Str(nullptr, 0);
+}
+
+namespace {
+
+// The vector that is being made; an allocation that failed shows at the end.
+class Builder {
+ public:
+  Builder(Op& op, size_t room) : op_(op), items_(op.arena().array<char*>(room + 1)) {}
+  void add(const char* item) {
+    failed_ = failed_ || items_ == nullptr || item == nullptr;
+    if (!failed_) items_[count_++] = const_cast<char*>(item);  // execve's vectors are not const, and not changed
+  }
+  void add(Str a, Str b = Str(), Str c = Str()) { add(op_.arena().concat(a, b, c).data()); }
+  Result<Vector> finish() {
+    if (failed_) return Error(ENOMEM);
+    items_[count_] = nullptr;
+    return Vector{items_, count_};
+  }
+
+ private:
+  Op& op_;
+  char** items_;
+  size_t count_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace
+
+Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries) {
   const Session& session = op.session();
   const Str object = session.segment().str(session.segment().preload_path);
-  const CStr where = op.arena().concat(kSessionVariable, "=", session.path());
-  char** items = op.arena().array<char*>(env.count + 3);
-  if (items == nullptr || where.data() == nullptr) return Error(ENOMEM);
-  size_t count = 0;
+  const CStr session_name = op.arena().concat(kSessionVariable, "=");
+  if (session_name.data() == nullptr) return Error(ENOMEM);
+  Builder result(op, env.count + 4);
   bool preloaded = false;
   for (size_t i = 0; i < env.count; i++) {
     const Str entry(env.items[i], strlen(env.items[i]));
-    char* item = env.items[i];
-    if (entry.starts_with(where.sub(0, sizeof kSessionVariable))) continue;  // "OVLRUN_SESSION="
-    if (!preloaded && entry.starts_with(kPreloadVariable)) {
-      const Str others = entry.sub(kPreloadVariable.size());
-      preloaded = true;
-      if (!lists(others, object)) {
-        const CStr joined = op.arena().concat(entry, others.empty() ? "" : ":", object);
-        if (joined.data() == nullptr) return Error(ENOMEM);
-        item = const_cast<char*>(joined.c_str());
-      }
+    if (entry.starts_with(session_name)) continue;
+    if (libraries.data() != nullptr && entry.starts_with(kLibraryVariable)) continue;
+    if (preloaded || !entry.starts_with(kPreloadVariable)) {
+      result.add(env.items[i]);
+      continue;
     }
-    items[count++] = item;
+    preloaded = true;
+    const Str others = entry.sub(kPreloadVariable.size());
+    if (lists(others, object))
+      result.add(env.items[i]);
+    else
+      result.add(entry, others.empty() ? "" : ":", object);
   }
-  if (!preloaded) {
-    const CStr alone = op.arena().concat(kPreloadVariable, object);
-    if (alone.data() == nullptr) return Error(ENOMEM);
-    items[count++] = const_cast<char*>(alone.c_str());
+  if (!preloaded) result.add(kPreloadVariable, object);
+  result.add(session_name, session.path());
+  if (libraries.data() != nullptr) {
+    const Str own = variable(env, kLibraryVariable);
+    result.add(kLibraryVariable, libraries);
+    if (own.data() != nullptr)
+      result.add(kOriginalLibraries, own);
+    else
+      result.add(kNoLibraries);
   }
-  items[count++] = const_cast<char*>(where.c_str());
-  items[count] = nullptr;
-  return Vector{items, count};
+  return result.finish();
 }
 
 }  // namespace ovl

@@ -14,9 +14,18 @@ struct Vector {
 // A NULL vector counts as empty, as the kernel has it. Errors: EFAULT, E2BIG. `spare` leaves room for that many more.
 Result<Vector> copy_in_vector(Op& op, UserBuf vector, size_t spare);
 
-// Adds the preload object (behind the program's own LD_PRELOAD entries: those keep their place) and the session.
-Result<Vector> session_environment(Op& op, const Vector& env);
+// Adds the preload object (behind the program's own LD_PRELOAD entries: those keep their place), the session, and the library
+// directories of uppers (`libraries`; data() == nullptr: none). What the program itself had set LD_LIBRARY_PATH to travels beside it,
+// for the preload object to put back before the program looks: kOriginalLibraries, or kNoLibraries when it was not set.
+Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries);
+
+// The program's own value of a variable ("NAME="); data() == nullptr: not set.
+Str variable(const Vector& env, Str name_and_equals);
 
 inline constexpr Str kPreloadVariable("LD_PRELOAD=");
+inline constexpr Str kLibraryVariable("LD_LIBRARY_PATH=");
+inline constexpr Str kHidden("OVLRUN_");  // in front of a variable: its original
+inline constexpr Str kOriginalLibraries("OVLRUN_LD_LIBRARY_PATH=");
+inline constexpr Str kNoLibraries("OVLRUN_NO_LD_LIBRARY_PATH=1");
 
 }  // namespace ovl

@@ -26,6 +26,7 @@ struct Image {
   CStr interpreter;     // kScript, kDynamic
   CStr argument;        // kScript; has_argument
   bool has_argument = false;
+  CStr run_path;        // kDynamic: exec/libraries.h
 };
 
 // The "#!" line in a file's head. Errors: ENOEXEC (no interpreter, or cut off by the head's end), ENOMEM.

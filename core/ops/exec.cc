@@ -5,6 +5,7 @@
 #include "core/copy_up/copy_up.h"
 #include "core/exec/environment.h"
 #include "core/exec/image.h"
+#include "core/exec/libraries.h"
 #include "core/ops/ops.h"
 #include "core/walk/walk.h"
 
@@ -19,6 +20,7 @@ struct Target {
   CStr file;        // real
   int flags = 0;    // AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW: only with the program's own words
   bool kernel_sees = false;
+  CStr virt;        // as programs see it; empty: outside, and only by the program's own words
 };
 
 class FileSource : public ByteSource {
@@ -62,28 +64,34 @@ Result<Target> resolve(Op& op, int dirfd, CStr path, int flags) {
   Walked w = TRY(walk_existing(op, dirfd, path, walk_flags));
   if (w.native) return Target{dirfd, path, flags, true};
   if (w.outside()) {
-    target.file = w.outside_path;
+    target.file = target.virt = w.outside_path;
     return target;
   }
   if (w.node->is_symlink()) return Error(ELOOP);
   const CStr real = TRY(executable_file(op, *w.node));
   target.file = path.empty() ? real : TRY(called_name(op, dirfd, path, real));
   target.kernel_sees = real == Str(w.node->virt);
+  target.virt = w.node->virt;
   return target;
+}
+
+Result<Image> inspect_open(Op& op, int fd) {
+  FileSource source(fd);
+  Image image = TRY(inspect_image(op.arena(), source));
+  if (image.kind == ImageKind::kDynamic) image.run_path = TRY(run_path(op.arena(), source));
+  return image;
 }
 
 Result<Image> inspect(Op& op, const Target& target) {
   Result<UniqueFd> fd = sys_openat(At(target.dirfd, target.file), O_RDONLY | O_NONBLOCK);
   if (!fd.ok() && (target.flags & AT_EMPTY_PATH) && target.file.empty()) {
     BorrowedFd borrowed = TRY(op.caller().borrow(target.dirfd));
-    FileSource source(borrowed.get());
-    return inspect_image(op.arena(), source);
+    return inspect_open(op, borrowed.get());
   }
   // Executable but not readable: only the kernel can look into it; it can't be told from a static program.
-  if (!fd.ok() && fd.error() == EACCES) return Image{ImageKind::kForeign, CStr(), CStr(), false};
+  if (!fd.ok() && fd.error() == EACCES) return Image{ImageKind::kForeign};
   if (!fd.ok()) return Error(fd.error());
-  FileSource source(fd.value().get());
-  return inspect_image(op.arena(), source);
+  return inspect_open(op, fd.value().get());
 }
 
 bool is_glibc_loader(Str path) {
@@ -136,6 +144,7 @@ class Exec {
         return execute(kernel_sees ? first : target, kernel_sees ? first_argv : argv_);
       Target interpreter = TRY(resolve(op_, AT_FDCWD, image.interpreter, 0));
       if (image.kind == ImageKind::kDynamic) {
+        libraries_ = TRY(library_path(op_, target.virt, image.run_path, variable(env_, kLibraryVariable)));
         if (interpreter.kernel_sees)
           return execute(kernel_sees ? first : target, kernel_sees ? first_argv : argv_);
         return through_loader(interpreter, target);
@@ -149,7 +158,7 @@ class Exec {
 
  private:
   Outcome execute(const Target& target, const Vector& argv) {
-    const Vector env = TRY(session_environment(op_, env_));
+    const Vector env = TRY(session_environment(op_, env_, libraries_));
     return op_.caller().execute(
         ExecRequest{target.dirfd, target.file, target.flags, argv.items, env.items});
   }
@@ -187,6 +196,7 @@ class Exec {
   Op& op_;
   Vector argv_;
   Vector env_;
+  CStr libraries_{nullptr, 0};
 };
 
 // How the kernel names a script that was executed by descriptor.
