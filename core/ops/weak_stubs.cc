@@ -17,6 +17,7 @@ namespace ovl {
 namespace ovl {
 __attribute__((weak)) Result<void> may(Op&, const Node&, int) { return {}; }
 __attribute__((weak)) CStr moved_candidate(Session&, const Overlay&, Arena&, Str, uint32_t*) { return CStr(); }
+__attribute__((weak)) Result<void> moved_add(Session&, const Overlay&, Str, Str) { return Error(ENOSYS); }
 __attribute__((weak)) Result<const Node*> copy_up_dir(Op&, const Node&) { return Error(ENOSYS); }
 __attribute__((weak)) Result<const Node*> copy_up(Op&, const Node&, Data) { return Error(ENOSYS); }
 __attribute__((weak)) Temp::Temp(Op&, const Overlay&) {}

@@ -1,0 +1,12 @@
+// The commands of ovlrun; one file each. They return the exit status, or throw Failure.
+#pragma once
+
+#include "launcher/options.h"
+
+namespace ovl {
+
+int run_main(const RunOptions& options);
+int diff_main(const DiffOptions& options);
+int coverage_main();
+
+}  // namespace ovl

@@ -1,0 +1,212 @@
+// See options.h.
+#include "launcher/options.h"
+
+#include <fmt/core.h>
+#include <string.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+#include "launcher/failure.h"
+
+namespace ovl {
+namespace {
+
+constexpr const char kDescription[] =
+    "ovlrun --lower DIR [OPTIONS] -- CMD...\n"
+    "Runs CMD with a writable view of each --lower; every change lands in its --upper.";
+constexpr const char kFooter[] =
+    "Several pairs: each --lower starts one, and the --upper, --work and --at after it belong to it.\n"
+    "Exit status: the command's own; 125 ovlrun failed, 126 CMD can't be run, 127 CMD not found.\n"
+    "'ovlrun diff --help' tells about listing what an upper changes.";
+
+const std::map<std::string, Perm> kPerms = {{"owner", Perm::kOwner}, {"posix", Perm::kPosix}};
+const std::map<std::string, RedirectDir> kRedirectDirs = {{"on", RedirectDir::kOn},
+                                                          {"off", RedirectDir::kOff},
+                                                          {"follow", RedirectDir::kFollow},
+                                                          {"nofollow", RedirectDir::kNoFollow}};
+const std::map<std::string, bool> kOnOff = {{"on", true}, {"off", false}};
+const std::map<std::string, XattrPrefix> kPrefixes = {{"user", XattrPrefix::kUser},
+                                                      {"trusted", XattrPrefix::kTrusted}};
+
+// An option with one of a few words as its value.
+template <class T>
+CLI::Option* add_choice(CLI::App& app, const char* name, T& value, const std::map<std::string, T>& words,
+                        const char* help) {
+  std::string shown;
+  for (const auto& [word, unused] : words) shown += (shown.empty() ? "" : "|") + word;
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&value, &words, name, shown](const std::string& word) {
+            const auto found = words.find(word);
+            if (found == words.end()) fail("{}: '{}' is none of {}", name, word, shown);
+            value = found->second;
+          },
+          help)
+      ->type_name(shown);
+}
+
+void set_once(std::optional<std::string>& where, const char* option, const std::string& value) {
+  if (where) fail("{} is given twice for the same --lower", option);
+  if (value.empty()) fail("{}: empty name", option);
+  where = value;
+}
+
+// Puts the values of --lower, --upper, --work, --at together in the order in which they were given.
+class PairBuilder {
+ public:
+  explicit PairBuilder(std::vector<PairOptions>& pairs) : pairs_(pairs) {}
+  void lower(const std::string& value) {
+    if (pairs_.empty() || !pairs_.back().lowers.empty()) pairs_.emplace_back();
+    pairs_.back().lowers = split_lowers(value);
+  }
+  void member(std::optional<std::string> PairOptions::*which, const char* option, const std::string& value) {
+    if (pairs_.empty()) pairs_.emplace_back();  // in front of the first --lower
+    set_once(pairs_.back().*which, option, value);
+  }
+
+ private:
+  std::vector<PairOptions>& pairs_;
+};
+
+// Returns true when it printed what was asked for (--help).
+bool parse(CLI::App& app, const std::vector<std::string>& arguments) {
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return true;
+  } catch (const CLI::ParseError& error) {
+    std::string line = error.what();
+    for (char& c : line)
+      if (c == '\n') c = ' ';
+    fail("{} (see {} --help)", line, app.get_name());
+  }
+  return false;
+}
+
+void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
+  RunOptions& run = line.run;
+  PairBuilder pairs(run.pairs);
+  std::optional<std::string> trace;
+  bool version = false, coverage = false;
+  CLI::App app(kDescription, "ovlrun");
+  app.footer(kFooter);
+  // Called at each occurrence, in the order of the command line.
+  const auto each = [&app](const char* name, const std::function<void(const std::string&)>& set, const char* type,
+                           const char* help) {
+    app.add_option_function<std::string>(name, set, help)->trigger_on_parse()->type_name(type);
+  };
+  each("--lower", [&](const std::string& v) { pairs.lower(v); }, "DIR[:DIR...]",
+       "show this directory writable; several: topmost first, shown at --at");
+  each("--upper", [&](const std::string& v) { pairs.member(&PairOptions::upper, "--upper", v); }, "DIR",
+       "where changes go (default: a fresh one below the XDG state directory)");
+  each("--work", [&](const std::string& v) { pairs.member(&PairOptions::work, "--work", v); }, "DIR",
+       "workdir on the upper's file system (default: the upper's name with .work)");
+  each("--at", [&](const std::string& v) { pairs.member(&PairOptions::at, "--at", v); }, "DIR",
+       "where programs see the merged tree (default: the lower's own path)");
+  add_choice(app, "--perm", run.perm, kPerms,
+             "owner: may do what each file's owner may; posix: what overlayfs would allow");
+  add_choice(app, "--redirect-dir", run.redirect_dir, kRedirectDirs, "rename lower directories by redirect");
+  add_choice(app, "--metacopy", run.metacopy, kOnOff, "copy metadata only when only metadata changes");
+  add_choice(app, "--xattr", run.prefix, kPrefixes, "prefix of the private xattrs");
+  each("--exclude", [&](const std::string& v) { run.excludes.push_back(v); }, "DIR",
+       "leave this directory below a lower as it is, changes included");
+  app.add_option_function<std::string>(
+         "--trace", [&](const std::string& v) { trace = v; }, "list every operation, to stderr or FILE")
+      ->expected(0, 1)
+      ->type_name("[=FILE]");
+  app.add_flag("--stats", run.stats, "print counters at the end");
+  app.add_flag("--allow-uncovered", run.allow_uncovered,
+               "run programs that can't be followed (static, another libc) without the overlay");
+  app.add_flag("--coverage", coverage, "list the system calls and how each is covered");
+  app.add_flag("-v,--version", version, "print the version");
+  if (parse(app, arguments)) {
+    line.kind = CommandKind::kText;
+    return;
+  }
+  if (version) {
+    fmt::print("ovlrun {}\n", OVLRUN_VERSION);
+    line.kind = CommandKind::kText;
+  } else if (coverage) {
+    line.kind = CommandKind::kCoverage;
+  }
+  if (trace) {
+    run.trace = true;
+    run.trace_file = *trace;
+  }
+}
+
+void parse_diff(const std::vector<std::string>& arguments, DiffOptions& diff, CommandLine& line) {
+  CLI::App app("Lists what an upper changes: A added, M modified, m metadata only, D deleted, R renamed, "
+               "T type changed.",
+               "ovlrun diff");
+  std::string lower;
+  app.add_option_function<std::string>(
+         "--upper", [&](const std::string& v) { set_once(diff.upper, "--upper", v); },
+         "the upper (default: the newest below the XDG state directory)")
+      ->type_name("DIR");
+  app.add_option("--lower", lower, "what lies below it (default: as in its last session)")
+      ->type_name("DIR[:DIR...]");
+  app.add_option_function<std::string>(
+         "--work", [&](const std::string& v) { set_once(diff.work, "--work", v); },
+         "its workdir (default: the upper's name with .work)")
+      ->type_name("DIR");
+  app.add_option_function<std::string>(
+         "--at", [&](const std::string& v) { set_once(diff.at, "--at", v); },
+         "the paths that programs see (default: as in its last session)")
+      ->type_name("DIR");
+  CLI::Option* prefix = add_choice(app, "--xattr", diff.prefix, kPrefixes, "prefix of the private xattrs");
+  app.add_flag("-0,--null", diff.null, "end names with NUL instead of newline, and quote nothing");
+  app.add_flag("--quote", diff.quote, "quote all names as a shell reads them");
+  if (parse(app, arguments)) {
+    line.kind = CommandKind::kText;
+    return;
+  }
+  if (!lower.empty()) diff.lowers = split_lowers(lower);
+  diff.prefix_given = prefix->count() > 0;
+}
+
+}  // namespace
+
+std::vector<std::string> split_lowers(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (size_t i = 0; i < text.size(); i++) {
+    if (text[i] == ':') {
+      parts.emplace_back();
+      continue;
+    }
+    if (text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == ':' || text[i + 1] == '\\')) i++;
+    parts.back() += text[i];
+  }
+  for (const std::string& part : parts)
+    if (part.empty()) fail("--lower: empty name in {}", quote(text));
+  return parts;
+}
+
+CommandLine parse_command_line(int argc, char** argv) {
+  CommandLine line;
+  // What follows "--" is the command's own and is never looked at.
+  int end = 1;
+  while (end < argc && strcmp(argv[end], "--") != 0) end++;
+  std::vector<std::string> own(argv + 1, argv + end);
+  if (end + 1 < argc) line.run.command.assign(argv + end + 1, argv + argc);
+  if (!own.empty() && own[0] == "diff") {
+    line.kind = CommandKind::kDiff;
+    own.erase(own.begin());
+    parse_diff(own, line.diff, line);
+    return line;
+  }
+  parse_run(own, line);
+  if (line.kind != CommandKind::kRun) return line;
+  RunOptions& run = line.run;
+  if (run.pairs.empty()) fail("no --lower DIR (see ovlrun --help)");
+  for (const PairOptions& pair : run.pairs)
+    if (pair.lowers.empty()) fail("no --lower DIR (see ovlrun --help)");
+  if (run.command.empty()) fail("no command: write -- CMD... at the end");
+  return line;
+}
+
+}  // namespace ovl

@@ -1,0 +1,55 @@
+// The command line. All options stand in the tables of options.cc.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/session/segment.h"
+
+namespace ovl {
+
+// One --lower and what belongs to it.
+struct PairOptions {
+  std::vector<std::string> lowers;  // topmost first
+  std::optional<std::string> upper, work, at;
+};
+
+struct RunOptions {
+  std::vector<PairOptions> pairs;
+  Perm perm = Perm::kOwner;
+  RedirectDir redirect_dir = RedirectDir::kOn;
+  bool metacopy = true;
+  XattrPrefix prefix = XattrPrefix::kUser;
+  std::vector<std::string> excludes;
+  bool trace = false;
+  std::string trace_file;  // empty: stderr
+  bool stats = false;
+  bool allow_uncovered = false;
+  std::vector<std::string> command;
+};
+
+struct DiffOptions {
+  std::optional<std::string> upper, work, at;
+  std::vector<std::string> lowers;
+  XattrPrefix prefix = XattrPrefix::kUser;
+  bool prefix_given = false;
+  bool null = false;   // names end in NUL, unquoted
+  bool quote = false;
+};
+
+enum class CommandKind { kRun, kDiff, kCoverage, kText /* --help, --version: printed already */ };
+
+struct CommandLine {
+  CommandKind kind = CommandKind::kRun;
+  RunOptions run;
+  DiffOptions diff;
+};
+
+// Throws Failure for what can't be understood.
+CommandLine parse_command_line(int argc, char** argv);
+
+// "A:B" as overlayfs's lowerdir= has it: "\:" is a colon in a name, "\\" a backslash.
+std::vector<std::string> split_lowers(const std::string& text);
+
+}  // namespace ovl

@@ -1,0 +1,97 @@
+// See channel.h.
+#include "launcher/process/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "launcher/failure.h"
+
+namespace ovl {
+
+Channel make_channel() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    fail("can't make a socket pair: {}", error_text(errno));
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+void send_message(int fd, const Message& message) {
+  while (send(fd, &message, sizeof message, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
+}
+
+bool receive_message(int fd, Message* message) {
+  ssize_t n;
+  while ((n = recv(fd, message, sizeof *message, 0)) < 0 && errno == EINTR) {
+  }
+  return n == static_cast<ssize_t>(sizeof *message);
+}
+
+CallerSignals take_signals() {
+  CallerSignals signals;
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &signals.mask);
+  struct sigaction normal = {};
+  normal.sa_handler = SIG_DFL;
+  sigaction(SIGCHLD, &normal, &signals.child);
+  return signals;
+}
+
+void give_signals_back(const CallerSignals& signals) {
+  sigaction(SIGCHLD, &signals.child, nullptr);
+  sigprocmask(SIG_SETMASK, &signals.mask, nullptr);
+}
+
+UniqueFd all_signals_fd() {
+  sigset_t all;
+  sigfillset(&all);
+  UniqueFd fd(signalfd(-1, &all, SFD_CLOEXEC));
+  if (!fd.valid()) fail("can't make a signal descriptor: {}", error_text(errno));
+  return fd;
+}
+
+void keep_only(std::initializer_list<int> single, const int* more, size_t count) {
+  std::vector<int> keep(single);
+  keep.insert(keep.end(), more, more + count);
+  std::sort(keep.begin(), keep.end());
+  int null = -1;
+  for (int fd = 0; fd <= 2; fd++) {
+    if (std::binary_search(keep.begin(), keep.end(), fd)) continue;
+    if (null < 0) null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null == fd) {
+      null = -1;  // it was closed: now it is /dev/null itself
+    } else if (null >= 0) {
+      dup2(null, fd);
+    }
+  }
+  unsigned from = 3;
+  for (int fd : keep) {
+    if (fd < 3) continue;
+    if (static_cast<unsigned>(fd) > from) syscall(SYS_close_range, from, static_cast<unsigned>(fd) - 1, 0);
+    from = static_cast<unsigned>(fd) + 1;
+  }
+  syscall(SYS_close_range, from, ~0u, 0);
+}
+
+bool is_stopped(pid_t pid) {
+  FILE* file = fopen(fmt::format("/proc/{}/stat", pid).c_str(), "re");
+  if (file == nullptr) return false;
+  char text[512];
+  const size_t n = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[n] = 0;
+  const char* after = strrchr(text, ')');
+  return after != nullptr && (after[2] == 'T');
+}
+
+}  // namespace ovl

@@ -1,0 +1,54 @@
+// What the front and the keeper tell one another: fixed records over a socket pair of sequenced packets.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "core/base/unique_fd.h"
+
+namespace ovl {
+
+struct Message {
+  enum Kind : uint32_t {
+    // keeper -> front
+    kStarted,    // value: pid of the command
+    kStopped,    // value: signal that stopped the command
+    kContinued,
+    kEnded,      // value: wait status of the command
+    // front -> keeper
+    kSignal,     // value: pass this signal on to the command
+    kResume,     // the front was continued: so shall the command be
+  };
+  Kind kind;
+  int32_t value;
+  int32_t queued;     // kSignal: sent by sigqueue(3), with
+  int64_t payload;    // this value
+};
+
+struct Channel {
+  UniqueFd front, keeper;
+};
+Channel make_channel();  // throws Failure
+
+// Best effort: the other side may be gone.
+void send_message(int fd, const Message& message);
+// False at the end: the other side is gone.
+bool receive_message(int fd, Message* message);
+
+// The signal mask and dispositions that the caller gave us; the command gets them back as they were.
+struct CallerSignals {
+  sigset_t mask;
+  struct sigaction child;
+};
+// Blocks everything, and makes sure that children can be waited for.
+CallerSignals take_signals();
+void give_signals_back(const CallerSignals& signals);
+UniqueFd all_signals_fd();  // throws Failure
+
+// Closes every descriptor but these (and 0, 1, 2, which become /dev/null unless listed).
+void keep_only(std::initializer_list<int> single, const int* more, size_t count);
+
+// Is the task stopped (by a signal)? False when it is gone.
+bool is_stopped(pid_t pid);
+
+}  // namespace ovl

@@ -1,0 +1,62 @@
+// The command's first steps: from the launcher to the program, through the overlay; see run.h.
+#include <errno.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "core/caller/local_caller.h"
+#include "core/ops/ops.h"
+#include "launcher/failure.h"
+#include "launcher/process/channel.h"
+#include "launcher/process/run.h"
+#include "launcher/process/search.h"
+#include "launcher/session/start.h"
+
+extern char** environ;
+
+namespace ovl {
+namespace {
+
+// As execve(2), with the overlay in effect. Returns the errno.
+int exec_in_overlay(LocalCaller& caller, Session& session, const std::string& file, char* const* argv) {
+  const Outcome outcome = run_op<op_execve>(caller, session, UserPath(file.c_str()), UserBuf(const_cast<char**>(argv)),
+                                            UserBuf(environ));
+  if (!outcome.is_native()) return static_cast<int>(-outcome.value());
+  execve(file.c_str(), argv, environ);
+  return errno;
+}
+
+// As execvp(3): the search in PATH, and /bin/sh for a file without a format. Returns the errno.
+int exec_searching(LocalCaller& caller, Session& session, const std::vector<std::string>& command) {
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  return search_path(command[0], [&](const std::string& file) {
+    const int code = exec_in_overlay(caller, session, file, argv.data());
+    if (code != ENOEXEC) return code;
+    std::string script = file, shell = "/bin/sh";
+    std::vector<char*> words = {shell.data(), script.data()};
+    words.insert(words.end(), argv.begin() + 1, argv.end());
+    return exec_in_overlay(caller, session, shell, words.data());
+  });
+}
+
+}  // namespace
+
+void become_command(const RunOptions& options, const Plan& plan, const CallerSignals& signals) {
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const std::string file = session_file(plan);
+  auto session = std::make_unique<Session>();
+  const Result<void> attached = session->attach(CStr(file.c_str(), file.size()));
+  int code = attached.error();
+  if (attached.ok()) {
+    LocalCaller caller;
+    give_signals_back(signals);
+    code = exec_searching(caller, *session, options.command);
+  }
+  fmt::print(stderr, "ovlrun: {}: {}\n", quote(options.command[0]), error_text(code));
+  _exit(attached.ok() ? exec_status(code) : kExitFailure);
+}
+
+}  // namespace ovl

@@ -1,0 +1,160 @@
+// The front; see run.h.
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "launcher/failure.h"
+#include "launcher/process/channel.h"
+#include "launcher/process/run.h"
+#include "launcher/process/report.h"
+#include "launcher/session/start.h"
+
+namespace ovl {
+namespace {
+
+// Ends as the command did, without a second core dump.
+[[noreturn]] void die_by(int signal_number) {
+  const struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+  signal(signal_number, SIG_DFL);
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, signal_number);
+  raise(signal_number);
+  sigprocmask(SIG_UNBLOCK, &one, nullptr);
+  _exit(128 + signal_number);  // not reached: a signal that ended the command ends this too
+}
+
+// Stops this process as the command was stopped, until somebody continues it.
+void stop_by(int signal_number) {
+  struct sigaction normal = {}, old;
+  normal.sa_handler = SIG_DFL;
+  sigaction(signal_number, &normal, &old);
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, signal_number);
+  raise(signal_number);
+  sigprocmask(SIG_UNBLOCK, &one, nullptr);  // stops here
+  sigprocmask(SIG_BLOCK, &one, nullptr);
+  if (signal_number != SIGSTOP) sigaction(signal_number, &old, nullptr);
+}
+
+pid_t parent_of(pid_t pid) {
+  FILE* file = fopen(fmt::format("/proc/{}/stat", pid).c_str(), "re");
+  if (file == nullptr) return 0;
+  char text[512];
+  const size_t n = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[n] = 0;
+  const char* after = strrchr(text, ')');
+  int parent = 0;
+  return after != nullptr && sscanf(after + 2, "%*c %d", &parent) == 1 ? parent : 0;
+}
+
+class Front {
+ public:
+  Front(int channel, pid_t keeper) : channel_(channel), keeper_(keeper) {}
+
+  // Until the command has ended. Returns its wait status.
+  int wait_for_command(int signals, const std::function<void()>& on_start) {
+    while (true) {
+      struct pollfd wait[2] = {{channel_, POLLIN, 0}, {signals, POLLIN, 0}};
+      if (poll(wait, 2, -1) < 0) continue;
+      struct signalfd_siginfo info;
+      if (wait[1].revents != 0 && read(signals, &info, sizeof info) > 0) pass_on(info);
+      if (wait[0].revents == 0) continue;
+      Message message;
+      if (!receive_message(channel_, &message)) return without_keeper();
+      if (message.kind == Message::kStarted) {
+        command_ = message.value;
+        on_start();
+      }
+      if (message.kind == Message::kEnded) return message.value;
+      if (message.kind == Message::kStopped && is_stopped(command_)) stop_by(message.value);
+    }
+  }
+
+ private:
+  // The keeper is gone and the command has not ended: either the start failed (and was told about), or somebody killed
+  // the keeper. Then this process, the next subreaper, has inherited the command.
+  int without_keeper() {
+    int status = 0;
+    waitpid(keeper_, &status, 0);
+    if (command_ <= 0) return WIFEXITED(status) ? status : W_EXITCODE(kExitFailure, 0);
+    fmt::print(stderr, "ovlrun: the session's keeper was killed; the command goes on\n");
+    for (pid_t pid; (pid = waitpid(command_, &status, 0)) != command_ && errno == EINTR;) {
+    }
+    return status;
+  }
+
+  void pass_on(const struct signalfd_siginfo& info) {
+    const int number = static_cast<int>(info.ssi_signo);
+    if (number == SIGCHLD) return;
+    if (number == SIGCONT) {
+      send_message(channel_, Message{Message::kResume, 0, 0, 0});
+      return;
+    }
+    if (info.ssi_code == SI_KERNEL && from_terminal(number)) return;
+    if (info.ssi_code == SI_USER && sent_from_below(static_cast<pid_t>(info.ssi_pid))) return;
+    send_message(channel_, Message{Message::kSignal, number, info.ssi_code == SI_QUEUE,
+                                   static_cast<int64_t>(info.ssi_ptr)});
+  }
+
+  // Signals that the kernel sends to the terminal's whole process group: the command has got its own. A hang-up goes to the
+  // session leader alone.
+  static bool from_terminal(int number) {
+    switch (number) {
+      case SIGINT: case SIGQUIT: case SIGTSTP: case SIGTTIN: case SIGTTOU: case SIGWINCH:
+        return true;
+      case SIGHUP:
+        return getsid(0) != getpid();
+      default:
+        return false;
+    }
+  }
+
+  // A program below ovlrun that signals its own process group means us only by the way.
+  bool sent_from_below(pid_t sender) const {
+    while (sender > 1 && sender != keeper_) sender = parent_of(sender);
+    return sender == keeper_;
+  }
+
+  int channel_;
+  pid_t keeper_;
+  pid_t command_ = 0;
+};
+
+}  // namespace
+
+int run_command(const RunOptions& options, const Plan& plan) {
+  const CallerSignals signals = take_signals();
+  Channel channel = make_channel();
+  const UniqueFd signal_fd = all_signals_fd();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const pid_t front = getpid();
+  const pid_t keeper = fork();
+  if (keeper < 0) fail("can't fork: {}", error_text(errno));
+  if (keeper == 0) {
+    channel.front.reset();
+    be_keeper(options, plan, signals, channel.keeper.release(), front);
+  }
+  EndReport report(options, plan);
+  const int messages = report.needs_stderr() ? 2 : channel.front.get();
+  keep_only({channel.front.get(), signal_fd.get(), messages}, nullptr, 0);
+  const int status = Front(channel.front.get(), keeper).wait_for_command(signal_fd.get(), [&] { report.start(); });
+  report.print();
+  if (WIFSIGNALED(status)) die_by(WTERMSIG(status));
+  return WEXITSTATUS(status);
+}
+
+}  // namespace ovl

@@ -1,0 +1,113 @@
+// The keeper; see run.h.
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "launcher/failure.h"
+#include "launcher/process/channel.h"
+#include "launcher/process/run.h"
+#include "launcher/session/start.h"
+
+namespace ovl {
+namespace {
+
+class Keeper {
+ public:
+  Keeper(int channel, pid_t front, pid_t command) : channel_(channel), front_(front), command_(command) {}
+
+  // Until the last descendant is gone.
+  void keep(int signals) {
+    while (true) {
+      struct pollfd wait[2] = {{signals, POLLIN, 0}, {channel_, POLLIN, 0}};
+      if (poll(wait, 2, -1) < 0) continue;
+      if (wait[1].revents != 0) hear();
+      if (wait[0].revents != 0) {
+        struct signalfd_siginfo info;
+        if (read(signals, &info, sizeof info) > 0 && info.ssi_signo == SIGCHLD && !reap()) return;
+      }
+    }
+  }
+
+ private:
+  // A message of the front. When it is gone the command goes on without it.
+  void hear() {
+    Message message;
+    if (!receive_message(channel_, &message)) {
+      channel_ = -1;
+      return;
+    }
+    if (command_ <= 0) return;
+    if (message.kind == Message::kSignal) {
+      if (message.queued != 0) {
+        union sigval value;
+        value.sival_ptr = reinterpret_cast<void*>(message.payload);  // NOLINT(performance-no-int-to-ptr)
+        sigqueue(command_, message.value, value);
+      } else {
+        kill(command_, message.value);
+      }
+    } else if (message.kind == Message::kResume && is_stopped(command_)) {
+      kill(command_, SIGCONT);
+    }
+  }
+
+  // False when nobody is left.
+  bool reap() {
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+      if (pid != command_) continue;
+      if (WIFSTOPPED(status)) {
+        tell(Message::kStopped, WSTOPSIG(status));
+      } else if (WIFCONTINUED(status)) {
+        tell(Message::kContinued, 0);
+        if (is_stopped(front_)) kill(front_, SIGCONT);  // somebody continued the command alone
+      } else {
+        tell(Message::kEnded, status);
+        command_ = -1;
+      }
+    }
+    return pid == 0;
+  }
+
+  void tell(Message::Kind kind, int value) {
+    if (channel_ >= 0) send_message(channel_, Message{kind, value, 0, 0});
+  }
+
+  int channel_;
+  pid_t front_;
+  pid_t command_;
+};
+
+}  // namespace
+
+void be_keeper(const RunOptions& options, const Plan& plan, const CallerSignals& signals, int channel, pid_t front) {
+  try {
+    const UniqueFd signal_fd = all_signals_fd();
+    const RunningSession session(plan, options);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    const pid_t command = fork();
+    if (command < 0) fail("can't fork: {}", error_text(errno));
+    if (command == 0) become_command(options, plan, signals);
+    // Only now: a child of a new session could not go back to the caller's.
+    setsid();
+    send_message(channel, Message{Message::kStarted, command, 0, 0});
+    const std::vector<int> locks = session.descriptors();
+    keep_only({channel, signal_fd.get()}, locks.data(), locks.size());
+    (void)!chdir("/");
+    Keeper(channel, front, command).keep(signal_fd.get());
+    session.end();
+    _exit(0);
+  } catch (const Failure& failure) {
+    fmt::print(stderr, "ovlrun: {}\n", failure.what());
+    _exit(failure.status());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "ovlrun: {}\n", error.what());
+    _exit(kExitFailure);
+  }
+}
+
+}  // namespace ovl

@@ -1,0 +1,55 @@
+// See report.h.
+#include "launcher/process/report.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "launcher/failure.h"
+#include "launcher/process/trace_text.h"
+#include "launcher/session/start.h"
+
+namespace ovl {
+namespace {
+
+// One line per Counter, in its order.
+constexpr const char* kCounterNames[] = {
+    "operations",       "copy-ups",  "copy-ups of metadata only", "bytes copied", "bytes shared by cloning",
+    "whiteouts",        "opaque directories", "redirects",        "waits for a lock",
+};
+static_assert(std::size(kCounterNames) == static_cast<size_t>(Counter::kCount));
+
+}  // namespace
+
+EndReport::EndReport(const RunOptions& options, const Plan& plan) : options_(options), plan_(plan) {}
+
+bool EndReport::needs_stderr() const {
+  if (options_.stats || options_.trace) return true;
+  for (const PlannedOverlay& o : plan_.overlays)
+    if (o.own_upper) return true;
+  return false;
+}
+
+void EndReport::start() {
+  if (options_.trace) trace_ = UniqueFd(open(trace_records_file(plan_).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!options_.stats) return;
+  const std::string file = session_file(plan_);
+  session_ = std::make_unique<Session>();
+  if (!session_->attach(CStr(file.c_str(), file.size())).ok()) session_.reset();
+}
+
+void EndReport::print() {
+  if (trace_.valid()) write_trace_text(trace_.get(), options_.trace_file);
+  if (session_ != nullptr) print_stats();
+  for (const PlannedOverlay& o : plan_.overlays)
+    if (o.own_upper)
+      fmt::print(stderr, "ovlrun: changes are in {} (list them: ovlrun diff --upper {})\n", quote(o.upper),
+                 quote(o.upper));
+}
+
+void EndReport::print_stats() const {
+  for (size_t i = 0; i < std::size(kCounterNames); i++)
+    fmt::print(stderr, "ovlrun: {:>12} {}\n", session_->segment().counters[i].load(std::memory_order_relaxed),
+               kCounterNames[i]);
+}
+
+}  // namespace ovl

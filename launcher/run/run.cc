@@ -1,0 +1,47 @@
+// ovlrun -- CMD...: plans the session, and runs the command in it.
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "launcher/commands.h"
+#include "launcher/failure.h"
+#include "launcher/process/run.h"
+#include "launcher/process/search.h"
+#include "launcher/session/plan.h"
+
+namespace ovl {
+namespace {
+
+// 0: it may be executed; else the errno that execve would give (as far as names and modes tell).
+int executable(const std::string& file) {
+  struct stat st;
+  if (stat(file.c_str(), &st) != 0) return errno;
+  return S_ISREG(st.st_mode) && access(file.c_str(), X_OK) == 0 ? 0 : EACCES;
+}
+
+// While every upper is fresh and in place, programs see what is there now: a command that is missing is found out before
+// anything is created. Otherwise exec tells.
+void check_command(const std::string& command, const Plan& plan) {
+  const bool as_now = std::all_of(plan.overlays.begin(), plan.overlays.end(), [](const PlannedOverlay& o) {
+    return o.fresh_upper && o.lowers.size() == 1 && o.lowers[0] == o.at;
+  });
+  if (!as_now) return;
+  const int code = search_path(command, executable);
+  if (code != 0) throw Failure(fmt::format("{}: {}", quote(command), error_text(code)), exec_status(code));
+}
+
+}  // namespace
+
+int run_main(const RunOptions& options) {
+  const char* outer = getenv(kSessionVariable);
+  if (outer != nullptr && access(outer, F_OK) == 0)
+    fail("already below ovlrun (session {}): sessions can't be nested", quote(outer));
+  const Plan plan = make_plan(options);
+  check_command(options.command[0], plan);
+  return run_command(options, plan);
+}
+
+}  // namespace ovl

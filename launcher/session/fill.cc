@@ -1,0 +1,92 @@
+// See fill.h. Kernel counterparts: the copy-up of the root's attributes that a mount leaves to the user, and
+// nothing for the moved directories: the kernel has dentries.
+#include "launcher/session/fill.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "core/attr/attr.h"
+#include "core/caller/local_caller.h"
+#include "core/caller/op.h"
+#include "core/session/lock.h"
+#include "core/session/moved.h"
+#include "core/session/session.h"
+#include "core/walk/lookup.h"
+#include "launcher/failure.h"
+
+namespace fs = std::filesystem;
+
+namespace ovl {
+namespace {
+
+// A fresh upper's root gets what the lower's root shows: owner, mode, times.
+Result<void> copy_root(Op& op, const Overlay& overlay) {
+  StatX lower, upper;
+  TRY(sys_statx(overlay.lowers[0].root, 0, &lower));
+  TRY(sys_statx(overlay.upper, 0, &upper));
+  TRY(set_shown(op, overlay, overlay.upper, upper, Shown{lower.stx_uid, lower.stx_gid, lower.stx_mode}));
+  const struct timespec times[2] = {{lower.stx_atime.tv_sec, lower.stx_atime.tv_nsec},
+                                    {lower.stx_mtime.tv_sec, lower.stx_mtime.tv_nsec}};
+  return sys_utimens(overlay.upper, times);
+}
+
+// Walks the upper for directories that carry a redirect.
+Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
+  const char* name = priv_name(overlay.prefix, Priv::kRedirect);
+  std::vector<std::string> todo = {""};  // relative to the upper, as programs name it
+  while (!todo.empty()) {
+    const std::string dir = std::move(todo.back());
+    todo.pop_back();
+    const std::string real = std::string(overlay.upper.c_str()) + dir;
+    if (!dir.empty()) {
+      char value[kRedirectMax + 1];
+      const Result<size_t> size = sys_lgetxattr(CStr(real.c_str(), real.size()), name, value, sizeof value);
+      if (size.ok()) {
+        // The whole path below the lower roots is what the walk found: redirects above are in it already.
+        const std::string shown = std::string(overlay.at == Str("/") ? "" : overlay.at.c_str()) + dir;
+        const Node* node = TRY(node_at(op, CStr(shown.c_str(), shown.size())));
+        if (node->lower_count > 0) {
+          const LowerRef& lower = node->lowers[0];
+          TRY(moved_add(session, overlay, below(lower.path, lower.layer->root), Str(dir.data(), dir.size())));
+        }
+      }
+    }
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(real, error))
+      if (entry.symlink_status(error).type() == fs::file_type::directory)
+        todo.push_back(dir + "/" + entry.path().filename().string());
+    if (error) return Error(error.value());
+  }
+  return {};
+}
+
+}  // namespace
+
+void fill_session(const Plan& plan, const std::string& session_file) {
+  auto session = std::make_unique<Session>();  // half a page of layers: not for the stack
+  const Result<void> attached = session->attach(CStr(session_file.c_str(), session_file.size()));
+  if (!attached.ok()) fail("{}: {}", quote(session_file), error_text(attached.error()));
+  LocalCaller caller;
+  for (uint32_t i = 0; i < session->overlay_count(); i++) {
+    const PlannedOverlay& planned = plan.overlays[i];
+    const Overlay& overlay = session->overlay(i);
+    if (planned.fresh_upper) {
+      Op op(caller, *session);
+      const Result<void> done = copy_root(op, overlay);
+      if (!done.ok())
+        fail("--upper {}: can't give it the lower's attributes: {}", quote(planned.upper), error_text(done.error()));
+    }
+    if (!fs::exists(planned.work + "/work/incompat/" + kIncompatName)) continue;
+    Op op(caller, *session);
+    Mutation mutation(*session, Mutation::Topology::kExclusive);
+    const Result<void> done = collect_moved(op, *session, overlay);
+    if (!done.ok()) fail("--upper {}: reading its redirects: {}", quote(planned.upper), error_text(done.error()));
+  }
+}
+
+}  // namespace ovl

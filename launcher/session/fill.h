@@ -1,0 +1,14 @@
+// What the file systems tell a new session before its first program runs: the root of a fresh upper, and the list of
+// moved directories.
+#pragma once
+
+#include <string>
+
+#include "launcher/session/plan.h"
+
+namespace ovl {
+
+// Requires: the segment stands in `session_file`, the locks are held. Throws Failure.
+void fill_session(const Plan& plan, const std::string& session_file);
+
+}  // namespace ovl

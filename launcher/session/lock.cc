@@ -1,0 +1,113 @@
+// See lock.h.
+#include "launcher/session/lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "launcher/failure.h"
+#include "launcher/session/plan.h"
+
+namespace ovl {
+namespace {
+
+struct flock whole_lock(short type) {
+  struct flock lock = {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  return lock;
+}
+
+std::string read_all(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// "pid 123 (ovlrun --lower / -- make)".
+std::string describe(long pid, const std::string& command_line) {
+  std::string words;
+  for (char c : command_line) words += c == 0 ? ' ' : c;
+  while (!words.empty() && (words.back() == ' ' || words.back() == '\n')) words.pop_back();
+  for (char& c : words)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  if (words.size() > 160) words = words.substr(0, 157) + "...";
+  return words.empty() ? fmt::format("pid {}", pid) : fmt::format("pid {} ({})", pid, words);
+}
+
+std::string own_command_line() { return read_all("/proc/self/cmdline"); }
+
+std::string lock_path(const std::string& work) { return session_dir(work) + "/lock"; }
+
+std::string holder_in_file(const std::string& path) {
+  std::istringstream text(read_all(path));
+  long pid = 0;
+  std::string words;
+  text >> pid;
+  text.ignore(1);
+  std::getline(text, words);
+  return pid > 0 ? describe(pid, words) : "another session";
+}
+
+}  // namespace
+
+std::string upper_holder(const std::string& upper) {
+  UniqueFd dir(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir.valid()) return "";
+  struct flock lock = whole_lock(F_WRLCK);
+  if (fcntl(dir.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return "";
+  if (lock.l_pid <= 0) return "another session";
+  return describe(lock.l_pid, read_all(fmt::format("/proc/{}/cmdline", lock.l_pid)));
+}
+
+std::string work_holder(const std::string& work) {
+  UniqueFd file(open(lock_path(work).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file.valid() || flock(file.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return "";
+  return holder_in_file(lock_path(work));
+}
+
+UpperLock::UpperLock(const std::string& upper, const std::string& work) {
+  upper_ = UniqueFd(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!upper_.valid()) fail("--upper {}: {}", quote(upper), error_text(errno));
+  const auto refuse_if_held = [&] {
+    struct flock lock = whole_lock(F_WRLCK);
+    if (fcntl(upper_.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+      fail("--upper {}: is in use by {}", quote(upper),
+           lock.l_pid > 0 ? describe(lock.l_pid, read_all(fmt::format("/proc/{}/cmdline", lock.l_pid)))
+                          : "another session");
+  };
+  // flock only keeps two that start at the same moment apart; it is given back below. A file system without locks on
+  // directories has the lock file alone.
+  for (int tries = 0; flock(upper_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; tries++) {
+    refuse_if_held();
+    if (tries == 100) fail("--upper {}: is locked by another process", quote(upper));
+    const struct timespec pause = {0, 10'000'000};
+    nanosleep(&pause, nullptr);
+  }
+  refuse_if_held();
+  struct flock own = whole_lock(F_RDLCK);
+  (void)fcntl(upper_.get(), F_SETLK, &own);
+  flock(upper_.get(), LOCK_UN);
+
+  file_ = UniqueFd(open(lock_path(work).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file_.valid()) fail("--work {}: {}", quote(lock_path(work)), error_text(errno));
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK)
+      fail("--work {}: is in use by {}", quote(work), holder_in_file(lock_path(work)));
+    fail("--work {}: can't lock it: {}", quote(lock_path(work)), error_text(errno));
+  }
+  std::string words = own_command_line();
+  for (char& c : words)
+    if (c == 0 || c == '\n') c = ' ';
+  const std::string text = fmt::format("{} {}\n", getpid(), words);
+  if (ftruncate(file_.get(), 0) != 0 || pwrite(file_.get(), text.data(), text.size(), 0) < 0)
+    fail("--work {}: {}", quote(lock_path(work)), error_text(errno));
+}
+
+}  // namespace ovl

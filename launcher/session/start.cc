@@ -1,0 +1,182 @@
+// See start.h.
+#include "launcher/session/start.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "core/format/format.h"
+#include "core/session/builder.h"
+#include "launcher/failure.h"
+#include "launcher/session/config.h"
+#include "launcher/session/fill.h"
+
+namespace fs = std::filesystem;
+
+namespace ovl {
+namespace {
+
+CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }
+
+std::string temporary(const std::string& work, const char* what) {
+  return fmt::format("{}/work/#{}.{}", work, what, getpid());
+}
+
+// Can files and directories there have the xattrs that the format needs?
+void probe_xattrs(const PlannedOverlay& o, XattrPrefix prefix) {
+  const std::string probe = temporary(o.work, "xattr");
+  if (mkdir(probe.c_str(), 0700) != 0) fail("--work {}: {}", quote(o.work), error_text(errno));
+  const char* name = priv_name(prefix, Priv::kOpaque);
+  char value[2] = {};
+  int code = 0;
+  if (lsetxattr(probe.c_str(), name, "y", 1, 0) != 0 || lgetxattr(probe.c_str(), name, value, sizeof value) != 1)
+    code = errno;
+  rmdir(probe.c_str());
+  if (code == 0) return;
+  if (prefix == XattrPrefix::kTrusted && code == EPERM)
+    fail("--xattr=trusted: {}: only root may set trusted xattrs", error_text(code));
+  if (code == EOPNOTSUPP)
+    fail("--upper {}: its file system has no {} xattrs", quote(o.upper),
+         prefix == XattrPrefix::kUser ? "user" : "trusted");
+  fail("--upper {}: can't set xattrs: {}", quote(o.upper), error_text(code));
+}
+
+// Unprivileged mknod of 0:0 works since Linux 5.8, unless a sandbox refuses it.
+bool probe_whiteout(const PlannedOverlay& o) {
+  const std::string probe = temporary(o.work, "whiteout");
+  const bool works = mknod(probe.c_str(), S_IFCHR, 0) == 0;
+  unlink(probe.c_str());
+  return works;
+}
+
+// What an interrupted operation left. Kernel counterpart: ovl_workdir_cleanup().
+void clean_temporaries(const std::string& work) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(work + "/work", error)) {
+    const std::string name = entry.path().filename();
+    if (name[0] != '#') continue;
+    fs::remove_all(entry.path(), error);
+    if (error) fail("{}: {}", quote(entry.path().string()), error.message());
+  }
+}
+
+// The kernel leaves its "<work>/work" with mode 000.
+void open_work(const std::string& work) {
+  const std::string inner = work + "/work";
+  struct stat st;
+  if (stat(inner.c_str(), &st) != 0) fail("{}: {}", quote(inner), error_text(errno));
+  if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
+    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+  if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
+    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << text;
+  out.close();
+  if (!out) fail("{}: can't write it", quote(path));
+}
+
+}  // namespace
+
+Created::~Created() {
+  for (auto path = paths_.rbegin(); path != paths_.rend(); ++path) ::remove(path->c_str());
+}
+
+void Created::make_dirs(const std::string& path, const char* what) {
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string dir = path.substr(0, end);
+    if (mkdir(dir.c_str(), 0700) == 0)
+      add(dir);
+    else if (errno != EEXIST)
+      fail("{} {}: can't create it: {}", what, quote(path), error_text(errno));
+    if (end == std::string::npos) return;
+  }
+}
+
+std::string session_file(const Plan& plan) { return session_dir(plan.overlays[0].work) + "/session"; }
+std::string trace_records_file(const Plan& plan) { return session_dir(plan.overlays[0].work) + "/trace"; }
+
+RunningSession::RunningSession(const Plan& plan, const RunOptions& options) : file_(session_file(plan)) {
+  Created created;
+  for (const PlannedOverlay& o : plan.overlays) {
+    created.make_dirs(o.upper, "--upper");
+    created.make_dirs(o.work, "--work");
+    created.make_dirs(session_dir(o.work), "--work");
+    const std::string lock = session_dir(o.work) + "/lock";
+    const bool has_lock = access(lock.c_str(), F_OK) == 0;
+    if (!has_lock) created.add(lock);
+    locks_.emplace_back(o.upper, o.work);
+    created.make_dirs(o.work + "/work", "--work");
+    open_work(o.work);
+  }
+  if (options.trace) trace_ = trace_records_file(plan);
+
+  std::vector<OverlaySpec> specs;
+  std::vector<std::vector<CStr>> lowers;
+  for (const PlannedOverlay& o : plan.overlays) {
+    probe_xattrs(o, options.prefix);
+    clean_temporaries(o.work);
+    lowers.emplace_back();
+    for (const std::string& lower : o.lowers) lowers.back().push_back(view(lower));
+  }
+  for (size_t i = 0; i < plan.overlays.size(); i++) {
+    const PlannedOverlay& o = plan.overlays[i];
+    OverlaySpec spec;
+    spec.at = view(o.at);
+    spec.upper = view(o.upper);
+    spec.work = view(o.work);
+    spec.lowers = lowers[i].data();
+    spec.lower_count = static_cast<uint32_t>(lowers[i].size());
+    spec.redirect_dir = options.redirect_dir;
+    spec.metacopy = options.metacopy;
+    spec.prefix = options.prefix;
+    spec.perm = options.perm;
+    spec.can_whiteout_device = probe_whiteout(o);
+    specs.push_back(spec);
+  }
+  std::vector<CStr> excludes;
+  for (const std::string& exclude : plan.excludes) excludes.push_back(view(exclude));
+  SessionSpec spec;
+  spec.overlays = specs.data();
+  spec.overlay_count = static_cast<uint32_t>(specs.size());
+  spec.excludes = excludes.data();
+  spec.exclude_count = static_cast<uint32_t>(excludes.size());
+  spec.preload_path = view(plan.preload);
+  spec.trace_path = view(trace_);
+  spec.allow_uncovered = options.allow_uncovered;
+  if (!trace_.empty()) write_text(trace_, "");
+  created.add(file_);
+  const Result<void> written = write_segment(view(file_), spec);
+  if (!written.ok()) fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
+
+  fill_session(plan, file_);
+  for (const PlannedOverlay& o : plan.overlays) {
+    write_text(session_dir(o.work) + "/config", config_text(o, options));
+    write_text(session_dir(o.work) + "/format", fmt::format("{}\n", kFormatVersion));
+  }
+  created.keep();
+}
+
+std::vector<int> RunningSession::descriptors() const {
+  std::vector<int> all;
+  for (const UpperLock& lock : locks_)
+    for (int fd : lock.descriptors()) all.push_back(fd);
+  return all;
+}
+
+void RunningSession::end() const {
+  unlink(file_.c_str());
+  if (!trace_.empty()) unlink(trace_.c_str());
+}
+
+}  // namespace ovl

@@ -1,0 +1,48 @@
+// Makes a planned session real: directories, locks, the segment. Undone when it fails half-way.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "core/session/session.h"
+#include "launcher/options.h"
+#include "launcher/session/lock.h"
+#include "launcher/session/plan.h"
+
+namespace ovl {
+
+// What was created, so that a failure leaves nothing behind.
+class Created {
+ public:
+  ~Created();
+  // mkdir -p; remembers what it made. Throws Failure.
+  void make_dirs(const std::string& path, const char* what);
+  void add(const std::string& path) { paths_.push_back(path); }
+  void keep() { paths_.clear(); }
+
+ private:
+  std::vector<std::string> paths_;  // in the order of creation
+};
+
+class RunningSession {
+ public:
+  // Throws Failure; nothing is left behind then. Requires: the process lives as long as the session.
+  RunningSession(const Plan& plan, const RunOptions& options);
+
+  const std::string& file() const { return file_; }
+  std::vector<int> descriptors() const;  // of the locks
+  // Removes what only the live session needs.
+  void end() const;
+
+ private:
+  std::string file_;
+  std::string trace_;  // binary records; empty: no trace
+  std::deque<UpperLock> locks_;
+};
+
+// "<work>/ovlrun/session" of the session's first overlay, and where its operations are recorded.
+std::string session_file(const Plan& plan);
+std::string trace_records_file(const Plan& plan);
+
+}  // namespace ovl
