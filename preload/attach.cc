@@ -7,6 +7,7 @@
 #include <atomic>
 #include <new>
 
+#include "core/exec/environment.h"
 #include "core/sys/sys.h"
 
 extern "C" char** environ;
@@ -22,10 +23,11 @@ alignas(Session) char session_bytes[sizeof(Session)];
 Session* const session = reinterpret_cast<Session*>(session_bytes);
 
 // The strings that were taken out of the environment block; other arrays may still point to them.
-char* removed_session;
-char* removed_preload;
+constexpr int kRemovedMost = 5;
+char* removed[kRemovedMost];
+int removed_count;
 
-constexpr Str kPreloadVariable = "LD_PRELOAD";
+constexpr Str kPreloadName("LD_PRELOAD");
 
 // The entry "name=..." of an environment, or nullptr.
 char** find(char** env, Str name) {
@@ -45,6 +47,32 @@ void remove(char** env, const char* entry) {
   for (char** from = env; *from != nullptr; from++)
     if (*from != entry) *to++ = *from;
   *to = nullptr;
+}
+
+// Takes an entry out of the block and wipes it: /proc/self/environ shows the bytes.
+void take_out(char** env, char* entry) {
+  remove(env, entry);
+  memset(entry, 0, strlen(entry));
+  if (removed_count < kRemovedMost) removed[removed_count++] = entry;
+}
+
+// LD_LIBRARY_PATH was lengthened at exec (core/exec/libraries.h), and the loader has read it: the program sees its own again.
+void restore_library_path(char** env) {
+  char** lengthened = find(env, kLibraryVariable.sub(0, kLibraryVariable.size() - 1));
+  char** original = find(env, kOriginalLibraries.sub(0, kOriginalLibraries.size() - 1));
+  char** none = find(env, kNoLibraries.sub(0, kNoLibraries.size() - 2));
+  if (lengthened == nullptr || (original == nullptr && none == nullptr)) return;
+  if (none != nullptr) {
+    char* marker = *none;
+    take_out(env, *lengthened);
+    take_out(env, marker);
+    return;
+  }
+  char* const entry = *original;
+  char* const old = *lengthened;
+  *lengthened = entry + kHidden.size();  // "OVLRUN_LD_LIBRARY_PATH=x" ends in what is wanted
+  remove(env, entry);
+  memset(old, 0, strlen(old));
 }
 
 // Takes `object` out of a list that ld.so splits at colons and spaces. True when nothing is left.
@@ -74,16 +102,13 @@ bool remove_from_list(char* list, Str object) {
 // Takes what is ours out of the environment block. `env` is the program's array.
 void hide(char** env) {
   if (char** entry = find(env, kSessionVariable)) {
-    removed_session = *entry;
-    remove(env, removed_session);
-    memset(removed_session, 0, strlen(removed_session));
+    take_out(env, *entry);
   }
+  restore_library_path(env);
   const Segment& segment = session->segment();
-  if (char** entry = find(env, kPreloadVariable)) {
-    if (remove_from_list(*entry + kPreloadVariable.size() + 1, segment.str(segment.preload_path))) {
-      removed_preload = *entry;
-      remove(env, removed_preload);
-      memset(removed_preload, 0, strlen(removed_preload));
+  if (char** entry = find(env, kPreloadName)) {
+    if (remove_from_list(*entry + kPreloadName.size() + 1, segment.str(segment.preload_path))) {
+      take_out(env, *entry);
     }
   }
 }
@@ -134,8 +159,7 @@ __attribute__((constructor(101))) void constructor(int, char**, char** env) {
   if (state.load(std::memory_order_acquire) == kUnattached) attach_once(env);
   // Attached earlier, or somebody's setenv made a new array: no array may keep what was taken out.
   for (char** array : {env, environ}) {
-    remove(array, removed_session);
-    remove(array, removed_preload);
+    for (int i = 0; i < removed_count; i++) remove(array, removed[i]);
   }
 }
 
