@@ -23,7 +23,7 @@ Result<const Node*> copy_up_dir(Op& op, const Node& dir);
 // Returns the node as it is then. Errors: ENOENT (gone meanwhile), EROFS, ENOSPC, EACCES (unreadable) ...
 Result<const Node*> copy_up(Op& op, const Node& node, Data data);
 
-// --- the workdir: temporaries "<work>/work/#<pid>.<n>" ---
+// --- the workdir: temporaries "<work>/work/#<hex>" ---
 // A temporary that is removed when it was not published.
 class Temp {
  public:
@@ -46,5 +46,9 @@ class Temp {
 // Puts a whiteout at the upper path, over what is there or over nothing: atomically.
 // Requires: a Mutation with the directory locked. The parent exists in the upper and is not opaque.
 Result<void> put_whiteout(Op& op, const Overlay& overlay, CStr upper);
+
+// Removes the whiteouts in a real directory that shows as empty. Requires: nobody else can reach it (exclusive Mutation, or it
+// is in the workdir).
+Result<void> remove_whiteouts(Op& op, CStr dir);
 
 }  // namespace ovl

@@ -5,6 +5,7 @@
 // Lock order:
 //   topology (shared: one shard; exclusive: all shards in ascending order)
 //     directory locks (by ascending index of the bucket)
+//   completion (of one metacopy's data): alone, no other is taken while it is held
 // Readers take none. Signals are blocked while any is held: a handler could want the same one.
 #pragma once
 
@@ -39,6 +40,21 @@ class Mutation {
   bool exclusive_;
   uint32_t shard_ = 0;
   int32_t held_[2] = {-1, -1};
+  uint32_t self_;
+  uint64_t old_mask_;
+};
+
+// Excludes other tasks that bring the data of the same upper file (by its real inode). Long: data is copied meanwhile.
+// Requires: no Mutation held.
+class Completion {
+ public:
+  Completion(Session& session, uint64_t ino);
+  ~Completion();
+  Completion(const Completion&) = delete;
+  Completion& operator=(const Completion&) = delete;
+
+ private:
+  LockWord& word_;
   uint32_t self_;
   uint64_t old_mask_;
 };

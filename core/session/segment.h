@@ -60,6 +60,7 @@ using LockWord = std::atomic<uint32_t>;
 
 constexpr uint32_t kTopologyShards = 16;
 constexpr uint32_t kDirLocks = 1024;
+constexpr uint32_t kCompletionLocks = 64;
 constexpr uint32_t kMovedMax = 4096;
 constexpr uint32_t kMovedStrings = 1 << 20;
 
@@ -94,8 +95,10 @@ struct Segment {
   // --- what changes while the session lives ---
   alignas(64) LockWord topology[kTopologyShards];
   alignas(64) LockWord dirs[kDirLocks];
+  alignas(64) LockWord completions[kCompletionLocks];  // by inode of the upper file whose data is on its way
   alignas(64) std::atomic<uint64_t> epoch;   // bumped by every directory rename and removal
   std::atomic<uint32_t> temp_counter;        // names of temporaries
+  std::atomic<uint32_t> unportable;          // bit per overlay: its upper carries the mark (a cache of that)
   std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
   alignas(64) std::atomic<uint32_t> moved_count;  // entries in use; append-only, entries change under topology
   std::atomic<uint32_t> moved_version;            // odd while it is being changed

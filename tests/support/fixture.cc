@@ -53,6 +53,7 @@ void OverlayTest::start(const Options& options) {
   overlay.metacopy = options.metacopy;
   overlay.perm = options.perm;
   overlay.prefix = options.prefix;
+  overlay.can_whiteout_device = options.can_whiteout_device;
   SessionSpec spec;
   spec.overlays = &overlay;
   spec.overlay_count = 1;

@@ -24,6 +24,7 @@ struct Options {
   bool metacopy = true;
   RedirectDir redirect_dir = RedirectDir::kOn;
   Perm perm = Perm::kOwner;
+  bool can_whiteout_device = true;
   XattrPrefix prefix = XattrPrefix::kUser;
   std::vector<std::string> excludes;  // relative to the overlay's root
 };

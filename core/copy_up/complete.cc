@@ -1,0 +1,75 @@
+// See complete.h.
+#include "core/copy_up/complete.h"
+
+#include "core/copy_up/data.h"
+#include "core/copy_up/marks.h"
+#include "core/copy_up/metadata.h"
+#include "core/session/lock.h"
+#include "core/walk/lookup.h"
+
+namespace ovl {
+namespace {
+
+constexpr const char kCapability[] = "security.capability";
+constexpr size_t kCapabilityMax = 64;
+
+// What a write takes from a file: setuid bits, capabilities, times.
+class Spared {
+ public:
+  Result<void> read(int fd) {
+    TRY(sys_fstat(fd, &st_));
+    Result<size_t> n = sys_fgetxattr(fd, kCapability, capability_, sizeof capability_);
+    if (n.ok()) size_ = n.value();
+    return {};
+  }
+  Result<void> put_back(int fd) const {
+    StatX now;
+    TRY(sys_fstat(fd, &now));
+    if (now.stx_mode != st_.stx_mode) TRY(sys_fchmod(fd, st_.stx_mode & 07777));
+    if (size_ != 0) TRY(ignore_if(sys_fsetxattr(fd, kCapability, capability_, size_), EPERM));
+    return Times(st_).set(fd);
+  }
+
+ private:
+  StatX st_;
+  char capability_[kCapabilityMax];
+  size_t size_ = 0;
+};
+
+Result<void> fill(Op& op, const Node& node, int upper) {
+  UniqueFd lower = TRY(open_lower(node.data()));
+  StatX st;
+  TRY(sys_fstat(lower.get(), &st));
+  if (!S_ISREG(st.stx_mode)) return Error(EIO);
+  TRY(copy_data(op, lower.get(), upper, st.stx_size));
+  // Until now the marker told where the inode number comes from.
+  if (st.stx_nlink > 1) return {};
+  char origin[kFileHandleMax];
+  const size_t size = node.lower_count == 1 ? origin_of(node.lowers[0].path, lower.get(), origin)
+                                            : origin_of(node.lowers[0].path, -1, origin);
+  return sys_fsetxattr(upper, priv_name(node.overlay->prefix, Priv::kOrigin), origin, size);
+}
+
+}  // namespace
+
+Result<const Node*> complete(Op& op, const Node& node, Data data) {
+  const char* marker = priv_name(node.overlay->prefix, Priv::kMetacopy);
+  UniqueFd upper = TRY(sys_openat(node.upper, O_RDWR | O_NOFOLLOW));
+  TRY(ignore_if(mark_impure(op, *node.up), ENOENT));
+  StatX st;
+  TRY(sys_fstat(upper.get(), &st));
+  Completion lock(op.session(), st.stx_ino);
+  Result<size_t> marked = sys_fgetxattr(upper.get(), marker, nullptr, 0);
+  if (!marked.ok() && marked.error() != ENODATA) return Error(marked.error());
+  if (marked.ok()) {
+    Spared spared;
+    TRY(spared.read(upper.get()));
+    if (data == Data::kAll) TRY(fill(op, node, upper.get()));
+    else TRY(sys_ftruncate(upper.get(), 0));
+    TRY(spared.put_back(upper.get()));
+    TRY(ignore_if(sys_fremovexattr(upper.get(), marker), ENODATA));
+  }
+  return lookup(op, *node.up, base_name(node.virt), Search::kUnchecked);
+}
+
+}  // namespace ovl

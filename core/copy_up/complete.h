@@ -1,0 +1,12 @@
+// The data of a metacopy. Kernel counterpart: ovl_copy_up_meta_inode_data().
+#pragma once
+
+#include "core/copy_up/copy_up.h"
+
+namespace ovl {
+
+// Brings the data (kAll) or the end of it (kDrop) to a metacopy, in place: descriptors and hard links stay on the inode. The marker
+// goes last, so a kill in the middle leaves a metacopy as before. Requires: node.metacopy(), no Mutation held.
+Result<const Node*> complete(Op& op, const Node& node, Data data);
+
+}  // namespace ovl

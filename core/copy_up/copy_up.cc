@@ -1,0 +1,161 @@
+// Everything but directories: a whole copy is made in the workdir without any lock, then the place is locked, looked at again, and
+// the copy renamed into it. Kernel counterpart: ovl_copy_up_one(), ovl_copy_up_workdir().
+//
+// Hard links of a lower are broken, as the kernel does without an index: the name alone is copied up, without origin, with all its
+// data. (A metacopy would go on showing the inode number of names that it no longer shares anything with.)
+// A device that the user can't make is kept as an empty file with the type recorded; it can be moved and stat'ed, not opened.
+#include "core/copy_up/copy_up.h"
+
+#include <limits.h>
+#include <sys/sysmacros.h>
+
+#include "core/copy_up/complete.h"
+#include "core/copy_up/data.h"
+#include "core/copy_up/marks.h"
+#include "core/copy_up/metadata.h"
+#include "core/session/lock.h"
+#include "core/walk/lookup.h"
+
+namespace ovl {
+namespace {
+
+// A name may change hands between looking and locking; more often than this it is no accident.
+constexpr int kTries = 64;
+
+// A lower object's copy before it has a place.
+class Copy {
+ public:
+  Copy(Op& op, const Node& node, Data data) : op_(op), node_(node), data_(data), temp_(op, *node.overlay) {}
+
+  Result<void> prepare() {
+    switch (node_.mode & S_IFMT) {
+      case S_IFREG:
+        TRY(prepare_file());
+        break;
+      case S_IFLNK:
+        TRY(prepare_symlink());
+        break;
+      default:
+        TRY(prepare_special());
+    }
+    return Times(node_.real).set(temp_.path());
+  }
+
+  // Requires: the place is locked, `dir` is in the upper. Errors: EEXIST.
+  Result<void> publish(const Node& dir, CStr upper) {
+    if (has_origin_) TRY(mark_impure(op_, dir));
+    const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
+    TRY(temp_.publish(upper, RENAME_NOREPLACE));
+    op_.session().count(Counter::kCopyUps);
+    return keep.restore();
+  }
+
+ private:
+  Result<void> prepare_file() {
+    const bool linked = node_.real.stx_nlink > 1;
+    const bool metacopy = data_ == Data::kNone && node_.overlay->metacopy && !linked && node_.real.stx_size > 0;
+    return metacopy ? prepare_metacopy() : prepare_whole(!linked);
+  }
+
+  // By path alone: a program may have used up its descriptors.
+  Result<void> prepare_metacopy() {
+    const CStr path = temp_.path();
+    TRY(mark_unportable(op_, *node_.overlay));
+    TRY(sys_mknod(path, S_IFREG | 0600, 0));
+    const auto size = static_cast<off_t>(node_.real.stx_size);
+    Result<void> r = sys_truncate(path, size);
+    if (!r.ok() && r.error() == EACCES) {  // a umask without u+w
+      TRY(sys_chmod(path, 0600));
+      r = sys_truncate(path, size);
+    }
+    TRY(r);
+    TRY(copy_metadata(op_, node_, path));
+    op_.session().count(Counter::kMetacopies);
+    return set_mark(op_, *node_.overlay, path, Priv::kMetacopy, Str());
+  }
+
+  Result<void> prepare_whole(bool with_origin) {
+    UniqueFd lower;
+    UniqueFd upper = TRY(sys_openat(temp_.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    if (data_ != Data::kDrop && node_.real.stx_size > 0) {
+      lower = TRY(open_lower(node_.data()));
+      StatX st;
+      TRY(sys_fstat(lower.get(), &st));
+      if (!S_ISREG(st.stx_mode)) return Error(EIO);
+      TRY(copy_data(op_, lower.get(), upper.get(), st.stx_size));
+    }
+    TRY(copy_metadata(op_, node_, temp_.path()));
+    if (!with_origin) return {};
+    char origin[kFileHandleMax];
+    const size_t size = origin_of(node_.lowers[0].path, node_.lower_count == 1 ? lower.get() : -1, origin);
+    has_origin_ = true;
+    return set_mark(op_, *node_.overlay, temp_.path(), Priv::kOrigin, Str(origin, size));
+  }
+
+  Result<void> prepare_symlink() {
+    char* text = op_.arena().array<char>(PATH_MAX);
+    if (text == nullptr) return Error(ENOMEM);
+    const size_t n = TRY(sys_readlink(node_.lowers[0].path, text, PATH_MAX - 1));
+    text[n] = 0;
+    TRY(sys_symlink(text, temp_.path()));
+    return copy_metadata(op_, node_, temp_.path());
+  }
+
+  Result<void> prepare_special() {
+    const dev_t device = makedev(node_.rdev_major, node_.rdev_minor);
+    Result<void> r = sys_mknod(temp_.path(), (node_.mode & S_IFMT) | 0600, device);
+    if (!r.ok() && r.error() == EPERM) r = sys_mknod(temp_.path(), S_IFREG | 0600, 0);
+    TRY(r);
+    return copy_metadata(op_, node_, temp_.path());
+  }
+
+  Op& op_;
+  const Node& node_;
+  const Data data_;
+  Temp temp_;
+  bool has_origin_ = false;
+};
+
+// nullptr: the name has changed hands meanwhile.
+Result<const Node*> bring(Op& op, const Node& node, Data data) {
+  Copy copy(op, node, data);
+  TRY(copy.prepare());
+  Mutation mutation(op.session(), Mutation::Topology::kShared);
+  mutation.lock_dir(*node.overlay, node.up->virt);
+  const Node* now = TRY(again(op, node));
+  if (now->where != Where::kLower || !(now->lowers[0].path == node.lowers[0].path)) return nullptr;
+  const Node* dir = TRY(copy_up_dir(op, *now->up));
+  Result<void> r = copy.publish(*dir, now->upper);
+  if (!r.ok() && r.error() == EEXIST) return nullptr;
+  TRY(r);
+  return lookup(op, *dir, base_name(node.virt), Search::kUnchecked);
+}
+
+Result<const Node*> up_dir(Op& op, const Node& node) {
+  Mutation mutation(op.session(), Mutation::Topology::kShared);
+  const Node* now = TRY(again(op, node));
+  if (!now->exists() || !now->is_dir()) return Error(ENOENT);
+  return copy_up_dir(op, *now);
+}
+
+}  // namespace
+
+Result<const Node*> copy_up(Op& op, const Node& node, Data data) {
+  if (node.is_dir()) return node.in_upper() ? Result<const Node*>(&node) : up_dir(op, node);
+  const Node* now = &node;
+  for (int i = 0; i < kTries; i++) {
+    // Another type is another object: what the caller wanted is gone.
+    if (!now->exists() || (now->mode & S_IFMT) != (node.mode & S_IFMT)) return Error(ENOENT);
+    if (now->in_upper()) {
+      if (!now->metacopy() || data == Data::kNone) return now;
+      return complete(op, *now, data);
+    }
+    if (now->overlay->upper_layer == nullptr) return Error(EROFS);
+    const Node* done = TRY(bring(op, *now, data));
+    if (done != nullptr) return done;
+    now = TRY(again(op, node));
+  }
+  return Error(ENOENT);
+}
+
+}  // namespace ovl

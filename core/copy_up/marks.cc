@@ -1,0 +1,49 @@
+// See marks.h. Kernel counterpart: ovl_set_opaque_xattr(), ovl_set_impure().
+#include "core/copy_up/marks.h"
+
+#include "core/attr/attr.h"
+
+namespace ovl {
+
+Result<void> set_mark(Op& op, const Overlay& overlay, CStr real, Priv which, Str value) {
+  const char* name = priv_name(overlay.prefix, which);
+  Result<void> r = sys_lsetxattr(real, name, value.data(), value.size());
+  if (r.ok() || r.error() != EACCES) return r;
+  StatX now;
+  TRY(sys_lstat(real, &now));
+  const mode_t needed = S_ISDIR(now.stx_mode) ? 0700 : S_ISREG(now.stx_mode) ? 0600 : 0;
+  if (needed == 0 || (now.stx_mode & needed) == needed) return r;
+  TRY(sys_chmod(real, (now.stx_mode & 07777) | needed));
+  StatX open = now;
+  open.stx_mode = static_cast<uint16_t>(now.stx_mode | needed);
+  TRY(set_shown(op, overlay, real, open, Shown{now.stx_uid, now.stx_gid, now.stx_mode}));
+  return sys_lsetxattr(real, name, value.data(), value.size());
+}
+
+Result<void> mark_opaque(Op& op, const Overlay& overlay, CStr real) {
+  op.session().count(Counter::kOpaques);
+  return set_mark(op, overlay, real, Priv::kOpaque, "y");
+}
+
+Result<void> mark_xattr_whiteouts(Op& op, const Overlay& overlay, CStr real) {
+  TRY(mark_unportable(op, overlay));
+  return set_mark(op, overlay, real, Priv::kOpaque, "x");
+}
+
+Result<void> mark_impure(Op& op, const Node& dir) {
+  if (dir.in_upper() && dir.priv.has(Priv::kImpure)) return {};
+  return set_mark(op, *dir.overlay, dir.upper, Priv::kImpure, "y");
+}
+
+Result<void> mark_unportable(Op& op, const Overlay& overlay) {
+  if (overlay.prefix != XattrPrefix::kUser) return {};
+  std::atomic<uint32_t>& known = op.session().segment().unportable;
+  const uint32_t bit = 1u << overlay.index;
+  if (known.load(std::memory_order_relaxed) & bit) return {};
+  TRY(ignore_if(sys_mkdir(op.arena().concat(overlay.work, "/work/incompat"), 0700), EEXIST));
+  TRY(ignore_if(sys_mkdir(op.arena().concat(overlay.work, "/work/incompat/ovlrun"), 0700), EEXIST));
+  known.fetch_or(bit, std::memory_order_relaxed);
+  return {};
+}
+
+}  // namespace ovl

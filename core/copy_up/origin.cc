@@ -1,0 +1,74 @@
+// What an upper file was copied from. Kernel counterpart: ovl_encode_real_fh(), ovl_set_origin().
+#include <sys/ioctl.h>
+
+#include "core/copy_up/marks.h"
+
+namespace ovl {
+namespace {
+
+// struct file_handle with room for the largest one (libc's header wants the whole of _GNU_SOURCE's fcntl).
+struct Handle {
+  uint32_t bytes = 128;  // MAX_HANDLE_SZ
+  int32_t type = 0;
+  unsigned char data[128];
+};
+
+// FS_IOC_GETFSUUID of Linux 6.9.
+struct FsUuid {
+  uint8_t size;
+  uint8_t uuid[16];
+};
+constexpr unsigned long kGetFsUuid = _IOR(0x15, 0, FsUuid);
+
+// The file system's UUID; the kernel writes zeros where there is none, and so do we where it can't be asked.
+void read_uuid(CStr lower, int fd, uint8_t out[16]) {
+  memset(out, 0, 16);
+  UniqueFd own;
+  if (fd < 0) {
+    Result<UniqueFd> opened = sys_openat(lower, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME);
+    if (!opened.ok()) return;
+    own = std::move(opened).value();
+    fd = own.get();
+  }
+  FsUuid uuid;
+  if (raw_call(SYS_ioctl, fd, kGetFsUuid, &uuid) == 0 && uuid.size == 16) memcpy(out, uuid.uuid, 16);
+}
+
+}  // namespace
+
+size_t origin_of(CStr lower, int fd, void* out) {
+  Handle handle;
+  int mount_id;
+  const At at(lower);
+  if (at.error()) return 0;
+  const long r = fd >= 0 ? raw_call(SYS_name_to_handle_at, fd, "", &handle, &mount_id, AT_EMPTY_PATH)
+                         : raw_call(SYS_name_to_handle_at, at.dirfd(), at.name(), &handle, &mount_id, 0);
+  if (r != 0 || handle.type <= 0 || handle.type >= 0xff) return 0;
+  FileHandle fh = {};
+  fh.type = static_cast<uint8_t>(handle.type);
+  fh.fid_size = static_cast<uint8_t>(handle.bytes);
+  memcpy(fh.fid, handle.data, handle.bytes);
+  read_uuid(lower, fd, fh.uuid);
+  return encode_origin(fh, out);
+}
+
+Result<void> make_origin_whole(Op& op, const Node& node) {
+  if (!node.in_upper() || !node.priv.has(Priv::kOrigin)) return {};
+  const Overlay& overlay = *node.overlay;
+  const char* name = priv_name(overlay.prefix, Priv::kOrigin);
+  char value[kFileHandleMax];
+  FileHandle handle;
+  Result<size_t> n = sys_lgetxattr(node.upper, name, value, sizeof value);
+  if (!n.ok()) return Error(n.error());
+  Result<OriginState> state = decode_origin(value, n.value(), &handle);
+  if (state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0) return {};
+  if (node.lower_count != 0) {
+    const size_t size = origin_of(node.lowers[0].path, -1, value);
+    state = decode_origin(value, size, &handle);
+    if (state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0)
+      return set_mark(op, overlay, node.upper, Priv::kOrigin, Str(value, size));
+  }
+  return ignore_if(sys_lremovexattr(node.upper, name), ENODATA);
+}
+
+}  // namespace ovl
