@@ -16,30 +16,35 @@ struct FromRegister<UserPtr<T>> {
   static UserPtr<T> get(long value) { return UserPtr<T>(static_cast<uintptr_t>(value)); }
 };
 
-template <class... Params, size_t... I>
-Outcome call(Outcome (*function)(Op&, Params...), Op& op, const long* args, std::index_sequence<I...>) {
-  return function(op, FromRegister<Params>::get(args[I])...);
-}
-template <class... Params>
-Outcome call(Outcome (*function)(Op&, Params...), Op& op, const long* args) {
-  return call(function, op, args, std::index_sequence_for<Params...>{});
-}
+// Calls op_function with its parameters from the registers.
+template <auto op_function>
+struct FromRegisters;
+template <class... Params, Outcome (*op_function)(Op&, Params...)>
+struct FromRegisters<op_function> {
+  template <size_t... I>
+  static Outcome call(Op& op, const long* args, std::index_sequence<I...>) {
+    return watched<op_function>(op, FromRegister<Params>::get(args[I])...);
+  }
+  static Outcome call(Op& op, const long* args) {
+    return call(op, args, std::index_sequence_for<Params...>{});
+  }
+};
 
 }  // namespace
 
 Outcome dispatch(Caller& caller, Session& session, long number, const long args[6]) {
   [[maybe_unused]] const long a0 = args[0], a1 = args[1], a2 = args[2], a3 = args[3];
   switch (number) {
-#define OVL_OP(name, status, ...)       \
-  case SYS_##name: {                    \
-    Op op(caller, session);             \
-    return call(&op_##name, op, args);  \
+#define OVL_OP(name, status, ...)                     \
+  case SYS_##name: {                                  \
+    Op op(caller, session);                           \
+    return FromRegisters<&op_##name>::call(op, args); \
   }
-#define OVL_LEGACY(name, target, ...)           \
-  case SYS_##name: {                            \
-    Op op(caller, session);                     \
-    const long mapped[6] = {__VA_ARGS__};       \
-    return call(&op_##target, op, mapped);      \
+#define OVL_LEGACY(name, target, ...)                     \
+  case SYS_##name: {                                      \
+    Op op(caller, session);                               \
+    const long mapped[6] = {__VA_ARGS__};                 \
+    return FromRegisters<&op_##target>::call(op, mapped); \
   }
 #define OVL_NATIVE(name, why)
 #define OVL_REFUSE(name, code, why) \

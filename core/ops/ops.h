@@ -4,6 +4,7 @@
 
 #include "core/caller/caller.h"
 #include "core/caller/op.h"
+#include "core/trace/trace.h"
 
 namespace ovl {
 
@@ -20,11 +21,42 @@ namespace ovl {
 // By number, with the six argument registers as they are. A number that is in no table is native.
 Outcome dispatch(Caller& caller, Session& session, long number, const long args[6]);
 
+// The system call's number of an operation: number_of<&op_mkdirat>.
+template <auto op_function>
+inline constexpr long number_of = -1;
+#define OVL_OP(name, status, ...) \
+  template <>                     \
+  inline constexpr long number_of<&op_##name> = SYS_##name;
+#define OVL_LEGACY(name, target, ...)
+#define OVL_NATIVE(name, why)
+#define OVL_REFUSE(name, code, why)
+#include "core/ops/ops.def"
+#undef OVL_OP
+#undef OVL_LEGACY
+#undef OVL_NATIVE
+#undef OVL_REFUSE
+
+// The operation, counted and recorded when the session wants that.
+template <auto op_function, class... Args>
+inline Outcome watched(Op& op, Args... args) {
+  const uint8_t watch = op.session().segment().watch;
+  if (watch == 0) [[likely]] return op_function(op, args...);
+  if ((watch & kWatchCount) != 0) op.session().count(Counter::kOps);
+  if ((watch & kWatchTrace) == 0) return op_function(op, args...);
+  constexpr long number = number_of<op_function>;
+  TracePaths paths;
+  (paths.see(args), ...);
+  if (number == SYS_execve || number == SYS_execveat) trace_op(op, number, paths, nullptr);
+  const Outcome outcome = op_function(op, args...);
+  trace_op(op, number, paths, &outcome);
+  return outcome;
+}
+
 // For the front ends that have typed arguments: run_op<op_mkdirat>(caller, session, dirfd, path, mode).
 template <auto op_function, class... Args>
 inline Outcome run_op(Caller& caller, Session& session, Args... args) {
   Op op(caller, session);
-  return op_function(op, args...);
+  return watched<op_function>(op, args...);
 }
 
 }  // namespace ovl

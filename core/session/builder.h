@@ -32,6 +32,7 @@ struct SessionSpec {
   CStr preload_path;
   CStr trace_path;  // empty: no trace
   bool allow_uncovered = false;
+  bool count_ops = false;  // for --stats
 };
 
 // Creates the file (mode 0600, replacing one that is there) and fills it. Looks at the layer roots for their file system and

@@ -55,6 +55,10 @@ struct OverlayConfig {
   uint8_t pad[3];
 };
 
+// Bits of Segment::watch.
+constexpr uint8_t kWatchTrace = 1;  // append a record to trace_path
+constexpr uint8_t kWatchCount = 2;  // count Counter::kOps
+
 // One futex word each: 0, or the owner's tid, as FUTEX_LOCK_PI uses it (session/lock.h).
 using LockWord = std::atomic<uint32_t>;
 
@@ -81,7 +85,7 @@ struct Segment {
   uint64_t size;  // of the file
   uint32_t overlay_count;
   uint32_t exclude_count;
-  uint8_t trace;   // 1: ops append to trace_path
+  uint8_t watch;   // kWatch...: what is done beside each operation
   uint8_t allow_uncovered;  // 1: programs that the preload can't follow run without the overlay
   uint8_t pad[6];
   OverlayConfig overlays[kMaxOverlays];

@@ -154,6 +154,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options) : fi
   spec.preload_path = view(plan.preload);
   spec.trace_path = view(trace_);
   spec.allow_uncovered = options.allow_uncovered;
+  spec.count_ops = options.stats;
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
   const Result<void> written = write_segment(view(file_), spec);
