@@ -70,7 +70,7 @@ void restore_library_path(char** env) {
   }
   char* const entry = *original;
   char* const old = *lengthened;
-  *lengthened = entry + kHidden.size();  // "OVLRUN_LD_LIBRARY_PATH=x" ends in what is wanted
+  *lengthened = entry + kOriginalPrefix.size();  // "OVLRUN_LD_LIBRARY_PATH=x" ends in what is wanted
   remove(env, entry);
   memset(old, 0, strlen(old));
 }

@@ -24,7 +24,7 @@ Str variable(const Vector& env, Str name_and_equals);
 
 inline constexpr Str kPreloadVariable("LD_PRELOAD=");
 inline constexpr Str kLibraryVariable("LD_LIBRARY_PATH=");
-inline constexpr Str kHidden("OVLRUN_");  // in front of a variable: its original
+inline constexpr Str kOriginalPrefix("OVLRUN_");  // in front of a variable: its original
 inline constexpr Str kOriginalLibraries("OVLRUN_LD_LIBRARY_PATH=");
 inline constexpr Str kNoLibraries("OVLRUN_NO_LD_LIBRARY_PATH=1");
 
