@@ -160,7 +160,6 @@ void parse_diff(const std::vector<std::string>& arguments, DiffOptions& diff, Co
       ->type_name("DIR");
   CLI::Option* prefix = add_choice(app, "--xattr", diff.prefix, kPrefixes, "prefix of the private xattrs");
   app.add_flag("-0,--null", diff.null, "end names with NUL instead of newline, and quote nothing");
-  app.add_flag("--quote", diff.quote, "quote all names as a shell reads them");
   if (parse(app, arguments)) {
     line.kind = CommandKind::kText;
     return;

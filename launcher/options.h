@@ -35,7 +35,6 @@ struct DiffOptions {
   XattrPrefix prefix = XattrPrefix::kUser;
   bool prefix_given = false;
   bool null = false;   // names end in NUL, unquoted
-  bool quote = false;
 };
 
 enum class CommandKind { kRun, kDiff, kCoverage, kText /* --help, --version: printed already */ };

@@ -1,5 +1,72 @@
+// ovlrun diff: prints what an upper changes.
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
 #include "launcher/commands.h"
 #include "launcher/failure.h"
+#include "launcher/session/config.h"
+#include "launcher/session/plan.h"
+#include "launcher/upper/changes.h"
+
+namespace fs = std::filesystem;
+
 namespace ovl {
-int diff_main(const DiffOptions&) { fail("diff: not built in yet"); }
+namespace {
+
+// The last session's own upper: its directory's name starts with the date.
+std::string newest_upper() {
+  const std::string state = state_dir();
+  std::string newest;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(state, error))
+    if (fs::is_directory(entry.path() / "upper", error)) newest = std::max(newest, entry.path().filename().string());
+  if (newest.empty()) fail("diff: no --upper given, and there is none in {}", quote(state));
+  return state + "/" + newest + "/upper";
 }
+
+UpperSource source_of(const DiffOptions& options) {
+  UpperSource source;
+  const std::string given = options.upper ? *options.upper : newest_upper();
+  struct stat st;
+  if (stat(given.c_str(), &st) != 0) fail("--upper {}: {}", quote(given), error_text(errno));
+  if (!S_ISDIR(st.st_mode)) fail("--upper {}: {}", quote(given), error_text(ENOTDIR));
+  source.upper = canonical(given);
+  const std::string work = options.work ? canonical(*options.work) : default_work(source.upper);
+  const std::optional<RecordedConfig> recorded = read_config(work);
+  source.lowers = options.lowers;
+  if (source.lowers.empty()) {
+    if (!recorded) fail("diff: no session is recorded in {}: give --lower, or --work", quote(work));
+    source.lowers = recorded->lowers;
+  }
+  for (std::string& lower : source.lowers) {
+    if (stat(lower.c_str(), &st) != 0) fail("--lower {}: {}", quote(lower), error_text(errno));
+    if (!S_ISDIR(st.st_mode)) fail("--lower {}: {}", quote(lower), error_text(ENOTDIR));
+    lower = canonical(lower);
+  }
+  source.at = options.at ? canonical(*options.at) : options.lowers.empty() ? recorded->at : source.lowers[0];
+  source.prefix = options.prefix_given || !recorded ? options.prefix : recorded->prefix;
+  return source;
+}
+
+}  // namespace
+
+int diff_main(const DiffOptions& options) {
+  for (const Change& change : changes_of(source_of(options))) {
+    const char kind = static_cast<char>(change.kind);
+    const bool renamed = change.kind == ChangeKind::kRenamed;
+    if (options.null)
+      fmt::print("{} {}{}{}{}", kind, renamed ? change.old_path : change.path, '\0', renamed ? change.path : "",
+                 renamed ? std::string(1, '\0') : "");
+    else if (renamed)
+      fmt::print("{} {} -> {}\n", kind, quote(change.old_path), quote(change.path));
+    else
+      fmt::print("{} {}\n", kind, quote(change.path));
+  }
+  if (fflush(stdout) != 0 || ferror(stdout) != 0) fail("diff: can't write the list: {}", error_text(errno));
+  return 0;
+}
+
+}  // namespace ovl

@@ -1,0 +1,254 @@
+// See changes.h. Two views through the core's own lookup: what programs see now, and what the lowers alone would show.
+#include "launcher/upper/changes.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "core/caller/local_caller.h"
+#include "core/ops/ops.h"
+#include "core/session/builder.h"
+#include "core/walk/lookup.h"
+#include "launcher/failure.h"
+
+namespace fs = std::filesystem;
+
+namespace ovl {
+namespace {
+
+CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }
+std::string text_of(Str s) { return std::string(s.data(), s.size()); }
+
+template <class T>
+T value_of(Result<T> result, const std::string& path) {
+  if (!result.ok()) fail("{}: {}", quote(path), error_text(result.error()));
+  return std::move(result).value();
+}
+
+// A session that only this process knows, for looking things up.
+class View {
+ public:
+  View(const UpperSource& source, bool with_upper) : at_(source.at), session_(std::make_unique<Session>()) {
+    std::vector<CStr> lowers;
+    for (const std::string& lower : source.lowers) lowers.push_back(view(lower));
+    OverlaySpec overlay;
+    overlay.at = view(source.at);
+    if (with_upper) overlay.upper = view(source.upper);
+    overlay.lowers = lowers.data();
+    overlay.lower_count = static_cast<uint32_t>(lowers.size());
+    overlay.prefix = source.prefix;
+    SessionSpec spec;
+    spec.overlays = &overlay;
+    spec.overlay_count = 1;
+    char dir[] = "/tmp/ovlrun-diff-XXXXXX";
+    if (mkdtemp(dir) == nullptr) fail("{}: {}", dir, error_text(errno));
+    const std::string file = std::string(dir) + "/session";
+    Result<void> done = write_segment(view(file), spec);
+    if (done.ok()) done = session_->attach(view(file));
+    unlink(file.c_str());
+    rmdir(dir);
+    if (!done.ok()) fail("{}: {}", quote(source.upper), error_text(done.error()));
+  }
+
+  Session& session() { return *session_; }
+  // The path that programs use: `rel` is "" or "/a/b".
+  std::string shown(const std::string& rel) const {
+    if (rel.empty()) return at_;
+    return (at_ == "/" ? "" : at_) + rel;
+  }
+  const Node& node(Op& op, const std::string& rel) {
+    return *value_of(node_at(op, view(shown(rel))), shown(rel));
+  }
+
+ private:
+  std::string at_;
+  std::unique_ptr<Session> session_;
+};
+
+std::vector<std::string> names_in(const std::string& dir) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(dir, error)) names.push_back(entry.path().filename());
+  if (error) fail("{}: {}", quote(dir), error.message());
+  return names;
+}
+
+// The xattrs that programs see.
+std::map<std::string, std::string> xattrs_of(Session& session, const std::string& path) {
+  LocalCaller caller;
+  std::map<std::string, std::string> all;
+  std::vector<char> list(65536), value(65536);
+  Outcome n = run_op<&op_llistxattr>(caller, session, UserPath(path.c_str()), UserBuf(list.data()), list.size());
+  const long size = n.is_native() ? raw_call(SYS_llistxattr, path.c_str(), list.data(), list.size()) : n.value();
+  for (const char* name = list.data(); size > 0 && name < list.data() + size; name += strlen(name) + 1) {
+    if (strcmp(name, "security.selinux") == 0) continue;  // the kernel's labels, not the user's
+    Outcome got = run_op<&op_lgetxattr>(caller, session, UserPath(path.c_str()), UserPath(name),
+                                        UserBuf(value.data()), value.size());
+    const long length = got.is_native()
+                            ? raw_call(SYS_lgetxattr, path.c_str(), name, value.data(), value.size())
+                            : got.value();
+    all[name] = length > 0 ? std::string(value.data(), static_cast<size_t>(length)) : "";
+  }
+  return all;
+}
+
+bool same_data(CStr a, CStr b) {
+  const UniqueFd fa(open(a.c_str(), O_RDONLY | O_CLOEXEC)), fb(open(b.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fa.valid() || !fb.valid()) return false;
+  std::vector<char> ba(256 * 1024), bb(256 * 1024);
+  while (true) {
+    const ssize_t na = read(fa.get(), ba.data(), ba.size());
+    if (na < 0) return false;
+    for (ssize_t got = 0; got < na;) {
+      const ssize_t nb = read(fb.get(), bb.data() + got, static_cast<size_t>(na - got));
+      if (nb <= 0) return false;
+      got += nb;
+    }
+    if (na == 0) return read(fb.get(), bb.data(), 1) == 0;
+    if (memcmp(ba.data(), bb.data(), static_cast<size_t>(na)) != 0) return false;
+  }
+}
+
+std::string link_text(CStr path) {
+  std::error_code error;
+  return fs::read_symlink(path.c_str(), error).string();
+}
+
+class Scan {
+ public:
+  explicit Scan(const UpperSource& source) : now_(source, true), before_(source, false) {}
+
+  std::vector<Change> run() {
+    todo_.push_back({"", ""});
+    {
+      Op now(caller_, now_.session()), before(caller_, before_.session());
+      compare(now_.node(now, ""), "", before_.node(before, ""), "");
+    }
+    while (!todo_.empty()) {
+      const Directory dir = std::move(todo_.back());
+      todo_.pop_back();
+      scan(dir);
+    }
+    // A directory that was renamed away left a whiteout: that is the other half of the rename.
+    std::erase_if(changes_, [&](const Change& c) { return c.kind == ChangeKind::kDeleted && sources_.contains(c.old_path); });
+    std::sort(changes_.begin(), changes_.end(), [](const Change& a, const Change& b) {
+      return a.path != b.path ? a.path < b.path : a.kind < b.kind;
+    });
+    return std::move(changes_);
+  }
+
+ private:
+  struct Directory {
+    std::string rel;
+    std::optional<std::string> old;  // what it was before: nullopt: nothing
+  };
+
+  void add(ChangeKind kind, const std::string& rel, const std::string& old) {
+    changes_.push_back({kind, now_.shown(rel), before_.shown(old)});
+  }
+
+  void scan(const Directory& dir) {
+    // Memory for one directory at a time, and for the chain above it.
+    Op now_op(caller_, now_.session()), before_op(caller_, before_.session());
+    const Node& now_dir = now_.node(now_op, dir.rel);
+    const Node* before_dir = dir.old ? &before_.node(before_op, *dir.old) : nullptr;
+    std::vector<std::string> found = names_in(now_dir.upper.c_str());
+    std::set<std::string> names(found.begin(), found.end());
+    if (before_dir != nullptr && now_dir.lower_count == 0) {
+      // Opaque: what lies below is gone.
+      for (uint32_t i = 0; i < before_dir->lower_count; i++) {
+        found = names_in(before_dir->lowers[i].path.c_str());
+        names.insert(found.begin(), found.end());
+      }
+    }
+    for (const std::string& name : names) {
+      const std::string rel = dir.rel + "/" + name;
+      const Node& now = *value_of(lookup(now_op, now_dir, view(name), Search::kUnchecked), now_.shown(rel));
+      const Node* before = nullptr;
+      if (before_dir != nullptr) {
+        before = value_of(lookup(before_op, *before_dir, view(name), Search::kUnchecked), now_.shown(rel));
+        if (!before->exists()) before = nullptr;
+      }
+      entry(before_op, now, rel, before, dir.old ? *dir.old + "/" + name : "");
+    }
+  }
+
+  // The path that an object had in the lowers, when it is another than `rel`'s own.
+  static std::optional<std::string> renamed_from(const Node& now, const std::string& own) {
+    if (!now.in_upper() || now.lower_count == 0 || !now.priv.has(Priv::kRedirect)) return std::nullopt;
+    const std::string old = text_of(below(now.lowers[0].path, now.lowers[0].layer->root));
+    if (old == own) return std::nullopt;
+    return old;
+  }
+
+  void entry(Op& before_op, const Node& now, const std::string& rel, const Node* before, const std::string& old) {
+    if (!now.exists()) {
+      if (before != nullptr) add(ChangeKind::kDeleted, rel, old);
+      return;
+    }
+    if (!now.in_upper()) return;
+    if (const std::optional<std::string> from = renamed_from(now, old)) {
+      if (before != nullptr) add(ChangeKind::kDeleted, rel, old);
+      add(ChangeKind::kRenamed, rel, *from);
+      sources_.insert(before_.shown(*from));
+      const Node& source = before_.node(before_op, *from);
+      compare(now, rel, source, *from);
+      if (now.is_dir()) todo_.push_back({rel, *from});
+      return;
+    }
+    if (before == nullptr) {
+      add(ChangeKind::kAdded, rel, old);
+      if (now.is_dir()) todo_.push_back({rel, std::nullopt});
+    } else if ((now.mode & S_IFMT) != (before->mode & S_IFMT)) {
+      add(ChangeKind::kType, rel, old);
+      if (now.is_dir()) todo_.push_back({rel, std::nullopt});
+    } else {
+      compare(now, rel, *before, old);
+      if (now.is_dir()) todo_.push_back({rel, old});
+    }
+  }
+
+  // Two objects of one type.
+  void compare(const Node& now, const std::string& rel, const Node& before, const std::string& old) {
+    if (!now.is_dir() && data_differs(now, before))
+      add(ChangeKind::kModified, rel, old);
+    else if (metadata_differs(now, rel, before, old))
+      add(ChangeKind::kMetadata, rel, old);
+  }
+
+  static bool data_differs(const Node& now, const Node& before) {
+    if (now.is_symlink()) return link_text(now.top()) != link_text(before.top());
+    if (S_ISCHR(now.mode) || S_ISBLK(now.mode))
+      return now.rdev_major != before.rdev_major || now.rdev_minor != before.rdev_minor;
+    if (!now.is_regular() || now.data() == Str(before.data())) return false;
+    return now.real.stx_size != before.real.stx_size || !same_data(now.data(), before.data());
+  }
+
+  bool metadata_differs(const Node& now, const std::string& rel, const Node& before, const std::string& old) {
+    if (now.mode != before.mode || now.uid != before.uid || now.gid != before.gid) return true;
+    const auto& time = now.real.stx_mtime;
+    const auto& old_time = before.real.stx_mtime;
+    if (!now.is_dir() && (time.tv_sec != old_time.tv_sec || time.tv_nsec != old_time.tv_nsec)) return true;
+    return xattrs_of(now_.session(), now_.shown(rel)) != xattrs_of(before_.session(), before_.shown(old));
+  }
+
+  LocalCaller caller_;
+  View now_, before_;
+  std::vector<Directory> todo_;
+  std::vector<Change> changes_;
+  std::set<std::string> sources_;  // paths that a rename took away
+};
+
+}  // namespace
+
+std::vector<Change> changes_of(const UpperSource& source) { return Scan(source).run(); }
+
+}  // namespace ovl
