@@ -1,0 +1,44 @@
+// See position.h.
+#include "core/readdir/position.h"
+
+#include "core/readdir/readdir.h"
+
+namespace ovl {
+namespace {
+
+constexpr uint64_t kMark = uint64_t{1} << 42;
+constexpr unsigned kCheckBits = 10;
+
+uint64_t mix(uint64_t h) {
+  h ^= h >> 33;
+  h *= 0xff51afd7ed558ccdu;
+  h ^= h >> 33;
+  h *= 0xc4ceb9fe1a85ec53u;
+  return h ^ (h >> 33);
+}
+
+uint64_t check_of(uint32_t order) { return mix(order) >> (64 - kCheckBits); }
+
+}  // namespace
+
+uint32_t name_order(Str name) {
+  uint64_t h = 0xcbf29ce484222325u;
+  for (char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  // The high half, scaled to the range: unlike %, it keeps every value about equally likely.
+  const uint64_t hash = mix(h) >> 32;
+  return kFirstOrder + static_cast<uint32_t>((hash * (kLastOrder - kFirstOrder)) >> 32);
+}
+
+uint64_t position_at(uint32_t order) {
+  if (order == 0) return 0;
+  return kMark | (uint64_t{order} << kCheckBits) | check_of(order);
+}
+
+bool is_listing_position(uint64_t position) {
+  if (position == kEndPosition) return true;
+  if (position >> 42 != 1) return false;
+  const uint32_t order = static_cast<uint32_t>(position >> kCheckBits);
+  return order != 0 && position_at(order) == position;
+}
+
+}  // namespace ovl

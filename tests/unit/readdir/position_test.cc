@@ -1,0 +1,52 @@
+// Positions of merged listings.
+#include "core/readdir/position.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "core/readdir/readdir.h"
+
+namespace ovl {
+namespace {
+
+TEST(Position, OrdersAreSpreadOverTheirRange) {
+  uint32_t low = UINT32_MAX, high = 0;
+  for (int i = 0; i < 10000; i++) {
+    const std::string name = "n" + std::to_string(i);
+    const uint32_t order = name_order(Str(name.data(), name.size()));
+    EXPECT_GE(order, kFirstOrder);
+    EXPECT_LT(order, kLastOrder);
+    low = std::min(low, order);
+    high = std::max(high, order);
+  }
+  EXPECT_LT(low, UINT32_MAX / 100);
+  EXPECT_GT(high, UINT32_MAX / 100 * 99);
+}
+
+TEST(Position, AscendsWithTheOrderAndFitsAnyOffset) {
+  EXPECT_EQ(position_at(0), 0u);
+  uint64_t last = 0;
+  for (uint64_t order = 1; order <= UINT32_MAX; order += 99991) {
+    const uint64_t position = position_at(static_cast<uint32_t>(order));
+    EXPECT_GT(position, last);
+    EXPECT_LT(position, kEndPosition);
+    EXPECT_TRUE(is_listing_position(position));
+    last = position;
+  }
+  EXPECT_LT(position_at(UINT32_MAX), kEndPosition);
+  EXPECT_TRUE(is_listing_position(kEndPosition));
+}
+
+TEST(Position, IsToldFromAFileSystemsOwn) {
+  // Counters, as tmpfs, xfs and btrfs have them; ends of directories.
+  for (uint64_t position = 0; position < 100000; position++) EXPECT_FALSE(is_listing_position(position));
+  for (uint64_t position : {uint64_t{INT32_MAX}, uint64_t{UINT32_MAX}, uint64_t{INT64_MAX}, uint64_t{1} << 42})
+    EXPECT_FALSE(is_listing_position(position)) << position;
+  // Hashes of 63 bits, as ext4 has them.
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 1000000; i++) EXPECT_FALSE(is_listing_position(random() >> 1));
+}
+
+}  // namespace
+}  // namespace ovl
