@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "core/sys/sys.h"
+#include "preload/fd_path.h"
 
 // Optimised builds never store the vtable of an abstract class; others refer to this.
 extern "C" __attribute__((visibility("hidden"))) void __cxa_pure_virtual() { __builtin_trap(); }
@@ -36,15 +37,7 @@ long native_fchmodat2(int dirfd, const char* path, mode_t mode, int flags) {
   Result<void> known = sys_fstat(fd.value().get(), &st);
   if (!known.ok()) return -known.error();
   if (S_ISLNK(st.stx_mode)) return -EOPNOTSUPP;
-  char name[40] = "/proc/self/fd/";
-  char* w = name + strlen(name);
-  char digits[12];
-  int count = 0;
-  for (int left = fd.value().get(); count == 0 || left > 0; left /= 10)
-    digits[count++] = static_cast<char>('0' + left % 10);
-  while (count > 0) *w++ = digits[--count];
-  *w = 0;
-  return raw_call(SYS_fchmodat, AT_FDCWD, name, mode);
+  return raw_call(SYS_fchmodat, AT_FDCWD, FdPath(fd.value().get()).text, mode);
 }
 
 long native_faccessat2(int dirfd, const char* path, int mode, int flags) {

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include "preload/call.h"
+#include "preload/environment.h"
 #include "preload/interposers.h"
 
-extern "C" char** environ;
 extern "C" [[noreturn]] void __chk_fail();
 
 namespace ovl {
@@ -16,14 +16,6 @@ long get(char* buffer, size_t size) {
   long n = OVL_CALL(getcwd, UserBuf(buffer), size);
   if (n > 0 && buffer[0] != '/') return -ENOENT;  // "(unreachable)/...": outside our root
   return n;
-}
-
-const char* variable(Str name) {
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; entry++) {
-    Str text(*entry, strlen(*entry));
-    if (text.starts_with(name) && text[name.size()] == '=') return *entry + name.size() + 1;
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -87,7 +79,7 @@ char* ip___getwd_chk(char* buffer, size_t room) {
 char* ip_get_current_dir_name() {
   ErrnoSaver saver;
   struct stat here, there;
-  const char* pwd = variable("PWD");
+  const char* pwd = environment("PWD");
   if (pwd != nullptr && pwd[0] == '/' && ip_stat(".", &here) == 0 && ip_stat(pwd, &there) == 0 &&
       here.st_dev == there.st_dev && here.st_ino == there.st_ino)
     return strdup(pwd);

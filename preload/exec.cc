@@ -9,6 +9,7 @@
 
 #include "core/sys/scratch.h"
 #include "preload/call.h"
+#include "preload/environment.h"
 #include "preload/interposers.h"
 
 namespace ovl {
@@ -25,12 +26,9 @@ size_t count(char* const* list) {
   return n;
 }
 
-// bash has a getenv of its own, so the array is read here.
 Str search_path() {
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; entry++)
-    if (memcmp(*entry, "PATH=", strnlen(*entry, 5)) == 0 && strnlen(*entry, 5) == 5)
-      return Str(*entry + 5, strlen(*entry + 5));
-  return kDefaultPath;
+  const char* path = environment("PATH");
+  return path != nullptr ? Str(path, strlen(path)) : kDefaultPath;
 }
 
 // What has no format that the kernel knows is a script for the shell.
@@ -46,9 +44,9 @@ long exec_with_shell(Arena& arena, const char* path, char* const* argv, char* co
   return exec_kernel_style(kShell, with_shell, envp);
 }
 
-long exec_or_shell(Arena& arena, const char* path, char* const* argv, char* const* envp) {
+long exec_or_shell(Arena& arena, const char* path, char* const* argv, char* const* envp, OnUnknownFormat on_unknown) {
   const long r = exec_kernel_style(path, argv, envp);
-  return r == -ENOEXEC ? exec_with_shell(arena, path, argv, envp) : r;
+  return r == -ENOEXEC && on_unknown == OnUnknownFormat::kShell ? exec_with_shell(arena, path, argv, envp) : r;
 }
 
 // Does an error with one directory of the search path let the search go on? As in libc.
@@ -86,12 +84,12 @@ long exec_kernel_style(const char* path, char* const* argv, char* const* envp) {
   return OVL_CALL(execve, UserPath(path), buf(argv), buf(envp));
 }
 
-long exec_search(const char* file, char* const* argv, char* const* envp) {
+long exec_search(const char* file, char* const* argv, char* const* envp, OnUnknownFormat on_unknown) {
   Scratch scratch;
   Arena& arena = scratch.arena();
   const Str name(file, strlen(file));
   if (name.empty()) return -ENOENT;
-  if (name.find('/') != SIZE_MAX) return exec_or_shell(arena, file, argv, envp);
+  if (name.find('/') != SIZE_MAX) return exec_or_shell(arena, file, argv, envp, on_unknown);
   if (name.size() > NAME_MAX) return -ENAMETOOLONG;
   const Str path = search_path();
   char* candidate = arena.array<char>(PATH_MAX);
@@ -109,7 +107,7 @@ long exec_search(const char* file, char* const* argv, char* const* envp) {
     w += dir.size();
     if (!dir.empty()) *w++ = '/';
     memcpy(w, name.data(), name.size() + 1);
-    error = exec_or_shell(arena, candidate, argv, envp);
+    error = exec_or_shell(arena, candidate, argv, envp, on_unknown);
     if (error == -EACCES) denied = true;
     if (!go_on(error)) return error;
   }
@@ -127,7 +125,7 @@ int ip_fexecve(int fd, char* const* argv, char* const* envp) {
 int ip_execv(const char* path, char* const* argv) { return ip_execve(path, argv, environ); }
 int ip_execvp(const char* file, char* const* argv) { return ip_execvpe(file, argv, environ); }
 int ip_execvpe(const char* file, char* const* argv, char* const* envp) {
-  return static_cast<int>(libc_style(exec_search(file, argv, envp)));
+  return static_cast<int>(libc_style(exec_search(file, argv, envp, OnUnknownFormat::kShell)));
 }
 
 // As libc, these keep the array on the stack: a vfork child or a signal handler may call them.

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/ipc.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -23,6 +24,7 @@ struct statx;
 
 namespace ovl {
 using ScandirSelect = int (*)(const struct dirent*);
+using FtsCompare = int (*)(const FTSENT**, const FTSENT**);
 using ScandirCompare = int (*)(const struct dirent**, const struct dirent**);
 }  // namespace ovl
 

@@ -9,7 +9,9 @@ namespace ovl {
 
 void* next_symbol(const char* name) {
   void* const kNext = reinterpret_cast<void*>(-1l);  // RTLD_NEXT
-  return ovl_dlsym != nullptr ? ovl_dlsym(kNext, name) : nullptr;
+  void* found = ovl_dlsym != nullptr ? ovl_dlsym(kNext, name) : nullptr;
+  if (found == nullptr) errno = ENOSYS;
+  return found;
 }
 
 }  // namespace ovl

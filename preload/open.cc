@@ -4,6 +4,7 @@
 
 #include "preload/call.h"
 #include "preload/interposers.h"
+#include "preload/open.h"
 
 extern "C" [[noreturn]] void __chk_fail();
 
@@ -13,21 +14,21 @@ namespace {
 bool has_mode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
 
 int open_at(int dirfd, const char* path, int flags, mode_t mode) {
+  return static_cast<int>(libc_style(open_kernel_style(dirfd, path, flags, mode)));
+}
+
+}  // namespace
+
+long open_kernel_style(int dirfd, const char* path, int flags, mode_t mode) {
   if (Session* session = attached()) {
     { CancellationPoint asked_before; }  // acts on a request that is pending
     PreloadCaller caller;
     Outcome outcome = run_op<op_openat>(caller, *session, dirfd, UserPath(path), flags, mode);
-    if (!outcome.is_native()) return static_cast<int>(libc_style(outcome.value()));
+    if (!outcome.is_native()) return outcome.value();
   }
-  long fd;
-  {
-    CancellationPoint point;
-    fd = raw_call(SYS_openat, dirfd, path, flags, mode);
-  }
-  return static_cast<int>(libc_style(fd));
+  CancellationPoint point;
+  return raw_call(SYS_openat, dirfd, path, flags, mode);
 }
-
-}  // namespace
 
 int ip_openat(int dirfd, const char* path, int flags, ...) {
   mode_t mode = 0;

@@ -5,6 +5,7 @@
 
 #include "core/sys/sys.h"
 #include "preload/call.h"
+#include "preload/fd_path.h"
 #include "preload/interposers.h"
 #include "preload/next.h"
 
@@ -46,27 +47,17 @@ Mode parse(const char* mode) {
   return m;
 }
 
-// "/proc/self/fd/N": the same file opened again.
-struct FdPath {
-  char text[40] = "/proc/self/fd/";
-  explicit FdPath(int fd) {
-    char digits[12];
-    int count = 0;
-    for (int left = fd; count == 0 || left > 0; left /= 10) digits[count++] = static_cast<char>('0' + left % 10);
-    char* w = text + strlen(text);
-    while (count > 0) *w++ = digits[--count];
-    *w = 0;
-  }
-};
+Next<FILE*(const char*, const char*)> next_fopen("fopen");
+Next<FILE*(const char*, const char*, FILE*)> next_freopen("freopen");
 
 int open_file(const char* path, int flags) { return ip_openat(AT_FDCWD, path, flags, 0666); }
 
 // Like fopen on what `fd` is, with its conversion; the stream has the descriptor number of `fd`.
 FILE* open_wide(int fd, const Mode& m) {
-  auto* real = next<FILE*(const char*, const char*)>("fopen");
+  auto* real = next_fopen.get();
   FILE* stream = real != nullptr ? real(FdPath(fd).text, m.text) : nullptr;
   if (stream == nullptr) {
-    const int error = real != nullptr ? errno : ENOSYS;
+    const int error = errno;
     close_raw(fd);
     errno = error;
     return nullptr;
@@ -101,11 +92,8 @@ FILE* ip_fopen(const char* path, const char* mode) {
 // libc's freopen closes what the stream had, opens, and moves the new file onto the old descriptor number. It is given a
 // second descriptor of the file that was opened here.
 FILE* ip_freopen(const char* path, const char* mode, FILE* stream) {
-  auto* real = next<FILE*(const char*, const char*, FILE*)>("freopen");
-  if (real == nullptr) {
-    errno = ENOSYS;
-    return nullptr;
-  }
+  auto* real = next_freopen.get();
+  if (real == nullptr) return nullptr;
   const Mode m = parse(mode);
   const int old = fileno(stream);
   if (!m.valid || attached() == nullptr || (path == nullptr && old < 0)) return real(path, mode, stream);
