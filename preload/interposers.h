@@ -20,7 +20,9 @@
 #include <sys/types.h>
 #include <utime.h>
 
+struct mount_attr;
 struct statx;
+struct utmp;
 
 namespace ovl {
 using ScandirSelect = int (*)(const struct dirent*);

@@ -18,6 +18,7 @@ namespace {
 
 Next<char*(const char*, char*)> next_realpath("realpath");
 Next<long(const char*, int)> next_pathconf("pathconf");
+Next<void*(const char*, int)> next_catopen("catopen");
 
 char* give(CStr path, char* resolved) {
   if (resolved == nullptr) return strdup(path.c_str());
@@ -67,19 +68,33 @@ char* ip___realpath_chk(const char* path, char* resolved, size_t room) {
 
 char* ip_canonicalize_file_name(const char* path) { return ip_realpath(path, nullptr); }
 
-long ip_pathconf(const char* path, int name) {
-  auto* real = next_pathconf.get();
-  if (real == nullptr) return -1;
+namespace {
+
+// Calls a function of libc's with the real path; what can't be resolved is -1 with errno.
+template <class Function, class Argument>
+auto call_with_real_path(Function* real, const char* path, Argument argument) {
+  using Value = decltype(real(path, argument));
+  const auto failed = (Value)-1;  // NOLINT(google-readability-casting): a number or a pointer
+  if (real == nullptr) return failed;
   Session* session = attached();
-  if (session == nullptr || path == nullptr || path[0] == 0) return real(path, name);
+  if (session == nullptr || path == nullptr || path[0] == 0) return real(path, argument);
   PreloadCaller caller;
   Op op(caller, *session);
   Result<CStr> there = real_path(op, path, kFollow);
-  if (!there.ok()) {
-    errno = there.error();
-    return -1;
-  }
-  return real(there.value().c_str(), name);
+  if (there.ok()) return real(there.value().c_str(), argument);
+  errno = there.error();
+  return failed;
+}
+
+}  // namespace
+
+long ip_pathconf(const char* path, int name) { return call_with_real_path(next_pathconf.get(), path, name); }
+
+// A message catalogue; a name without a slash is searched for by libc.
+void* ip_catopen(const char* name, int flags) {
+  auto* real = next_catopen.get();
+  if (real != nullptr && (name == nullptr || strchr(name, '/') == nullptr)) return real(name, flags);
+  return call_with_real_path(real, name, flags);
 }
 
 key_t ip_ftok(const char* path, int project) {
