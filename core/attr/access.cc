@@ -9,8 +9,6 @@ namespace {
 
 constexpr int kExec = 1, kWrite = 2;  // X_OK, W_OK
 
-bool immutable(const Node& node) { return flags_of(node).immutable; }
-
 // CAP_DAC_OVERRIDE: everything but executing a file that nobody may execute.
 bool root_may(const Node& node, int mask) {
   return (mask & kExec) == 0 || node.is_dir() || (node.mode & 0111) != 0;
@@ -21,13 +19,13 @@ bool bits_allow(mode_t mode, int shift, int mask) {
 }
 
 // EACCES is false.
-bool posix_may(Op& op, const Node& node, const Credentials& who, int mask) {
+bool posix_may(Op& op, const Node& node, const Object& top, const Credentials& who, int mask) {
   if (who.fsuid == node.uid) return bits_allow(node.mode, 6, mask);
   // The group bits are the list's mask: nobody but owner and other has any right when they are empty.
   if ((node.mode & S_IRWXG) != 0 && !node.is_symlink()) {
     void* value = op.arena().alloc(kAclMax);
     Result<size_t> n = value == nullptr ? Result<size_t>(Error(ENOMEM))
-                                        : sys_lgetxattr(node.top(), kAccessAcl, value, kAclMax);
+                                        : top.get(kAccessAcl, value, kAclMax);
     if (n.ok()) {
       Acl acl(value, n.value());
       if (acl.valid()) return acl.grants(op.caller(), who, node.gid, mask);
@@ -38,9 +36,9 @@ bool posix_may(Op& op, const Node& node, const Credentials& who, int mask) {
 
 }  // namespace
 
-Result<void> may(Op& op, const Node& node, int mask) {
+Result<void> may(Op& op, const Node& node, const Object& top, int mask) {
   mask &= 7;
-  if ((mask & kWrite) != 0 && immutable(node)) return Error(EPERM);
+  if ((mask & kWrite) != 0 && flags_of(node, top).immutable) return Error(EPERM);
   // The owner's own bits decide most cases without asking who it is.
   if (node.overlay->perm == Perm::kOwner && bits_allow(node.mode, 6, mask)) return {};
   const Credentials who = op.caller().credentials();
@@ -48,7 +46,7 @@ Result<void> may(Op& op, const Node& node, int mask) {
     if (root_may(node, mask)) return {};
     return Error(EACCES);
   }
-  if (node.overlay->perm == Perm::kPosix && posix_may(op, node, who, mask)) return {};
+  if (node.overlay->perm == Perm::kPosix && posix_may(op, node, top, who, mask)) return {};
   return Error(EACCES);
 }
 
@@ -63,8 +61,8 @@ Result<void> may_remove(Op& op, const Node& dir, const Node& node) {
   return Error(EPERM);
 }
 
-Result<void> may_own(Op& op, const Node& node) {
-  const Flags flags = flags_of(node);
+Result<void> may_own(Op& op, const Node& node, const Object& top) {
+  const Flags flags = flags_of(node, top);
   if (flags.immutable || flags.append) return Error(EPERM);
   if (node.overlay->perm == Perm::kOwner) return {};
   const Credentials who = op.caller().credentials();

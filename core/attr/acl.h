@@ -12,6 +12,7 @@
 namespace ovl {
 
 inline constexpr const char kAccessAcl[] = "system.posix_acl_access";
+inline constexpr const char kCapability[] = "security.capability";
 inline constexpr const char kDefaultAcl[] = "system.posix_acl_default";
 // Enough for 500 entries; the file systems' own limits are lower (ext4: one block).
 constexpr size_t kAclMax = 4096;

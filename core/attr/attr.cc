@@ -54,6 +54,18 @@ Identity identity_of(const Node& node, const Object& top, const StatX* below) {
   return identity_of(overlay, node.real);
 }
 
+// A metacopy takes the room that its data takes.
+void show_blocks(const Node& node, const StatX* below, StatX* out) {
+  if (!node.is_regular() || node.lower_count == 0) return;
+  if (node.in_upper() && !node.metacopy()) return;
+  if (node.in_upper() && node.lower_count == 1) {
+    if (below != nullptr) out->stx_blocks = below->stx_blocks;
+    return;
+  }
+  StatX data;
+  if (node.lower_count > 1 && sys_lstat(node.data(), &data).ok()) out->stx_blocks = data.stx_blocks;
+}
+
 // The link count that an index of the kernel's overlayfs keeps. A damaged one is left as the file system has it.
 void show_nlink(const Node& node, const Object& top, const StatX* below, StatX* out) {
   char value[16];
@@ -102,7 +114,7 @@ Result<void> show(Op&, const Node& node, const Object& top, StatX* attributes) {
   attributes->stx_rdev_major = node.rdev_major;
   attributes->stx_rdev_minor = node.rdev_minor;
   if (node.merged()) attributes->stx_nlink = 1;
-  if (node.metacopy() && has_below) attributes->stx_blocks = lower.stx_blocks;
+  show_blocks(node, below, attributes);
   if (!node.in_upper()) return {};
   if (!node.is_dir() && node.priv.has(Priv::kNlink)) show_nlink(node, top, below, attributes);
   // The upper may be a mount of its own; what programs see is the place of the lower.

@@ -31,13 +31,15 @@ Identity shown_identity(const Node& node);
 // Access checks on what programs see: EACCES; EPERM to write an immutable object. mask: R_OK | W_OK | X_OK. --perm=owner: the
 // owner's bits for everybody; --perm=posix: owner, group, other (and the access ACL). override_dac: as root. Whether the kernel
 // lets us read a lower file at all is not asked here: the open itself tells.
-Result<void> may(Op& op, const Node& node, int mask);
+Result<void> may(Op& op, const Node& node, const Object& top, int mask);
+inline Result<void> may(Op& op, const Node& node, int mask) { return may(op, node, Object::at(node.top()), mask); }
 // May the caller add and remove names in `dir`? EACCES.
 inline Result<void> may_change_names(Op& op, const Node& dir) { return may(op, dir, 2 | 1); }
 // May the caller remove or replace `node` in `dir` (sticky bit)? EPERM, EACCES.
 Result<void> may_remove(Op& op, const Node& dir, const Node& node);
 // May the caller change mode, times, owner of `node` (is it the owner)? EPERM.
-Result<void> may_own(Op& op, const Node& node);
+Result<void> may_own(Op& op, const Node& node, const Object& top);
+inline Result<void> may_own(Op& op, const Node& node) { return may_own(op, node, Object::at(node.top())); }
 // Append-only and immutable (chattr +a, +i): of the real object, or as the kernel's overlayfs keeps it in an upper.
 struct Flags {
   bool immutable, append;

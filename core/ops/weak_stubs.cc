@@ -11,11 +11,9 @@ namespace ovl {
 #include "core/ops/ops.def"
 }  // namespace ovl
 
-#include "core/attr/attr.h"
 #include "core/copy_up/copy_up.h"
 #include "core/session/moved.h"
 namespace ovl {
-__attribute__((weak)) Result<void> may(Op&, const Node&, int) { return {}; }
 __attribute__((weak)) CStr moved_candidate(Session&, const Overlay&, Arena&, Str, uint32_t*) { return CStr(); }
 __attribute__((weak)) Result<void> moved_add(Session&, const Overlay&, Str, Str) { return Error(ENOSYS); }
 __attribute__((weak)) Result<const Node*> copy_up_dir(Op&, const Node&) { return Error(ENOSYS); }

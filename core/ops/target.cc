@@ -1,0 +1,141 @@
+// See target.h.
+#include "core/ops/target.h"
+
+#include <fcntl.h>
+
+namespace ovl {
+namespace {
+
+constexpr size_t kXattrListMost = 65536;
+
+// The overlay that the real path is in a layer of. Requires: node_of_fd() said so.
+const Overlay* overlay_of(const Session& session, Str real, bool on_lower) {
+  for (uint32_t i = 0; i < session.overlay_count(); i++) {
+    const Overlay& overlay = session.overlay(i);
+    if (!on_lower && overlay.upper_layer != nullptr &&
+        (is_below_or_same(real, overlay.upper) || is_below_or_same(real, overlay.work)))
+      return &overlay;
+    for (uint32_t k = 0; on_lower && k < overlay.lower_count; k++)
+      if (is_below_or_same(real, overlay.lowers[k].root)) return &overlay;
+  }
+  return nullptr;
+}
+
+// load_attributes() for an object that is only known by a descriptor.
+Result<void> load_open(Op& op, int fd, Node* node) {
+  const Overlay& overlay = *node->overlay;
+  TRY(sys_fstat(fd, &node->real));
+  node->mode = node->real.stx_mode;
+  node->uid = node->real.stx_uid;
+  node->gid = node->real.stx_gid;
+  node->rdev_major = node->real.stx_rdev_major;
+  node->rdev_minor = node->real.stx_rdev_minor;
+  node->priv = PrivSet();
+  if (!node->in_upper()) return {};
+  char* list = op.arena().array<char>(kXattrListMost);
+  if (list == nullptr) return Error(ENOMEM);
+  Result<size_t> n = sys_flistxattr(fd, list, kXattrListMost);
+  if (!n.ok()) return {};  // an O_PATH descriptor, or no xattrs here
+  node->priv = parse_xattr_list(overlay.prefix, list, n.value());
+  if (!node->priv.has(Priv::kOverrideStat)) return {};
+  char text[kOverrideStatMax];
+  n = sys_fgetxattr(fd, priv_name(overlay.prefix, Priv::kOverrideStat), text, sizeof text);
+  OverrideStat recorded;
+  if (!n.ok() || !decode_override_stat(Str(text, n.value()), &recorded).ok()) return {};
+  node->uid = recorded.uid;
+  node->gid = recorded.gid;
+  const mode_t type = recorded.has_type ? recorded.mode : node->mode;
+  node->mode = (recorded.mode & 07777) | (type & S_IFMT);
+  if (!S_ISREG(type)) {
+    node->rdev_major = recorded.rdev_major;
+    node->rdev_minor = recorded.rdev_minor;
+  }
+  return {};
+}
+
+bool same_inode(const StatX& a, const StatX& b) {
+  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+}
+
+}  // namespace
+
+Result<Target> find(Op& op, int dirfd, CStr path, unsigned flags) {
+  if (path.empty() && (flags & kEmptyPath) && dirfd != AT_FDCWD) return find_fd(op, dirfd, FdUse::kAny);
+  Target t;
+  Walked w = TRY(walk_existing(op, dirfd, path, flags));
+  if (w.native) {
+    t.native = true;
+  } else if (w.outside()) {
+    t.outside = w.outside_path;
+  } else {
+    t.node = w.node;
+    t.top = Object::at(w.node->top());
+  }
+  return t;
+}
+
+Result<Target> find(Op& op, int dirfd, UserPath path, unsigned flags) {
+  return find(op, dirfd, TRY(op.caller().copy_in_path(op.arena(), path)), flags);
+}
+
+Result<Target> find_fd(Op& op, int fd, FdUse use) {
+  Target t;
+  FdNode found = TRY(node_of_fd(op, fd));
+  if (found.node != nullptr && found.node->outside()) found.node = nullptr;
+  t.detached = found.detached;
+  t.on_lower = found.on_lower;
+  t.by_fd = true;
+  if (found.node == nullptr && !found.detached) {
+    t.native = true;
+    return t;
+  }
+  t.fd = TRY(op.caller().borrow(fd));
+  t.on_path = (TRY(checked(raw_call(SYS_fcntl, t.fd.get(), F_GETFL))) & O_PATH) != 0;
+  if (t.on_path && use == FdUse::kOpened) return Error(EBADF);
+  if (t.detached) {
+    Node* node = op.arena().make<Node>();
+    if (node == nullptr) return Error(ENOMEM);
+    node->overlay = overlay_of(op.session(), found.real, found.on_lower);
+    if (node->overlay == nullptr) return Error(EIO);
+    node->where = found.on_lower ? Where::kLower : Where::kUpper;
+    TRY(load_open(op, t.fd.get(), node));
+    t.node = node;
+    t.top = Object::open(t.fd.get());
+    return t;
+  }
+  t.node = found.node;
+  // The descriptor itself is surer than the name; but not what it can't do, and not when a better object stands above.
+  const bool usable = !t.on_path && t.on_lower != found.node->in_upper();
+  t.top = usable ? Object::open(t.fd.get()) : Object::at(found.node->top());
+  return t;
+}
+
+Result<void> may_change(const Target& t) {
+  if (t.node->overlay->upper_layer == nullptr) return Error(EROFS);
+  // A lower object that the overlay shows nowhere any more: there is no name to copy it to.
+  if (t.detached && t.on_lower) return Error(EROFS);
+  // What fchmodat2(fd, "") would need of an unlinked object, no call offers.
+  if (t.detached && t.on_path) return Error(EBADF);
+  return {};
+}
+
+Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const Node& node) {
+  const Str dir = node.virt == node.overlay->at ? Str(node.virt) : dir_name(node.virt);
+  mutation.lock_dir(*node.overlay, dir);
+  Node* now = op.arena().make<Node>();
+  if (now == nullptr) return Error(ENOMEM);
+  *now = node;
+  if (t.by_fd && t.top.is_fd() && t.node->in_upper()) {
+    TRY(load_open(op, t.fd.get(), now));
+    return Changing{now, t.top};
+  }
+  Result<void> loaded = load_attributes(op, now);
+  if (loaded.ok() && same_inode(now->real, node.real)) return Changing{now, Object::at(now->upper)};
+  if (!loaded.ok() && loaded.error() != ENOENT && loaded.error() != ENOTDIR) return Error(loaded.error());
+  // Replaced or moved since it was found: what stands there now is meant, if it is in the upper too.
+  const Node* other = TRY(again(op, node));
+  if (!other->exists() || !other->in_upper()) return Error(ENOENT);
+  return Changing{other, Object::at(other->upper)};
+}
+
+}  // namespace ovl
