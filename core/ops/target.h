@@ -12,7 +12,7 @@ namespace ovl {
 
 struct Target {
   bool native = false;         // not ours: run the original arguments
-  CStr outside;                // data() != nullptr: the object at this real path, outside of every overlay
+  CStr outside;                // not empty: the object at this real path, outside of every overlay
   const Node* node = nullptr;  // else: an object of an overlay
 
   Object top;             // the real topmost object: what attributes are read from
@@ -22,7 +22,7 @@ struct Target {
   bool on_lower = false;  // the descriptor is on a lower's object
   bool detached = false;  // unlinked or replaced: `node` is made up, has no name; `top` is the descriptor
 
-  bool is_outside() const { return outside.data() != nullptr; }
+  bool is_outside() const { return !outside.empty(); }
 };
 
 // Resolves (dirfd, path). flags: kFollow, kEmptyPath. Errors: as walk_existing().
