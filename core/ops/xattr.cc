@@ -245,10 +245,11 @@ Result<void> apply_remove(Op& op, const Changing& c, CStr name, Space space) {
   const CStr real = TRY(disk_name(op, *c.node, name, false));
   if (space != Space::kSecurity) return c.object.remove(real.c_str());
   const CStr stored = TRY(disk_name(op, *c.node, name, true));
-  Result<void> r = c.object.remove(stored.c_str());
-  Result<void> plain = c.object.remove(real.c_str());
-  if (r.ok()) return ignore_if(plain, ENODATA);
-  return plain;
+  Result<void> r = Error(ENODATA);
+  if (on_file_or_dir(*c.node)) r = c.object.remove(stored.c_str());
+  const Result<size_t> plain = c.object.get(real.c_str(), nullptr, 0);
+  if (!plain.ok() && plain.error() == ENODATA) return r;
+  return c.object.remove(real.c_str());
 }
 
 Outcome remove_value(Op& op, const Target& t, CStr name) {
