@@ -1,5 +1,6 @@
-// While operations are being added: weak ENOSYS definitions of what does not exist yet, so that every front end links. Only
-// those: a weak definition that the linker meets first would stand for the real one. Removed with the last of them.
+// While operations are being added: weak ENOSYS definitions of what does not exist yet, so that
+// every front end links. Only those: a weak definition that the linker meets first would stand for
+// the real one. Removed with the last of them.
 #include "core/ops/ops.h"
 #include "core/session/moved.h"
 
@@ -17,7 +18,11 @@ OVL_MISSING(unlinkat, int, UserPath, int)
 OVL_MISSING(renameat2, int, UserPath, int, UserPath, unsigned)
 #undef OVL_MISSING
 
-__attribute__((weak)) CStr moved_candidate(Session&, const Overlay&, Arena&, Str, uint32_t*) { return CStr(); }
-__attribute__((weak)) Result<void> moved_add(Session&, const Overlay&, Str, Str) { return Error(ENOSYS); }
+__attribute__((weak)) CStr moved_candidate(Session&, const Overlay&, Arena&, Str, uint32_t*) {
+  return CStr();
+}
+__attribute__((weak)) Result<void> moved_add(Session&, const Overlay&, Str, Str) {
+  return Error(ENOSYS);
+}
 
 }  // namespace ovl

@@ -1,4 +1,5 @@
-// Who may do what. --perm=owner: everybody stands in the owner's place; root goes past everything but what no owner can do;
+// Who may do what. --perm=owner: everybody stands in the owner's place; root goes past everything
+// but what no owner can do;
 // --perm=posix: the kernel's rules with the owner and mode that programs see.
 // Kernel counterpart: generic_permission(), check_sticky(), setattr_prepare().
 #include "core/attr/acl.h"
@@ -21,11 +22,12 @@ bool bits_allow(mode_t mode, int shift, int mask) {
 // EACCES is false.
 bool posix_may(Op& op, const Node& node, const Object& top, const Credentials& who, int mask) {
   if (who.fsuid == node.uid) return bits_allow(node.mode, 6, mask);
-  // The group bits are the list's mask: nobody but owner and other has any right when they are empty.
+  // The group bits are the list's mask: nobody but owner and other has any right when they are
+  // empty.
   if ((node.mode & S_IRWXG) != 0 && !node.is_symlink()) {
     void* value = op.arena().alloc(kAclMax);
-    Result<size_t> n = value == nullptr ? Result<size_t>(Error(ENOMEM))
-                                        : top.get(kAccessAcl, value, kAclMax);
+    Result<size_t> n =
+        value == nullptr ? Result<size_t>(Error(ENOMEM)) : top.get(kAccessAcl, value, kAclMax);
     if (n.ok()) {
       Acl acl(value, n.value());
       if (acl.valid()) return acl.grants(op.caller(), who, node.gid, mask);

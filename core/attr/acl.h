@@ -1,5 +1,5 @@
-// POSIX access control lists as their xattr carries them (linux/posix_acl_xattr.h). Pure: no system calls.
-// Kernel counterpart: fs/posix_acl.c.
+// POSIX access control lists as their xattr carries them (linux/posix_acl_xattr.h). Pure: no system
+// calls. Kernel counterpart: fs/posix_acl.c.
 #pragma once
 
 #include <stddef.h>
@@ -25,11 +25,13 @@ class Acl {
   // Version and size right, and the three entries that every list has are there?
   bool valid() const;
 
-  // The permission bits that a mode has for this list: owner, mask or group, other. Requires valid().
+  // The permission bits that a mode has for this list: owner, mask or group, other. Requires
+  // valid().
   mode_t mode() const;
   void set_owner(mode_t permission);
 
-  // Does the list grant `mask` to somebody who isn't the owner? Requires valid(). Kernel counterpart: posix_acl_permission().
+  // Does the list grant `mask` to somebody who isn't the owner? Requires valid(). Kernel
+  // counterpart: posix_acl_permission().
   bool grants(Caller& caller, const Credentials& who, gid_t owning_group, int mask) const;
 
  private:

@@ -6,8 +6,9 @@
 namespace ovl {
 namespace {
 
-// An inode number of another file system of the overlay carries its number in bits 55..62, as the kernel's xino=on does; one
-// that is too large for that is spread by a hash below the top bit, which the others never have.
+// An inode number of another file system of the overlay carries its number in bits 55..62, as the
+// kernel's xino=on does; one that is too large for that is spread by a hash below the top bit,
+// which the others never have.
 constexpr int kFsShift = 55;
 constexpr uint64_t kHashed = uint64_t{1} << 63;
 
@@ -28,7 +29,8 @@ const Layer* layer_with(const Overlay& overlay, uint64_t dev) {
 }
 
 Identity in_overlay(const Overlay& overlay, const Layer& layer, uint64_t ino) {
-  return Identity{major(overlay.shown_dev), minor(overlay.shown_dev), shown_ino(overlay, layer, ino)};
+  return Identity{major(overlay.shown_dev), minor(overlay.shown_dev),
+                  shown_ino(overlay, layer, ino)};
 }
 
 // The inode number in an upper file's origin; 0 when it isn't known.
@@ -41,13 +43,15 @@ uint64_t origin_ino(const Overlay& overlay, const Object& top) {
   return state.ok() && state.value() == OriginState::kKnown ? inode_of(handle) : 0;
 }
 
-// Identity of the topmost object. `below`: attributes of lowers[0], when it is in the upper and has one.
+// Identity of the topmost object. `below`: attributes of lowers[0], when it is in the upper and has
+// one.
 Identity identity_of(const Node& node, const Object& top, const StatX* below) {
   const Overlay& overlay = *node.overlay;
   if (!node.in_upper()) return identity_of(overlay, node.real);
   if (below != nullptr) return identity_of(overlay, *below);
   if (!node.is_dir() && node.priv.has(Priv::kOrigin)) {
-    // Renamed since: only the handle tells, and it belongs to the topmost lower's file system as far as we know.
+    // Renamed since: only the handle tells, and it belongs to the topmost lower's file system as
+    // far as we know.
     const uint64_t ino = origin_ino(overlay, top);
     if (ino != 0 && overlay.lower_count != 0) return in_overlay(overlay, overlay.lowers[0], ino);
   }
@@ -66,7 +70,8 @@ void show_blocks(const Node& node, const StatX* below, StatX* out) {
   if (node.lower_count > 1 && sys_lstat(node.data(), &data).ok()) out->stx_blocks = data.stx_blocks;
 }
 
-// The link count that an index of the kernel's overlayfs keeps. A damaged one is left as the file system has it.
+// The link count that an index of the kernel's overlayfs keeps. A damaged one is left as the file
+// system has it.
 void show_nlink(const Node& node, const Object& top, const StatX* below, StatX* out) {
   char value[16];
   Result<size_t> n = top.get(priv_name(node.overlay->prefix, Priv::kNlink), value, sizeof value);
@@ -88,21 +93,24 @@ uint64_t shown_ino(const Overlay&, const Layer& layer, uint64_t real_ino) {
 Identity identity_of(const Overlay& overlay, const StatX& real) {
   const uint64_t dev = dev_of(real);
   if (dev != overlay.shown_dev) {
-    if (const Layer* layer = layer_with(overlay, dev)) return in_overlay(overlay, *layer, real.stx_ino);
+    if (const Layer* layer = layer_with(overlay, dev))
+      return in_overlay(overlay, *layer, real.stx_ino);
   }
   return Identity{real.stx_dev_major, real.stx_dev_minor, real.stx_ino};
 }
 
 Identity shown_identity(const Node& node) {
   StatX lower;
-  const bool has_below = node.in_upper() && node.lower_count != 0 && sys_lstat(node.lowers[0].path, &lower).ok();
+  const bool has_below =
+      node.in_upper() && node.lower_count != 0 && sys_lstat(node.lowers[0].path, &lower).ok();
   return identity_of(node, Object::at(node.top()), has_below ? &lower : nullptr);
 }
 
 Result<void> show(Op&, const Node& node, const Object& top, StatX* attributes) {
   StatX lower;
   // A lower that went away under us leaves the upper's own number: better than no answer.
-  const bool has_below = node.in_upper() && node.lower_count != 0 && sys_lstat(node.lowers[0].path, &lower).ok();
+  const bool has_below =
+      node.in_upper() && node.lower_count != 0 && sys_lstat(node.lowers[0].path, &lower).ok();
   const StatX* below = has_below ? &lower : nullptr;
   const Identity identity = identity_of(node, top, below);
   attributes->stx_dev_major = identity.dev_major;

@@ -1,5 +1,5 @@
-// What programs see of an object: owner and mode as recorded, constant inode numbers, right link counts and blocks.
-// Kernel counterpart: ovl_getattr(), ovl_map_dev_ino().
+// What programs see of an object: owner and mode as recorded, constant inode numbers, right link
+// counts and blocks. Kernel counterpart: ovl_getattr(), ovl_map_dev_ino().
 #pragma once
 
 #include "core/attr/object.h"
@@ -10,8 +10,8 @@ namespace ovl {
 
 // Attributes as programs see them. Requires node.exists().
 Result<void> shown_stat(Op& op, const Node& node, StatX* out);
-// The same over `attributes`, which the kernel has told of the topmost object (perhaps with more fields than node.real has).
-// `top`: that object, for a node whose object has no name any more.
+// The same over `attributes`, which the kernel has told of the topmost object (perhaps with more
+// fields than node.real has). `top`: that object, for a node whose object has no name any more.
 Result<void> show(Op& op, const Node& node, const Object& top, StatX* attributes);
 
 // The inode number (and device) that programs see for an object of a layer, from the real one.
@@ -23,33 +23,42 @@ struct Identity {
   uint32_t dev_major, dev_minor;
   uint64_t ino;
 };
-// Of a real object as it is, without what lies below it. An object on a mount below a layer keeps its own.
+// Of a real object as it is, without what lies below it. An object on a mount below a layer keeps
+// its own.
 Identity identity_of(const Overlay& overlay, const StatX& real);
-// Of a node: that of the lower object that it was copied from, when it is a copy. Requires node.exists().
+// Of a node: that of the lower object that it was copied from, when it is a copy. Requires
+// node.exists().
 Identity shown_identity(const Node& node);
 
-// Access checks on what programs see: EACCES; EPERM to write an immutable object. mask: R_OK | W_OK | X_OK. --perm=owner: the
-// owner's bits for everybody; --perm=posix: owner, group, other (and the access ACL). override_dac: as root. Whether the kernel
-// lets us read a lower file at all is not asked here: the open itself tells.
+// Access checks on what programs see: EACCES; EPERM to write an immutable object. mask: R_OK | W_OK
+// | X_OK. --perm=owner: the owner's bits for everybody; --perm=posix: owner, group, other (and the
+// access ACL). override_dac: as root. Whether the kernel lets us read a lower file at all is not
+// asked here: the open itself tells.
 Result<void> may(Op& op, const Node& node, const Object& top, int mask);
-inline Result<void> may(Op& op, const Node& node, int mask) { return may(op, node, Object::at(node.top()), mask); }
+inline Result<void> may(Op& op, const Node& node, int mask) {
+  return may(op, node, Object::at(node.top()), mask);
+}
 // May the caller add and remove names in `dir`? EACCES.
 inline Result<void> may_change_names(Op& op, const Node& dir) { return may(op, dir, 2 | 1); }
 // May the caller remove or replace `node` in `dir` (sticky bit)? EPERM, EACCES.
 Result<void> may_remove(Op& op, const Node& dir, const Node& node);
 // May the caller change mode, times, owner of `node` (is it the owner)? EPERM.
 Result<void> may_own(Op& op, const Node& node, const Object& top);
-inline Result<void> may_own(Op& op, const Node& node) { return may_own(op, node, Object::at(node.top())); }
-// Append-only and immutable (chattr +a, +i): of the real object, or as the kernel's overlayfs keeps it in an upper.
+inline Result<void> may_own(Op& op, const Node& node) {
+  return may_own(op, node, Object::at(node.top()));
+}
+// Append-only and immutable (chattr +a, +i): of the real object, or as the kernel's overlayfs keeps
+// it in an upper.
 struct Flags {
   bool immutable, append;
 };
 Flags flags_of(const Node& node, const Object& top);
 inline Flags flags_of(const Node& node) { return flags_of(node, Object::at(node.top())); }
 
-// Owner, group, type and permission that programs are to see of the upper object at real path `upper`: set on the object as
-// far as the user can (real mode kept u+rw, u+rwx for directories), and recorded in override_stat where that isn't all.
-// Removes a record that has become superfluous. `now`: the object's real attributes.
+// Owner, group, type and permission that programs are to see of the upper object at real path
+// `upper`: set on the object as far as the user can (real mode kept u+rw, u+rwx for directories),
+// and recorded in override_stat where that isn't all. Removes a record that has become superfluous.
+// `now`: the object's real attributes.
 struct Shown {
   uid_t uid;
   gid_t gid;

@@ -1,5 +1,5 @@
-// A real object of a layer, by its path or by a descriptor on it: what an attribute is read from and written to. Never
-// follows a symlink.
+// A real object of a layer, by its path or by a descriptor on it: what an attribute is read from
+// and written to. Never follows a symlink.
 #pragma once
 
 #include "core/sys/sys.h"
@@ -17,7 +17,9 @@ class Object {
   int fd() const { return fd_; }
   CStr path() const { return path_; }
 
-  Result<void> stat(StatX* out) const { return is_fd() ? sys_fstat(fd_, out) : sys_lstat(path_, out); }
+  Result<void> stat(StatX* out) const {
+    return is_fd() ? sys_fstat(fd_, out) : sys_lstat(path_, out);
+  }
   Result<void> chmod(mode_t mode) const {
     return is_fd() ? sys_fchmod(fd_, mode) : sys_chmod(path_, mode);
   }

@@ -1,8 +1,9 @@
-// Owner, group, type and mode of an upper object: really where the user can, recorded where not. Three things bind the order:
-// user.* xattrs can be written only while the real mode has u+rw; chown(2) clears setuid and setgid bits; and programs must
-// never see a state in between. So a record is written before the real attributes change below it and removed after
-// they have become what it says: each of the two is the one step at which what programs see changes.
-// Kernel counterpart: ovl_set_attr(), without the record.
+// Owner, group, type and mode of an upper object: really where the user can, recorded where not.
+// Three things bind the order: user.* xattrs can be written only while the real mode has u+rw;
+// chown(2) clears setuid and setgid bits; and programs must never see a state in between. So a
+// record is written before the real attributes change below it and removed after they have become
+// what it says: each of the two is the one step at which what programs see changes. Kernel
+// counterpart: ovl_set_attr(), without the record.
 #include "core/attr/attr.h"
 
 namespace ovl {
@@ -12,8 +13,12 @@ constexpr mode_t kBits = 07777;
 
 class Setting {
  public:
-  Setting(Op& op, const Overlay& overlay, const Object& object, const StatX& now, const Shown& shown)
-      : op_(op), object_(object), shown_(shown), now_(now),
+  Setting(Op& op, const Overlay& overlay, const Object& object, const StatX& now,
+          const Shown& shown)
+      : op_(op),
+        object_(object),
+        shown_(shown),
+        now_(now),
         name_(priv_name(overlay.prefix, Priv::kOverrideStat)) {}
 
   Result<void> run(Recorded recorded) {
@@ -43,7 +48,8 @@ class Setting {
   // user.* stands on files and directories only.
   bool can_record() const { return S_ISREG(now_.stx_mode) || S_ISDIR(now_.stx_mode); }
 
-  // The bits that the real object has to keep. Root needs none, and a kernel mount of the upper then shows the same.
+  // The bits that the real object has to keep. Root needs none, and a kernel mount of the upper
+  // then shows the same.
   mode_t needed() const {
     if (root_) return 0;
     return S_ISDIR(now_.stx_mode) ? 0700 : 0600;
@@ -53,10 +59,11 @@ class Setting {
   void plan_owner() {
     uid_ = root_ ? shown_.uid : now_.stx_uid;
     gid_ = root_ || now_.stx_gid == shown_.gid || op_.caller().in_group(shown_.gid) ? shown_.gid
-                                                                                     : now_.stx_gid;
+                                                                                    : now_.stx_gid;
   }
 
-  // A setuid bit on a file of somebody else than programs see would lend the wrong person's rights, to programs outside too.
+  // A setuid bit on a file of somebody else than programs see would lend the wrong person's rights,
+  // to programs outside too.
   mode_t wanted_mode() const {
     mode_t mode = (shown_.mode & 01777) | needed();
     if (uid_ == shown_.uid) mode |= shown_.mode & S_ISUID;
@@ -76,8 +83,8 @@ class Setting {
 
   Result<void> record() {
     char text[kOverrideStatMax];
-    const OverrideStat value = {shown_.uid,  shown_.gid,         shown_.mode,
-                                true,        shown_.rdev_major,  shown_.rdev_minor};
+    const OverrideStat value = {shown_.uid, shown_.gid,        shown_.mode,
+                                true,       shown_.rdev_major, shown_.rdev_minor};
     return object_.set(name_, text, encode_override_stat(value, text));
   }
 

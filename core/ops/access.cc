@@ -12,8 +12,9 @@ bool is_special(const Node& node) {
   return S_ISCHR(node.mode) || S_ISBLK(node.mode) || S_ISFIFO(node.mode) || S_ISSOCK(node.mode);
 }
 
-// What the kernel has to agree to: what it refuses to read of a lower we can't read for the caller; no mode
-// makes a file executable on a noexec mount; devices, FIFOs and sockets are opened by the kernel alone.
+// What the kernel has to agree to: what it refuses to read of a lower we can't read for the caller;
+// no mode makes a file executable on a noexec mount; devices, FIFOs and sockets are opened by the
+// kernel alone.
 int kernels_part(const Node& node, int mode) {
   if (is_special(node)) return S_ISREG(node.real.stx_mode) ? 0 : mode;
   if (!node.in_upper()) return mode & (R_OK | X_OK);
@@ -27,9 +28,12 @@ Outcome check(Op& op, const Target& t, int mode, int flags) {
   if ((mode & W_OK) && on_file_system && node.overlay->upper_layer == nullptr) return Error(EROFS);
   if (node.is_symlink()) return 0;
   TRY(may(op, node, t.top, mode));
+  if (t.detached) return 0;
+  if (node.metacopy() && (mode & R_OK) != 0)
+    TRY(sys_faccessat2(node.data(), R_OK, flags & AT_EACCESS));
   const int ask = kernels_part(node, mode);
-  if (ask == 0 || t.detached) return 0;
-  return sys_faccessat2(node.is_regular() ? node.data() : node.top(), ask, flags & AT_EACCESS);
+  if (ask == 0) return 0;
+  return sys_faccessat2(node.top(), ask, flags & AT_EACCESS);
 }
 
 }  // namespace

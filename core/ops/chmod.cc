@@ -1,4 +1,5 @@
-// chmod(2), fchmod(2), fchmodat2(2). Kernel counterpart: chmod_common(), setattr_prepare(), ovl_setattr().
+// chmod(2), fchmod(2), fchmodat2(2). Kernel counterpart: chmod_common(), setattr_prepare(),
+// ovl_setattr().
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -9,7 +10,8 @@ namespace {
 
 constexpr mode_t kBits = 07777;
 
-// The setgid bit is for members of the group. Who acts in the place of another owner is taken for one.
+// The setgid bit is for members of the group. Who acts in the place of another owner is taken for
+// one.
 bool may_set_gid_bit(Op& op, const Node& node) {
   const Credentials who = op.caller().credentials();
   if (who.override_dac) return true;
@@ -22,7 +24,8 @@ Result<void> apply(Op& op, const Changing& c, mode_t mode) {
   if ((mode & S_ISGID) != 0 && !may_set_gid_bit(op, node)) mode &= ~mode_t{S_ISGID};
   // Nothing new for programs: only the time of change moves.
   if (mode == (node.mode & kBits)) return c.object.chmod(node.real.stx_mode & kBits);
-  const Shown shown = {node.uid, node.gid, (node.mode & S_IFMT) | mode, node.rdev_major, node.rdev_minor};
+  const Shown shown = {node.uid, node.gid, (node.mode & S_IFMT) | mode, node.rdev_major,
+                       node.rdev_minor};
   return set_shown(op, *node.overlay, c.object, node.real, shown,
                    node.priv.has(Priv::kOverrideStat) ? Recorded::kYes : Recorded::kNo);
 }

@@ -1,4 +1,5 @@
-// chown(2), fchown(2), fchownat(2). Kernel counterpart: chown_common(), setattr_prepare(), ovl_setattr().
+// chown(2), fchown(2), fchownat(2). Kernel counterpart: chown_common(), setattr_prepare(),
+// ovl_setattr().
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -38,7 +39,9 @@ mode_t without_privilege(Op& op, const Node& node) {
 Result<void> drop_stored_capability(Op& op, const Changing& c) {
   if (!c.node->is_regular()) return {};
   CStr stored;
-  if (name_to_disk(op.arena(), c.node->overlay->prefix, kCapability, true, &stored) != NameClass::kStored) return {};
+  if (name_to_disk(op.arena(), c.node->overlay->prefix, kCapability, true, &stored) !=
+      NameClass::kStored)
+    return {};
   if (stored.data() == nullptr) return Error(ENOMEM);
   return ignore_if(ignore_if(c.object.remove(stored.c_str()), ENODATA), EOPNOTSUPP);
 }

@@ -1,7 +1,8 @@
-// ioctl(2). Nearly all of them act on what a descriptor gives access to already. The exceptions are file systems' own ones, which
-// change a file's flags, or a directory's names, through a descriptor that is open for reading only: on a lower object they
-// must never reach the file system. Anything of such a kind that isn't known to only read is refused with
-// ENOTTY, as the kernel's overlayfs does. Kernel counterpart: ovl_fileattr_set(), do_vfs_ioctl().
+// ioctl(2). Nearly all of them act on what a descriptor gives access to already. The exceptions are
+// file systems' own ones, which change a file's flags, or a directory's names, through a descriptor
+// that is open for reading only: on a lower object they must never reach the file system. Anything
+// of such a kind that isn't known to only read is refused with ENOTTY, as the kernel's overlayfs
+// does. Kernel counterpart: ovl_fileattr_set(), do_vfs_ioctl().
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -16,42 +17,68 @@ namespace ovl {
 namespace {
 
 enum class Kind : uint8_t {
-  kNative,    // no file system's own, or it only reads, or it needs a descriptor that is open for writing
+  kNative,    // no file system's own, or it only reads, or it needs a descriptor that is open for
+              // writing
   kGetFlags,  // reads attributes that may have been changed in the upper
   kSetFlags,
   kDedupe,
-  kOther,     // may change something through a descriptor open for reading
+  kOther,  // may change something through a descriptor open for reading
 };
 
-// 'f' ext2 and generic, 'v' versions, 'X' xfs and generic, 0x94 btrfs and generic, 0xf5 f2fs, 'r' fat, 'n' nilfs2, 'o' ocfs2,
-// 'h' hfsplus, 0x97 ceph, 0xbc bcachefs, 0xcd reiserfs, 0xcf cifs
+// 'f' ext2 and generic, 'v' versions, 'X' xfs and generic, 0x94 btrfs and generic, 0xf5 f2fs, 'r'
+// fat, 'n' nilfs2, 'o' ocfs2, 'h' hfsplus, 0x97 ceph, 0xbc bcachefs, 0xcd reiserfs, 0xcf cifs
 bool is_file_systems(unsigned type) {
   switch (type) {
-    case 'f': case 'v': case 'X': case 0x94: case 0xf5: case 'r': case 'n': case 'o':
-    case 'h': case 0x97: case 0xbc: case 0xcd: case 0xcf:
+    case 'f':
+    case 'v':
+    case 'X':
+    case 0x94:
+    case 0xf5:
+    case 'r':
+    case 'n':
+    case 'o':
+    case 'h':
+    case 0x97:
+    case 0xbc:
+    case 0xcd:
+    case 0xcf:
       return true;
     default:
       return false;
   }
 }
 
-// By group and number; the size of an argument differs between versions and word lengths of a request.
+// By group and number; the size of an argument differs between versions and word lengths of a
+// request.
 constexpr unsigned group(unsigned type, unsigned number) { return type << 8 | number; }
 
 Kind kind_of(unsigned long request) {
   const unsigned type = _IOC_TYPE(request);
   if (!is_file_systems(type)) return Kind::kNative;
   switch (request) {
-    case FS_IOC_GETFLAGS: case FS_IOC32_GETFLAGS: case FS_IOC_FSGETXATTR:
+    case FS_IOC_GETFLAGS:
+    case FS_IOC32_GETFLAGS:
+    case FS_IOC_FSGETXATTR:
       return Kind::kGetFlags;
-    case FS_IOC_SETFLAGS: case FS_IOC32_SETFLAGS: case FS_IOC_FSSETXATTR:
+    case FS_IOC_SETFLAGS:
+    case FS_IOC32_SETFLAGS:
+    case FS_IOC_FSSETXATTR:
       return Kind::kSetFlags;
     case FIDEDUPERANGE:
       return Kind::kDedupe;
-    case FICLONE: case FICLONERANGE: case FS_IOC_FIEMAP: case FS_IOC_GETVERSION: case FS_IOC32_GETVERSION:
-    case FS_IOC_GETFSLABEL: case FS_IOC_MEASURE_VERITY: case FS_IOC_READ_VERITY_METADATA:
-    case FS_IOC_GET_ENCRYPTION_PWSALT: case FS_IOC_GET_ENCRYPTION_POLICY: case FS_IOC_GET_ENCRYPTION_POLICY_EX:
-    case FS_IOC_GET_ENCRYPTION_KEY_STATUS: case FS_IOC_GET_ENCRYPTION_NONCE:
+    case FICLONE:
+    case FICLONERANGE:
+    case FS_IOC_FIEMAP:
+    case FS_IOC_GETVERSION:
+    case FS_IOC32_GETVERSION:
+    case FS_IOC_GETFSLABEL:
+    case FS_IOC_MEASURE_VERITY:
+    case FS_IOC_READ_VERITY_METADATA:
+    case FS_IOC_GET_ENCRYPTION_PWSALT:
+    case FS_IOC_GET_ENCRYPTION_POLICY:
+    case FS_IOC_GET_ENCRYPTION_POLICY_EX:
+    case FS_IOC_GET_ENCRYPTION_KEY_STATUS:
+    case FS_IOC_GET_ENCRYPTION_NONCE:
       return Kind::kNative;
     default:
       break;
@@ -67,16 +94,30 @@ Kind kind_of(unsigned long request) {
     case group('X', 45):  // XFS_IOC_FSGETXATTRA
     case group('X', 56):  // XFS_IOC_GETBMAPX
     case group('X', 59):  // FS_IOC_GETFSMAP
-    case group('X', 100): case group('X', 124): case group('X', 126):  // XFS_IOC_FSGEOMETRY*
+    case group('X', 100):
+    case group('X', 124):
+    case group('X', 126):  // XFS_IOC_FSGEOMETRY*
     case group(0x94, 17):  // BTRFS_IOC_TREE_SEARCH, _V2
     case group(0x94, 18):  // BTRFS_IOC_INO_LOOKUP
     case group(0x94, 20):  // BTRFS_IOC_SPACE_INFO
     case group(0x94, 25):  // BTRFS_IOC_SUBVOL_GETFLAGS
-    case group(0x94, 30): case group(0x94, 31):  // BTRFS_IOC_DEV_INFO, FS_INFO
-    case group(0x94, 35): case group(0x94, 36):  // BTRFS_IOC_INO_PATHS, LOGICAL_INO
-    case group(0x94, 60): case group(0x94, 61): case group(0x94, 62):  // BTRFS_IOC_GET_SUBVOL_*, INO_LOOKUP_USER
-    case group(0xf5, 12): case group(0xf5, 14): case group(0xf5, 17): case group(0xf5, 21):  // F2FS_IOC_GET_*
-    case group('r', 1): case group('r', 2): case group('r', 16): case group('r', 19):  // FAT's reading ones
+    case group(0x94, 30):
+    case group(0x94, 31):  // BTRFS_IOC_DEV_INFO, FS_INFO
+    case group(0x94, 35):
+    case group(0x94, 36):  // BTRFS_IOC_INO_PATHS, LOGICAL_INO
+    // BTRFS_IOC_GET_SUBVOL_INFO, GET_SUBVOL_ROOTREF, INO_LOOKUP_USER
+    case group(0x94, 60):
+    case group(0x94, 61):
+    case group(0x94, 62):
+    // F2FS_IOC_GET_*, FAT's reading ones
+    case group(0xf5, 12):
+    case group(0xf5, 14):
+    case group(0xf5, 17):
+    case group(0xf5, 21):
+    case group('r', 1):
+    case group('r', 2):
+    case group('r', 16):
+    case group('r', 19):
       return Kind::kNative;
     default:
       return Kind::kOther;
@@ -85,7 +126,8 @@ Kind kind_of(unsigned long request) {
 
 // FS_IOC_*FLAGS carry an int, whatever their numbers say.
 size_t argument_size(unsigned long request) {
-  return request == FS_IOC_FSGETXATTR || request == FS_IOC_FSSETXATTR ? sizeof(fsxattr) : sizeof(int);
+  return request == FS_IOC_FSGETXATTR || request == FS_IOC_FSSETXATTR ? sizeof(fsxattr)
+                                                                      : sizeof(int);
 }
 
 union Argument {
@@ -101,12 +143,14 @@ Result<void> on_object(const Object& object, unsigned long request, Argument* ar
 }
 
 unsigned long reading(unsigned long request) {
-  return request == FS_IOC_FSSETXATTR || request == FS_IOC_FSGETXATTR ? FS_IOC_FSGETXATTR : FS_IOC_GETFLAGS;
+  return request == FS_IOC_FSSETXATTR || request == FS_IOC_FSGETXATTR ? FS_IOC_FSGETXATTR
+                                                                      : FS_IOC_GETFLAGS;
 }
 
 bool same(unsigned long request, const Argument& a, const Argument& b) {
   if (request != FS_IOC_FSSETXATTR) return a.flags == b.flags;
-  return a.extended.fsx_xflags == b.extended.fsx_xflags && a.extended.fsx_projid == b.extended.fsx_projid &&
+  return a.extended.fsx_xflags == b.extended.fsx_xflags &&
+         a.extended.fsx_projid == b.extended.fsx_projid &&
          a.extended.fsx_extsize == b.extended.fsx_extsize &&
          a.extended.fsx_cowextsize == b.extended.fsx_cowextsize;
 }
@@ -138,7 +182,8 @@ Outcome set_flags(Op& op, const Target& t, unsigned long request, UserBuf in) {
   TRY(op.caller().copy_in(&argument, in.as<const void>(), argument_size(request)));
   TRY(may_change(t));
   const Credentials who = op.caller().credentials();
-  if (t.node->overlay->perm == Perm::kPosix && !who.override_dac && who.fsuid != t.node->uid) return Error(EPERM);
+  if (t.node->overlay->perm == Perm::kPosix && !who.override_dac && who.fsuid != t.node->uid)
+    return Error(EPERM);
   Argument now = {};
   TRY(on_object(t.top, reading(request), &now));
   // `cp` and `tar` restore what is there already: nothing is copied up for that.
@@ -153,7 +198,8 @@ Outcome set_flags(Op& op, const Target& t, unsigned long request, UserBuf in) {
   });
 }
 
-// file_dedupe_range: rewrites where the targets' data is, for owners through descriptors open for reading too.
+// file_dedupe_range: rewrites where the targets' data is, for owners through descriptors open for
+// reading too.
 Outcome dedupe(Op& op, UserBuf in) {
   constexpr unsigned kMost = (4096 - sizeof(file_dedupe_range)) / sizeof(file_dedupe_range_info);
   file_dedupe_range head;
@@ -180,7 +226,8 @@ Outcome op_ioctl(Op& op, int fd, unsigned long request, UserBuf argument) {
   if (t.native || !(t.node->is_regular() || t.node->is_dir())) return Outcome::native();
   if (kind == Kind::kGetFlags) return get_flags(op, t, request, argument);
   if (kind == Kind::kSetFlags) return set_flags(op, t, request, argument);
-  // A file of the upper is the caller's own; in a directory these make and remove names that only one layer would have.
+  // A file of the upper is the caller's own; in a directory these make and remove names that only
+  // one layer would have.
   if (t.top.is_fd() && t.node->in_upper() && t.node->is_regular()) return Outcome::native();
   return Error(ENOTTY);
 }

@@ -8,7 +8,8 @@
 namespace ovl {
 namespace {
 
-constexpr int kStatFlags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
+constexpr int kStatFlags =
+    AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
 
 #ifndef STATX_MNT_ID_UNIQUE
 constexpr unsigned STATX_MNT_ID_UNIQUE = 0x4000;
@@ -45,12 +46,14 @@ Outcome give_stat(Op& op, const StatX& attributes, UserBuf out) {
 
 // An object that lost its last name here still has its lower's link count for the kernel.
 void unlinked(StatX* attributes) {
-  if (S_ISDIR(attributes->stx_mode)) attributes->stx_nlink = 0;
-  else if (attributes->stx_nlink > 0) attributes->stx_nlink--;
+  if (S_ISDIR(attributes->stx_mode))
+    attributes->stx_nlink = 0;
+  else if (attributes->stx_nlink > 0)
+    attributes->stx_nlink--;
 }
 
-// A descriptor that was opened for reading before the data was copied up still reads the lower's: size and blocks are
-// of what it reads, so that nobody maps or reads past its end.
+// A descriptor that was opened for reading before the data was copied up still reads the lower's:
+// size and blocks are of what it reads, so that nobody maps or reads past its end.
 Result<void> keep_size(const Target& t, StatX* attributes) {
   if (!t.by_fd || !t.on_lower || t.on_path || !t.node->is_regular()) return {};
   if (!t.node->in_upper() || t.node->metacopy()) return {};
@@ -70,11 +73,13 @@ Result<void> show_target(Op& op, const Target& t, StatX* attributes) {
 
 // The whole overlay is one mount for programs: the topmost lower's.
 Result<void> show_mount(const Target& t, unsigned mask, StatX* attributes) {
-  if ((mask & kMountMask) == 0 || !t.node->in_upper() || t.node->overlay->lower_count == 0) return {};
+  if ((mask & kMountMask) == 0 || !t.node->in_upper() || t.node->overlay->lower_count == 0)
+    return {};
   StatX root;
   At at(t.node->overlay->lowers[0].root);
   if (at.error()) return Error(at.error());
-  TRY(checked_void(raw_call(SYS_statx, at.dirfd(), at.name(), AT_SYMLINK_NOFOLLOW, mask & kMountMask, &root)));
+  TRY(checked_void(
+      raw_call(SYS_statx, at.dirfd(), at.name(), AT_SYMLINK_NOFOLLOW, mask & kMountMask, &root)));
   attributes->stx_mnt_id = root.stx_mnt_id;
   attributes->stx_mask &= ~kMountMask;
   attributes->stx_mask |= root.stx_mask & kMountMask;
@@ -87,9 +92,10 @@ Outcome stat_fd(Op& op, int fd, UserBuf out) {
     BorrowedFd borrowed = TRY(op.caller().borrow(fd));
     TRY(checked_void(raw_call(SYS_fstat, borrowed.get(), &native)));
   }
-  // Pipes, sockets, terminals, devices: the kernel's. A mount below a lower has a device of its own, so what a
-  // file's device number is rules nothing out.
-  if (S_ISREG(native.st_mode) || S_ISDIR(native.st_mode) || S_ISLNK(native.st_mode) || S_ISFIFO(native.st_mode)) {
+  // Pipes, sockets, terminals, devices: the kernel's. A mount below a lower has a device of its
+  // own, so what a file's device number is rules nothing out.
+  if (S_ISREG(native.st_mode) || S_ISDIR(native.st_mode) || S_ISLNK(native.st_mode) ||
+      S_ISFIFO(native.st_mode)) {
     Target t = TRY(find_fd(op, fd, FdUse::kAny));
     if (!t.native) {
       StatX attributes = t.node->real;
@@ -106,14 +112,15 @@ Result<void> statx_top(const Target& t, int flags, unsigned mask, StatX* out) {
     return checked_void(raw_call(SYS_statx, t.top.fd(), "", flags | AT_EMPTY_PATH, mask, out));
   At at(t.top.path());
   if (at.error()) return Error(at.error());
-  return checked_void(raw_call(SYS_statx, at.dirfd(), at.name(), flags | AT_SYMLINK_NOFOLLOW, mask, out));
+  return checked_void(
+      raw_call(SYS_statx, at.dirfd(), at.name(), flags | AT_SYMLINK_NOFOLLOW, mask, out));
 }
 
 }  // namespace
 
 Outcome op_newfstatat(Op& op, int dirfd, UserPath user_path, UserBuf out, int flags) {
-  // The kernel looks at descriptors first: fstat(2) of newer libcs is newfstatat(fd, "", AT_EMPTY_PATH), and a NULL path is
-  // no path then either.
+  // The kernel looks at descriptors first: fstat(2) of newer libcs is newfstatat(fd, "",
+  // AT_EMPTY_PATH), and a NULL path is no path then either.
   if (flags == AT_EMPTY_PATH && dirfd >= 0) {
     if (user_path.null()) return stat_fd(op, dirfd, out);
     char first;
@@ -140,7 +147,8 @@ Outcome op_statx(Op& op, int dirfd, UserPath user_path, int flags, unsigned mask
   if ((flags & ~kStatFlags) != 0) return Error(EINVAL);
   Target t;
   if (user_path.null() && (flags & AT_EMPTY_PATH)) {
-    if (dirfd < 0) return Outcome::native();  // EFAULT before 6.11, EBADF, or the cwd's: the kernel knows
+    if (dirfd < 0)
+      return Outcome::native();  // EFAULT before 6.11, EBADF, or the cwd's: the kernel knows
     t = TRY(find_fd(op, dirfd, FdUse::kAny));
   } else {
     t = TRY(find(op, dirfd, user_path, walk_flags(flags)));

@@ -1,6 +1,7 @@
-// statfs(2), fstatfs(2). Room and limits are the upper's file system's, where all that is written goes, as with the kernel's
-// overlayfs (ovl_statfs()). The type is another matter: in place, programs that knew their tree to be on ext4 (git, sqlite, tar,
-// df) shall not meet OVERLAYFS_SUPER_MAGIC there; so type and id stay those of the lower's file system.
+// statfs(2), fstatfs(2). Room and limits are the upper's file system's, where all that is written
+// goes, as with the kernel's overlayfs (ovl_statfs()). The type is another matter: in place,
+// programs that knew their tree to be on ext4 (git, sqlite, tar, df) shall not meet
+// OVERLAYFS_SUPER_MAGIC there; so type and id stay those of the lower's file system.
 #include <sys/statfs.h>
 
 #include "core/ops/target.h"

@@ -54,13 +54,15 @@ Result<void> load_open(Op& op, int fd, Node* node) {
 }
 
 bool same_inode(const StatX& a, const StatX& b) {
-  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major &&
+         a.stx_dev_minor == b.stx_dev_minor;
 }
 
 }  // namespace
 
 Result<Target> find(Op& op, int dirfd, CStr path, unsigned flags) {
-  if (path.empty() && (flags & kEmptyPath) && dirfd != AT_FDCWD) return find_fd(op, dirfd, FdUse::kAny);
+  if (path.empty() && (flags & kEmptyPath) && dirfd != AT_FDCWD)
+    return find_fd(op, dirfd, FdUse::kAny);
   Target t;
   Walked w = TRY(walk_existing(op, dirfd, path, flags));
   if (w.native) {
@@ -104,7 +106,8 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
     return t;
   }
   t.node = found.node;
-  // The descriptor itself is surer than the name; but not what it can't do, and not when a better object stands above.
+  // The descriptor itself is surer than the name; but not what it can't do, and not when a better
+  // object stands above.
   const bool usable = !t.on_path && t.on_lower != found.node->in_upper();
   t.top = usable ? Object::open(t.fd.get()) : Object::at(found.node->top());
   return t;
@@ -131,8 +134,10 @@ Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const
   }
   Result<void> loaded = load_attributes(op, now);
   if (loaded.ok() && same_inode(now->real, node.real)) return Changing{now, Object::at(now->upper)};
-  if (!loaded.ok() && loaded.error() != ENOENT && loaded.error() != ENOTDIR) return Error(loaded.error());
-  // Replaced or moved since it was found: what stands there now is meant, if it is in the upper too.
+  if (!loaded.ok() && loaded.error() != ENOENT && loaded.error() != ENOTDIR)
+    return Error(loaded.error());
+  // Replaced or moved since it was found: what stands there now is meant, if it is in the upper
+  // too.
   const Node* other = TRY(again(op, node));
   if (!other->exists() || !other->in_upper()) return Error(ENOENT);
   return Changing{other, Object::at(other->upper)};

@@ -1,5 +1,6 @@
-// How an attribute operation finds its object, and how it brings it where it may be changed. A path is walked; a descriptor
-// is a real one on a real object, which maps back to a node, unless the object has no name any more.
+// How an attribute operation finds its object, and how it brings it where it may be changed. A path
+// is walked; a descriptor is a real one on a real object, which maps back to a node, unless the
+// object has no name any more.
 #pragma once
 
 #include "core/attr/attr.h"
@@ -15,12 +16,13 @@ struct Target {
   CStr outside;                // not empty: the object at this real path, outside of every overlay
   const Node* node = nullptr;  // else: an object of an overlay
 
-  Object top;             // the real topmost object: what attributes are read from
-  BorrowedFd fd;          // of a target by descriptor
+  Object top;     // the real topmost object: what attributes are read from
+  BorrowedFd fd;  // of a target by descriptor
   bool by_fd = false;
   bool on_path = false;   // an O_PATH descriptor
   bool on_lower = false;  // the descriptor is on a lower's object
-  bool detached = false;  // unlinked or replaced: `node` is made up, has no name; `top` is the descriptor
+  bool detached =
+      false;  // unlinked or replaced: `node` is made up, has no name; `top` is the descriptor
 
   bool is_outside() const { return !outside.empty(); }
 };
@@ -33,7 +35,8 @@ inline unsigned walk_flags(int at_flags) {
          ((at_flags & AT_EMPTY_PATH) ? unsigned{kEmptyPath} : 0u);
 }
 
-// The object behind a descriptor. kOpened: EBADF for O_PATH ones, as fchmod(2) and its like have it.
+// The object behind a descriptor. kOpened: EBADF for O_PATH ones, as fchmod(2) and its like have
+// it.
 enum class FdUse : uint8_t { kAny, kOpened };
 Result<Target> find_fd(Op& op, int fd, FdUse use);
 
@@ -45,13 +48,15 @@ inline Outcome call_outside(const Target& t, long number, Args... args) {
   return raw_call(number, at.dirfd(), at.name(), args...);
 }
 
-// Where a change is about to happen: the object is in the upper, and nobody else changes its attributes meanwhile.
+// Where a change is about to happen: the object is in the upper, and nobody else changes its
+// attributes meanwhile.
 struct Changing {
   const Node* node;  // as it is now
   Object object;
 };
 
-// Requires: mutation holds no directory yet; node is in the upper. Locks the directory and looks again. ENOENT: gone.
+// Requires: mutation holds no directory yet; node is in the upper. Locks the directory and looks
+// again. ENOENT: gone.
 Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const Node& node);
 
 // Refuses early what would be refused after a copy-up: EROFS.

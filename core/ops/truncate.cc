@@ -46,12 +46,13 @@ Outcome op_truncate(Op& op, UserPath path, off_t length) {
   const bool to_nothing = length == 0;
   // The copy has the lower's times; a file that is emptied was changed now.
   const bool emptied = to_nothing && node.real.stx_size != 0;
-  return change(op, t, to_nothing ? Data::kDrop : Data::kAll, [&](const Changing& c) -> Result<void> {
-    TRY(apply(op, c, length));
-    if (!emptied) return {};
-    const timespec times[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
-    return c.object.utimens(times);
-  });
+  return change(op, t, to_nothing ? Data::kDrop : Data::kAll,
+                [&](const Changing& c) -> Result<void> {
+                  TRY(apply(op, c, length));
+                  if (!emptied) return {};
+                  const timespec times[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
+                  return c.object.utimens(times);
+                });
 }
 
 }  // namespace ovl

@@ -1,4 +1,5 @@
-// utimensat(2), futimesat(2), utime(2). Kernel counterpart: do_utimes(), vfs_utimes(), ovl_setattr().
+// utimensat(2), futimesat(2), utime(2). Kernel counterpart: do_utimes(), vfs_utimes(),
+// ovl_setattr().
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -19,7 +20,8 @@ Outcome set_times(Op& op, const Target& t, const timespec* times) {
   if (times != nullptr && !(nsec_valid(times[0].tv_nsec) && nsec_valid(times[1].tv_nsec)))
     return Error(EINVAL);
   TRY(may_change(t));
-  const bool now = times == nullptr || (times[0].tv_nsec == UTIME_NOW && times[1].tv_nsec == UTIME_NOW);
+  const bool now =
+      times == nullptr || (times[0].tv_nsec == UTIME_NOW && times[1].tv_nsec == UTIME_NOW);
   Result<void> owner = may_own(op, *t.node, t.top);
   if (!owner.ok()) {
     // The present time is also for who may write; an immutable object is nobody's.

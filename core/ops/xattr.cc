@@ -1,6 +1,7 @@
-// The xattr calls. Names of ours are hidden and a program's own below our prefix escaped (format/names.cc); an access list goes
-// hand in hand with the mode that programs see; security.* that the user can't set but the file's owner could is stored
-// beside. Kernel counterpart: fs/xattr.c, fs/overlayfs/xattrs.c, ovl_set_or_remove_acl().
+// The xattr calls. Names of ours are hidden and a program's own below our prefix escaped
+// (format/names.cc); an access list goes hand in hand with the mode that programs see; security.*
+// that the user can't set but the file's owner could is stored beside. Kernel counterpart:
+// fs/xattr.c, fs/overlayfs/xattrs.c, ovl_set_or_remove_acl().
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/limits.h>
@@ -97,7 +98,8 @@ Result<void> may_write(Op& op, const Target& t, Space space) {
   return {};
 }
 
-// Could the owner in whose place the caller stands set security.*? Then what the caller can't is stored.
+// Could the owner in whose place the caller stands set security.*? Then what the caller can't is
+// stored.
 bool owner_is_root(Op& op, const Node& node) {
   if (!on_file_or_dir(node)) return false;
   if (op.caller().credentials().override_dac) return true;
@@ -112,7 +114,8 @@ void show_acl(const Node& node, void* value, size_t size) {
   if (acl.valid()) acl.set_owner((node.mode >> 6) & 7);
 }
 
-Result<size_t> read_value(Op& op, const Target& t, CStr name, Space space, void* value, size_t size) {
+Result<size_t> read_value(Op& op, const Target& t, CStr name, Space space, void* value,
+                          size_t size) {
   const Node& node = *t.node;
   if (space == Space::kSecurity && on_file_or_dir(node)) {
     const CStr stored = TRY(disk_name(op, node, name, true));
@@ -195,14 +198,16 @@ Recorded recorded(const Node& node) {
   return node.priv.has(Priv::kOverrideStat) ? Recorded::kYes : Recorded::kNo;
 }
 
-// An access list sets the mode too. The real object keeps its owner's u+rw(x), what programs see is recorded.
+// An access list sets the mode too. The real object keeps its owner's u+rw(x), what programs see is
+// recorded.
 Result<void> set_access_acl(Op& op, const Changing& c, const Value& value) {
   const Node& node = *c.node;
   Acl acl(value.data, value.size);
   if (!acl.valid()) return c.object.set(kAccessAcl, value.data, value.size, value.flags);
   mode_t mode = (node.mode & ~mode_t{0777}) | acl.mode();
   const Credentials who = op.caller().credentials();
-  if ((mode & S_ISGID) && !who.override_dac && !op.caller().in_group(node.gid)) mode &= ~mode_t{S_ISGID};
+  if ((mode & S_ISGID) && !who.override_dac && !op.caller().in_group(node.gid))
+    mode &= ~mode_t{S_ISGID};
   if (!who.override_dac) acl.set_owner((mode >> 6) | (node.is_dir() ? 7 : 6));
   TRY(c.object.set(kAccessAcl, value.data, value.size, value.flags));
   StatX now;
@@ -215,7 +220,8 @@ Result<void> set_access_acl(Op& op, const Changing& c, const Value& value) {
 Result<void> set_security(Op& op, const Changing& c, CStr name, const Value& value) {
   const CStr stored = TRY(disk_name(op, *c.node, name, true));
   const bool file = on_file_or_dir(*c.node);
-  // The one that programs see is the stored one, when there is one: CREATE and REPLACE are about it.
+  // The one that programs see is the stored one, when there is one: CREATE and REPLACE are about
+  // it.
   const bool has_stored = file && c.object.get(stored.c_str(), nullptr, 0).ok();
   if (has_stored && (value.flags & XATTR_CREATE)) return Error(EEXIST);
   Result<void> r = c.object.set(name.c_str(), value.data, value.size, has_stored ? 0 : value.flags);
@@ -238,7 +244,8 @@ Outcome set_value(Op& op, const Target& t, CStr name, const Value& value) {
   if (space == Space::kDefaultAcl && !t.node->is_dir()) return Error(EACCES);
   // Before anything is copied up for it.
   if (space == Space::kSecurity && !owner_is_root(op, *t.node)) return Error(EPERM);
-  return change(op, t, Data::kNone, [&](const Changing& c) { return apply_set(op, c, name, space, value); });
+  return change(op, t, Data::kNone,
+                [&](const Changing& c) { return apply_set(op, c, name, space, value); });
 }
 
 Result<void> apply_remove(Op& op, const Changing& c, CStr name, Space space) {
@@ -264,7 +271,8 @@ Outcome remove_value(Op& op, const Target& t, CStr name) {
     if (!n.ok() && n.error() == ENODATA && acl) return 0;
     if (!n.ok()) return Error(n.error());
   }
-  return change(op, t, Data::kNone, [&](const Changing& c) { return apply_remove(op, c, name, space); });
+  return change(op, t, Data::kNone,
+                [&](const Changing& c) { return apply_remove(op, c, name, space); });
 }
 
 // --- the twelve calls ---
@@ -273,7 +281,8 @@ Result<Target> find_path(Op& op, UserPath path, bool follow) {
   return find(op, AT_FDCWD, path, follow ? unsigned{kFollow} : 0u);
 }
 
-// A path outside of the overlays, for a call that takes no descriptor. Follows nothing: the walk did.
+// A path outside of the overlays, for a call that takes no descriptor. Follows nothing: the walk
+// did.
 Object outside_object(const Target& t) { return Object::at(t.outside); }
 
 Result<Value> copy_in_value(Op& op, UserBuf user_value, size_t size, int flags) {
@@ -296,7 +305,8 @@ Outcome set_found(Op& op, const Target& t, CStr name, UserBuf user_value, size_t
   return set_value(op, t, name, value);
 }
 
-Outcome set_at(Op& op, UserPath path, bool follow, UserPath user_name, UserBuf value, size_t size, int flags) {
+Outcome set_at(Op& op, UserPath path, bool follow, UserPath user_name, UserBuf value, size_t size,
+               int flags) {
   TRY(check_set(size, flags));
   const CStr name = TRY(copy_in_name(op, user_name));
   return set_found(op, TRY(find_path(op, path, follow)), name, value, size, flags);
@@ -375,8 +385,12 @@ Outcome op_flistxattr(Op& op, int fd, UserBuf out, size_t size) {
   return list_found(op, TRY(find_fd(op, fd, FdUse::kOpened)), out, size);
 }
 
-Outcome op_removexattr(Op& op, UserPath path, UserPath name) { return remove_at(op, path, true, name); }
-Outcome op_lremovexattr(Op& op, UserPath path, UserPath name) { return remove_at(op, path, false, name); }
+Outcome op_removexattr(Op& op, UserPath path, UserPath name) {
+  return remove_at(op, path, true, name);
+}
+Outcome op_lremovexattr(Op& op, UserPath path, UserPath name) {
+  return remove_at(op, path, false, name);
+}
 Outcome op_fremovexattr(Op& op, int fd, UserPath user_name) {
   const CStr name = TRY(copy_in_name(op, user_name));
   return remove_found(op, TRY(find_fd(op, fd, FdUse::kOpened)), name);

@@ -1,4 +1,5 @@
-// For tests of attributes: stat as programs see it, an ordinary user's place, and a lower that must not have changed.
+// For tests of attributes: stat as programs see it, an ordinary user's place, and a lower that must
+// not have changed.
 #pragma once
 
 #include <fcntl.h>
@@ -47,7 +48,8 @@ class AttrTest : public OverlayTest {
   void begin(const Options& options = {}) {
     start(options);
     if (getuid() == 0) {
-      const std::string command = "chmod 755 '" + root() + "' && chown -R 1500:1500 '" + upper() + "' '" + work() + "'";
+      const std::string command =
+          "chmod 755 '" + root() + "' && chown -R 1500:1500 '" + upper() + "' '" + work() + "'";
       ASSERT_EQ(system(command.c_str()), 0);
     }
     before_ = fingerprint();
@@ -81,8 +83,8 @@ class AttrTest : public OverlayTest {
     return run<op_faccessat2>(AT_FDCWD, path(rest), m, flags);
   }
   long set(const std::string& rest, const char* name, const std::string& value, int flags = 0) {
-    return run<op_lsetxattr>(path(rest), UserPath(name), UserBuf(const_cast<char*>(value.data())), value.size(),
-                             flags);
+    return run<op_lsetxattr>(path(rest), UserPath(name), UserBuf(const_cast<char*>(value.data())),
+                             value.size(), flags);
   }
   // The value, or "E<errno>".
   std::string get(const std::string& rest, const char* name) {
@@ -102,19 +104,23 @@ class AttrTest : public OverlayTest {
     for (const std::string& name : all) text += name + " ";
     return text;
   }
-  long remove(const std::string& rest, const char* name) { return run<op_lremovexattr>(path(rest), UserPath(name)); }
+  long remove(const std::string& rest, const char* name) {
+    return run<op_lremovexattr>(path(rest), UserPath(name));
+  }
 
  private:
   // Names, owners, modes, times of change, xattrs and contents of everything below the lower.
   std::string fingerprint() const {
-    const std::string command = "cd '" + lower() +
-                                "' && find . -printf '%p %y %U %G %m %s %n %C@ %T@ %l\\n' | sort; "
-                                "getfattr -R -d -m - -h . 2>/dev/null; find . -type f -exec cat {} +";
+    const std::string command =
+        "cd '" + lower() +
+        "' && find . -printf '%p %y %U %G %m %s %n %C@ %T@ %l\\n' | sort; "
+        "getfattr -R -d -m - -h . 2>/dev/null; find . -type f -exec cat {} +";
     FILE* pipe = popen(command.c_str(), "r");
     std::string text;
     char buffer[4096];
     size_t n;
-    while (pipe != nullptr && (n = fread(buffer, 1, sizeof buffer, pipe)) > 0) text.append(buffer, n);
+    while (pipe != nullptr && (n = fread(buffer, 1, sizeof buffer, pipe)) > 0)
+      text.append(buffer, n);
     if (pipe != nullptr) pclose(pipe);
     return text;
   }

@@ -1,4 +1,5 @@
-// The same through descriptors: on the lower, on the upper, O_PATH, and on what has no name any more.
+// The same through descriptors: on the lower, on the upper, O_PATH, and on what has no name any
+// more.
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
@@ -15,7 +16,9 @@ class Descriptor : public AttrTest {
     EXPECT_EQ(run<op_fstat>(fd, UserBuf(&st)), 0);
     return st;
   }
-  static UniqueFd open(const std::string& real, int flags) { return UniqueFd(::open(real.c_str(), flags | O_CLOEXEC)); }
+  static UniqueFd open(const std::string& real, int flags) {
+    return UniqueFd(::open(real.c_str(), flags | O_CLOEXEC));
+  }
 };
 
 TEST_F(Descriptor, FstatAgreesWithStat) {
@@ -69,7 +72,9 @@ TEST_F(Descriptor, ChangesOfALowersDescriptorCopyUp) {
   EXPECT_EQ(run<op_utimensat>(low.get(), UserPath(), UserBuf(times), 0), 0);
   EXPECT_EQ(see("/f").st_mtim.tv_sec, 3);
   EXPECT_EQ(run<op_utimensat>(low.get(), UserPath(), UserBuf(times), AT_SYMLINK_NOFOLLOW), -EINVAL);
-  EXPECT_EQ(run<op_fsetxattr>(low.get(), UserPath("user.a"), UserBuf(const_cast<char*>("x")), size_t{1}, 0), 0);
+  EXPECT_EQ(run<op_fsetxattr>(low.get(), UserPath("user.a"), UserBuf(const_cast<char*>("x")),
+                              size_t{1}, 0),
+            0);
   char value[4];
   EXPECT_EQ(run<op_fgetxattr>(low.get(), UserPath("user.a"), UserBuf(value), sizeof value), 1);
   EXPECT_EQ(run<op_flistxattr>(low.get(), UserBuf(), size_t{0}), 7);
@@ -106,7 +111,9 @@ TEST_F(Descriptor, UnlinkedUpperFileIsChangedThroughItsDescriptor) {
   EXPECT_EQ(st.st_mode, static_cast<mode_t>(S_IFREG | 0400));
   EXPECT_EQ(st.st_nlink, 0u);
   EXPECT_EQ(st.st_ino, before.st_ino);
-  EXPECT_EQ(run<op_fsetxattr>(fd.get(), UserPath("user.a"), UserBuf(const_cast<char*>("x")), size_t{1}, 0), -EACCES);
+  EXPECT_EQ(run<op_fsetxattr>(fd.get(), UserPath("user.a"), UserBuf(const_cast<char*>("x")),
+                              size_t{1}, 0),
+            -EACCES);
 }
 
 TEST_F(Descriptor, RemovedLowerFileCantBeChanged) {
@@ -118,7 +125,8 @@ TEST_F(Descriptor, RemovedLowerFileCantBeChanged) {
   EXPECT_EQ(see_fd(fd.get()).st_nlink, 0u);
   EXPECT_EQ(see_fd(fd.get()).st_size, 1);
   char value[4];
-  EXPECT_EQ(run<op_fgetxattr>(fd.get(), UserPath("user.a"), UserBuf(value), sizeof value), -ENODATA);
+  EXPECT_EQ(run<op_fgetxattr>(fd.get(), UserPath("user.a"), UserBuf(value), sizeof value),
+            -ENODATA);
 }
 
 TEST_F(Descriptor, FileFlagsGoToTheUpper) {

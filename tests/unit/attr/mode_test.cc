@@ -63,7 +63,8 @@ TEST_F(Mode, ChmodToTheSameModeMovesTheTimeOfChange) {
   AsUser user;
   EXPECT_EQ(chmod("/f", 0644), 0);
   const struct stat after = see("/f");
-  EXPECT_TRUE(after.st_ctim.tv_sec != before.st_ctim.tv_sec || after.st_ctim.tv_nsec != before.st_ctim.tv_nsec);
+  EXPECT_TRUE(after.st_ctim.tv_sec != before.st_ctim.tv_sec ||
+              after.st_ctim.tv_nsec != before.st_ctim.tv_nsec);
 }
 
 TEST_F(Mode, OthersSetgidBitIsDropped) {
@@ -120,7 +121,9 @@ TEST_F(Mode, SymlinkOwnersAndTimes) {
   EXPECT_FALSE(exists(upper("/l")));
   EXPECT_EQ(chown("/l", before.st_uid, -1), -ENOENT);
   const timespec times[2] = {{1, 2}, {3, 4}};
-  EXPECT_EQ(run<op_utimensat>(AT_FDCWD, path("/l"), UserBuf(const_cast<timespec*>(times)), AT_SYMLINK_NOFOLLOW), 0);
+  EXPECT_EQ(run<op_utimensat>(AT_FDCWD, path("/l"), UserBuf(const_cast<timespec*>(times)),
+                              AT_SYMLINK_NOFOLLOW),
+            0);
   EXPECT_EQ(see("/l").st_mtim.tv_sec, 3);
 }
 
@@ -218,6 +221,15 @@ TEST_F(Mode, AccessAsksOwnerAndKernel) {
   }
 }
 
+TEST_F(Mode, AccessToAMetacopyIsOfItsOwnMode) {
+  write_file(lower("/script"), "#!/bin/sh\n", 0644);
+  begin();
+  AsUser user;
+  EXPECT_EQ(access("/script", X_OK, AT_EACCESS), -EACCES);
+  EXPECT_EQ(chmod("/script", 0755), 0);
+  EXPECT_EQ(access("/script", R_OK | X_OK, AT_EACCESS), 0);
+}
+
 class Posix : public AttrTest {
  protected:
   void begin_posix() {
@@ -240,7 +252,8 @@ TEST_F(Posix, OthersTreeIsClosed) {
   EXPECT_EQ(chown("/f", 1500, 1500), -EPERM);
   EXPECT_EQ(set("/f", "user.a", "b"), -EACCES);
   const timespec times[2] = {{1, 2}, {3, 4}};
-  EXPECT_EQ(run<op_utimensat>(AT_FDCWD, path("/w"), UserBuf(const_cast<timespec*>(times)), 0), -EPERM);
+  EXPECT_EQ(run<op_utimensat>(AT_FDCWD, path("/w"), UserBuf(const_cast<timespec*>(times)), 0),
+            -EPERM);
   EXPECT_EQ(run<op_utimensat>(AT_FDCWD, path("/f"), UserBuf(), 0), -EACCES);
   EXPECT_EQ(run<op_utimensat>(AT_FDCWD, path("/w"), UserBuf(), 0), 0);
   EXPECT_EQ(run<op_truncate>(path("/f"), 0l), -EACCES);
@@ -251,7 +264,8 @@ TEST_F(Posix, AccessListGrantsAndMasks) {
   if (getuid() != 0) GTEST_SKIP() << "needs root to make the tree";
   write_file(lower("/granted"), "", 0600);
   write_file(lower("/masked"), "", 0600);
-  const std::string command = "cd '" + lower() + "' && setfacl -m u:1500:rw granted && setfacl -m u:1500:rw,m::r masked";
+  const std::string command =
+      "cd '" + lower() + "' && setfacl -m u:1500:rw granted && setfacl -m u:1500:rw,m::r masked";
   if (system((command + " 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "no access lists here";
   begin_posix();
   AsUser user;

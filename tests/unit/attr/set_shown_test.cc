@@ -42,7 +42,8 @@ TEST_F(SetShown, ModeWithoutOwnersRightsIsRecorded) {
   if (geteuid() == 0) GTEST_SKIP() << "root needs no record of a mode";
   EXPECT_EQ(set(upper("/f"), {uid_, gid_, S_IFREG | 0400}), 0);
   EXPECT_EQ(real_mode(upper("/f")), 0600u);
-  EXPECT_EQ(xattr(upper("/f"), kRecord), std::to_string(uid_) + ":" + std::to_string(gid_) + ":0400:file");
+  EXPECT_EQ(xattr(upper("/f"), kRecord),
+            std::to_string(uid_) + ":" + std::to_string(gid_) + ":0400:file");
   EXPECT_EQ(set(upper("/f"), {uid_, gid_, S_IFREG | 0644}), 0);
   EXPECT_EQ(real_mode(upper("/f")), 0644u);
   EXPECT_EQ(xattr(upper("/f"), kRecord), "<none>");

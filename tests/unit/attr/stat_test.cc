@@ -53,7 +53,8 @@ TEST_F(Stat, StatxTellsTheSameAndHonoursItsArguments) {
   begin();
   ASSERT_EQ(chmod("/f", 0600), 0);
   StatX x = {};
-  ASSERT_EQ(run<op_statx>(AT_FDCWD, path("/f"), 0, unsigned{STATX_ALL | STATX_MNT_ID}, UserBuf(&x)), 0);
+  ASSERT_EQ(run<op_statx>(AT_FDCWD, path("/f"), 0, unsigned{STATX_ALL | STATX_MNT_ID}, UserBuf(&x)),
+            0);
   const struct stat st = see("/f");
   EXPECT_EQ(x.stx_ino, st.st_ino);
   EXPECT_EQ(makedev(x.stx_dev_major, x.stx_dev_minor), st.st_dev);
@@ -64,7 +65,8 @@ TEST_F(Stat, StatxTellsTheSameAndHonoursItsArguments) {
   ASSERT_EQ(sys_lstat(CStr(lower().c_str(), lower().size()), &top).error(), 0);
   EXPECT_EQ(run<op_statx>(AT_FDCWD, path("/f"), 0x8000, 0u, UserBuf(&x)), -EINVAL);
   EXPECT_EQ(run<op_statx>(AT_FDCWD, path("/f"), AT_STATX_SYNC_TYPE, 0u, UserBuf(&x)), -EINVAL);
-  EXPECT_EQ(run<op_statx>(AT_FDCWD, path("/f"), 0, unsigned{STATX__RESERVED}, UserBuf(&x)), -EINVAL);
+  EXPECT_EQ(run<op_statx>(AT_FDCWD, path("/f"), 0, unsigned{STATX__RESERVED}, UserBuf(&x)),
+            -EINVAL);
   EXPECT_EQ(run<op_statx>(AT_FDCWD, UserPath(), 0, unsigned{STATX_ALL}, UserBuf(&x)), -EFAULT);
   EXPECT_EQ(run<op_statx>(AT_FDCWD, path("/g"), 0, unsigned{STATX_ALL}, UserBuf(&x)), -ENOENT);
   EXPECT_EQ(run<op_statx>(AT_FDCWD, path("/f"), 0, unsigned{STATX_ALL}, UserBuf()), -EFAULT);
@@ -148,16 +150,21 @@ TEST_F(Stat, NoHandlesButIdentifyingOnes) {
     unsigned char data[128];
   } handle = {128, 0, {}}, again = {128, 0, {}};
   int mount = 0;
-  EXPECT_EQ(run<op_name_to_handle_at>(AT_FDCWD, path("/f"), UserBuf(&handle), UserBuf(&mount), 0), -EOPNOTSUPP);
+  EXPECT_EQ(run<op_name_to_handle_at>(AT_FDCWD, path("/f"), UserBuf(&handle), UserBuf(&mount), 0),
+            -EOPNOTSUPP);
   constexpr int kFid = 0x200;
-  const long r = run<op_name_to_handle_at>(AT_FDCWD, path("/f"), UserBuf(&handle), UserBuf(&mount), kFid);
+  const long r =
+      run<op_name_to_handle_at>(AT_FDCWD, path("/f"), UserBuf(&handle), UserBuf(&mount), kFid);
   if (r == -EINVAL || r == -EOPNOTSUPP) GTEST_SKIP() << "no AT_HANDLE_FID here";
   ASSERT_EQ(r, 0);
   ASSERT_EQ(chmod("/f", 0600), 0);
-  EXPECT_EQ(run<op_name_to_handle_at>(AT_FDCWD, path("/f"), UserBuf(&again), UserBuf(&mount), kFid), 0);
+  EXPECT_EQ(run<op_name_to_handle_at>(AT_FDCWD, path("/f"), UserBuf(&again), UserBuf(&mount), kFid),
+            0);
   EXPECT_EQ(memcmp(&handle, &again, sizeof handle), 0);
   handle.bytes = 1;
-  EXPECT_EQ(run<op_name_to_handle_at>(AT_FDCWD, path("/f"), UserBuf(&handle), UserBuf(&mount), kFid), -EOVERFLOW);
+  EXPECT_EQ(
+      run<op_name_to_handle_at>(AT_FDCWD, path("/f"), UserBuf(&handle), UserBuf(&mount), kFid),
+      -EOVERFLOW);
   EXPECT_EQ(handle.bytes, again.bytes);
 }
 

@@ -1,4 +1,5 @@
-// Extended attributes: private names hidden, a program's own escaped, access lists in step with the mode.
+// Extended attributes: private names hidden, a program's own escaped, access lists in step with the
+// mode.
 #include <linux/xattr.h>
 
 #include "core/attr/acl.h"
@@ -86,7 +87,9 @@ TEST_F(Xattr, SymlinksHaveNoUserNames) {
   EXPECT_EQ(get("/l", "user.a"), "E61");
   EXPECT_EQ(list("/l"), "");
   EXPECT_FALSE(exists(upper("/l")));
-  EXPECT_EQ(run<op_setxattr>(path("/l"), UserPath("user.a"), UserBuf(const_cast<char*>("x")), size_t{1}, 0), 0);
+  EXPECT_EQ(run<op_setxattr>(path("/l"), UserPath("user.a"), UserBuf(const_cast<char*>("x")),
+                             size_t{1}, 0),
+            0);
   EXPECT_EQ(get("/f", "user.a"), "x");
 }
 
@@ -138,8 +141,8 @@ std::string access_list(int owner, int mask, int other) {
     for (int i = 0; i < 4; i++) e[4 + i] = static_cast<char>(id >> (8 * i));
     return e;
   };
-  return std::string("\2\0\0\0", 4) + entry(1, owner, -1) + entry(2, 6, 77) + entry(4, 4, -1) + entry(16, mask, -1) +
-         entry(32, other, -1);
+  return std::string("\2\0\0\0", 4) + entry(1, owner, -1) + entry(2, 6, 77) + entry(4, 4, -1) +
+         entry(16, mask, -1) + entry(32, other, -1);
 }
 
 TEST_F(Xattr, AccessListSetsTheModeAndChmodTheList) {
