@@ -1,0 +1,224 @@
+"""Bad input: exit 125, one line on stderr that names what is wrong, and nothing is touched."""
+import os
+import shutil
+import subprocess
+import unittest
+
+import sandbox
+
+
+class BadInput(sandbox.Scenario):
+    def refused(self, *args, says, status=125, times=True, command=("true",), **kwargs):
+        before = sandbox.fingerprint(self.top, times)
+        done = self.ovlrun(*args, *(("--", *command) if command else ()), **kwargs)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertTrue(done.stderr.startswith("ovlrun: "), done.stderr)
+        for text in [says] if isinstance(says, str) else says:
+            self.assertIn(text, done.stderr)
+        self.assertEqual(before, sandbox.fingerprint(self.top, times), "something was touched")
+
+    def path(self, name):
+        return os.path.join(self.top, name)
+
+    def mkdir(self, name):
+        os.makedirs(self.path(name))
+        return self.path(name)
+
+    # --- the command line ---
+    def test_unknown_option(self):
+        self.refused("--lower", self.lower, "--frobnicate", says="--frobnicate")
+
+    def test_no_lower(self):
+        self.refused(says="--lower")
+
+    def test_no_command(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, command=None, says="no command")
+
+    def test_empty_command_line_after_the_dashes(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, "--", command=None, says="no command")
+
+    def test_command_without_dashes(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, "make", command=None, says="make")
+
+    def test_option_without_value(self):
+        self.refused("--lower", says="--lower")
+
+    def test_bad_words(self):
+        for option in ("--perm=all", "--redirect-dir=maybe", "--metacopy=yes", "--xattr=system"):
+            with self.subTest(option):
+                self.refused("--lower", self.lower, "--upper", self.upper, option, says=option.split("=")[1])
+
+    def test_member_given_twice(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, "--upper", self.path("u2"), says="twice")
+
+    def test_empty_names(self):
+        self.refused("--lower", "", "--upper", self.upper, says="--lower")
+        self.refused("--lower", self.lower + ":", "--upper", self.upper, says="--lower")
+
+    # --- the lower ---
+    def test_missing_lower(self):
+        self.refused("--lower", self.path("none"), "--upper", self.upper,
+                     says=[self.path("none"), "No such file or directory"])
+
+    def test_lower_is_a_file(self):
+        self.refused("--lower", self.lower + "/file", "--upper", self.upper, says="Not a directory")
+
+    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
+    def test_unreadable_lower(self):
+        os.chmod(self.mkdir("closed"), 0)
+        self.refused("--lower", self.path("closed"), "--upper", self.upper, says="Permission denied")
+
+    def test_pseudo_file_systems(self):
+        for lower in ("/proc", "/sys", "/proc/self"):
+            self.refused("--lower", lower, "--upper", self.upper, says="proc or sysfs")
+
+    def test_several_lowers_without_at(self):
+        self.refused("--lower", f"{self.lower}:{self.mkdir('second')}", "--upper", self.upper, says="--at")
+
+    def test_overlapping_lowers(self):
+        at = self.mkdir("at")
+        self.refused("--lower", f"{self.lower}:{self.lower}/dir", "--upper", self.upper, "--at", at, says="overlaps")
+        self.refused("--lower", f"{self.lower}:{self.lower}", "--upper", self.upper, "--at", at, says="overlaps")
+
+    def test_lowers_overlapping_of_two_pairs(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, "--lower", self.lower, "--upper", self.path("u2"),
+                     says="")
+        self.refused("--lower", self.lower, "--upper", self.upper, "--lower", self.lower + "/dir", "--upper",
+                     self.path("u2"), "--at", self.mkdir("at"), says="overlaps")
+
+    def test_at_missing_or_inside_the_lower(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, "--at", self.path("none"),
+                     says="No such file or directory")
+        self.refused("--lower", self.lower, "--upper", self.upper, "--at", self.lower + "/dir", says="inside")
+
+    # --- the upper and the workdir ---
+    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_upper_not_writable(self):
+        os.chmod(self.mkdir("readonly"), 0o555)
+        self.refused("--lower", self.lower, "--upper", self.path("readonly"), says="Permission denied")
+        self.refused("--lower", self.lower, "--upper", self.path("readonly/new"), says="Permission denied")
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_workdir_not_writable(self):
+        os.chmod(self.mkdir("readonly"), 0o555)
+        self.refused("--lower", self.lower, "--upper", self.upper, "--work", self.path("readonly"),
+                     says=["--work", "Permission denied"])
+
+    def test_upper_is_a_file(self):
+        self.write("plain", "")
+        self.refused("--lower", self.lower, "--upper", self.path("plain"), says="Not a directory")
+        self.refused("--lower", self.lower, "--upper", self.path("plain/below"), says="Not a directory")
+
+    def test_upper_equals_lower(self):
+        self.refused("--lower", self.lower, "--upper", self.lower, says="is the lower itself")
+        os.symlink(self.lower, self.path("link"))
+        self.refused("--lower", self.lower, "--upper", self.path("link"), says="is the lower itself")
+
+    def test_lower_inside_upper(self):
+        self.refused("--lower", self.lower + "/dir", "--upper", self.lower, says="inside the upper")
+
+    def test_upper_and_workdir_in_one_another(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, "--work", self.upper, says="--work")
+        self.refused("--lower", self.lower, "--upper", self.upper, "--work", self.upper + "/w", says="inside")
+        self.refused("--lower", self.lower, "--upper", self.upper + "/u", "--work", self.upper, says="inside")
+
+    def test_uppers_of_two_pairs_overlap(self):
+        other = self.mkdir("other")
+        self.refused("--lower", self.lower, "--upper", self.upper, "--lower", other, "--upper", self.upper,
+                     says="overlaps")
+        self.refused("--lower", self.lower, "--upper", self.upper, "--lower", other, "--upper", self.upper + "/u",
+                     says="overlaps")
+
+    def test_workdir_on_another_file_system(self):
+        if os.stat("/dev/shm").st_dev == os.stat(self.top).st_dev:
+            self.skipTest("no second file system")
+        work = f"/dev/shm/ovlrun-test-{os.getpid()}"
+        self.refused("--lower", self.lower, "--upper", self.upper, "--work", work, says="file system")
+        self.assertFalse(os.path.exists(work))
+
+    def test_workdir_with_foreign_things(self):
+        self.write("upper.work/notes", "mine")
+        self.refused("--lower", self.lower, "--upper", self.upper, says=["notes", "not ovlrun's"])
+
+    def test_workdir_with_foreign_things_inside(self):
+        self.write("upper.work/work/notes", "mine")
+        self.refused("--lower", self.lower, "--upper", self.upper, says="work/notes")
+
+    def test_unknown_feature_in_the_workdir(self):
+        os.makedirs(self.work + "/work/incompat/volatile/dirty")
+        self.refused("--lower", self.lower, "--upper", self.upper, says=["volatile", "does not know"])
+
+    def test_format_from_a_newer_version(self):
+        self.write("upper.work/ovlrun/format", "2\n")
+        self.refused("--lower", self.lower, "--upper", self.upper, says="newer version")
+
+    def test_unknown_private_xattr(self):
+        self.mkdir("upper")
+        try:
+            os.setxattr(self.upper, "user.overlay.hologram", b"y")
+        except OSError as error:
+            self.skipTest(f"no user xattrs here: {error}")
+        self.refused("--lower", self.lower, "--upper", self.upper, says=["hologram", "newer version"])
+
+    def test_file_system_without_xattrs(self):
+        mount = self.mkdir("ramfs")
+        before = sandbox.fingerprint(self.top, times=False)
+        done = subprocess.run(
+            ["unshare", "-Urm", "sh", "-c",
+             'mount -t ramfs none "$1" || exit 77; mkdir "$1/d"; "$2" --lower "$3" --upper "$1/d/upper" -- true; '
+             'status=$?; ls -A "$1/d"; exit $status', "sh", mount, sandbox.OVLRUN, self.lower],
+            env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode in (1, 77):
+            self.skipTest(f"can't mount a ramfs: {done.stderr.strip()}")
+        self.assertEqual((done.returncode, done.stdout), (125, ""), done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn("no user xattrs", done.stderr)
+        self.assertEqual(before, sandbox.fingerprint(self.top, times=False))
+
+    # --- the rest ---
+    def test_excludes(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, "--exclude", self.lower + "/none",
+                     says="No such file or directory")
+        self.refused("--lower", self.lower, "--upper", self.upper, "--exclude", self.top, says="below no --lower")
+
+    def test_no_state_directory(self):
+        env = self.environment(HOME="/nonexistent/home")
+        self.refused("--lower", self.lower, env=env, says="--upper")
+
+    def test_below_a_session(self):
+        self.write("session", "")
+        self.refused("--lower", self.lower, "--upper", self.upper,
+                     env=self.environment(OVLRUN_SESSION=self.path("session")), says="already below ovlrun")
+
+    def test_command_not_found(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, command=("no-such-command",), status=127,
+                     says="no-such-command: No such file or directory")
+        self.refused("--lower", self.lower, "--upper", self.upper, command=("./none/such",), status=127,
+                     says="./none/such: No such file or directory")
+        self.refused("--lower", self.lower, "--upper", self.upper, command=("",), status=127,
+                     says="No such file or directory")
+
+    def test_command_not_executable(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, command=(self.lower + "/file",), status=126,
+                     says="Permission denied")
+        self.refused("--lower", self.lower, "--upper", self.upper, command=(self.lower,), status=126,
+                     says="Permission denied")
+
+    def test_names_with_newlines_stay_on_one_line(self):
+        self.refused("--lower", self.path("no\nsuch"), "--upper", self.upper, says="no\\nsuch")
+
+    def test_diff(self):
+        for args, says in (((), "no --upper"), (("--upper", self.path("none")), "No such file"),
+                           (("--upper", self.lower), "no session is recorded"), (("--frob",), "--frob")):
+            before = sandbox.fingerprint(self.top)
+            done = self.ovlrun("diff", *args)
+            self.assertEqual((done.returncode, done.stdout), (125, ""))
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn(says, done.stderr)
+            self.assertEqual(before, sandbox.fingerprint(self.top))
+
+
+if __name__ == "__main__":
+    sandbox.main()

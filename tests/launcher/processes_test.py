@@ -1,0 +1,149 @@
+"""Front, keeper and command: what the command is born with, signals, and what outlives what."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import unittest
+
+import sandbox
+
+# Prints what a process is born with.
+BORN = r"""
+import os, re
+status = open('/proc/self/status').read()
+for key in ('SigBlk', 'SigIgn', 'SigCgt', 'ShdPnd', 'SigPnd', 'Threads'):
+    print(key, re.search(key + r':\s*(\S+)', status).group(1))
+print('umask', oct(os.umask(0)), 'nice', os.nice(0), 'pgrp', os.getpgrp(), 'session', os.getsid(0))
+print('fds', sorted(int(n) for n in os.listdir('/proc/self/fd')))
+"""
+
+
+class Processes(sandbox.Scenario):
+    def test_command_is_born_as_without_ovlrun(self):
+        read, write = os.pipe()
+        os.set_inheritable(read, True)
+        os.dup2(write, 9, inheritable=True)
+
+        def prepare():
+            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGUSR1])
+            os.umask(0o31)
+
+        results = []
+        for command in ([], [sandbox.OVLRUN, "--lower", self.lower, "--upper", self.upper, "--"]):
+            done = subprocess.run([*command, sys.executable, "-S", "-c", BORN], preexec_fn=prepare, close_fds=False,
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=self.top)
+            results.append(done.stdout)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        for fd in (read, write, 9):
+            os.close(fd)
+        self.assertEqual(results[0], results[1])
+
+    def test_closed_standard_streams_stay_closed(self):
+        self.freeze()
+        script = f"exec '{sandbox.OVLRUN}' --lower '{self.lower}' --upper '{self.upper}' -- ls /proc/self/fd <&- 2>&-"
+        done = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, text=True, cwd=self.top)
+        native = subprocess.run(["sh", "-c", "exec ls /proc/self/fd <&- 2>&-"], stdout=subprocess.PIPE, text=True)
+        self.assertEqual((done.returncode, done.stdout), (native.returncode, native.stdout))
+
+    def test_signals_are_passed_on(self):
+        for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):
+            child = self.start("sh", "-c", f"trap 'echo got {name}; exit 3' {name}; echo ready; while :; do read x; done",
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.assertEqual(child.stdout.readline(), "ready\n")
+            child.send_signal(getattr(signal, "SIG" + name))
+            child.stdin.write("\n")  # a shell runs its trap after the built-in
+            child.stdin.close()
+            self.assertEqual(child.stdout.read(), f"got {name}\n")
+            self.assertEqual(child.wait(), 3)
+            child.stdout.close()
+
+    def test_killed_by_a_passed_on_signal(self):
+        child = self.start("sh", "-c", "echo ready; exec sleep 1000", stdout=subprocess.PIPE, text=True)
+        self.assertEqual(child.stdout.readline(), "ready\n")
+        child.terminate()
+        self.assertEqual(child.wait(), -signal.SIGTERM)
+        child.stdout.close()
+
+    def test_group_signal_from_below_comes_once(self):
+        child = self.start("sh", "-c", "trap 'echo got' USR1; kill -USR1 0; echo end", stdout=subprocess.PIPE, text=True,
+                           start_new_session=True)
+        out, _ = child.communicate()
+        self.assertEqual((child.returncode, out), (0, "got\nend\n"))
+
+    def test_closed_output_is_seen_at_once(self):
+        read, write = os.pipe()
+        child = self.start("sh", "-c", "exec >&-; read x; exit 7", stdin=read, stdout=subprocess.PIPE)
+        os.close(read)
+        self.assertEqual(child.stdout.read(), b"")  # while the command lives
+        self.assertIsNone(child.poll())
+        os.write(write, b"\n")
+        os.close(write)
+        self.assertEqual(child.wait(), 7)
+        child.stdout.close()
+
+    def background(self):
+        """A command that ends at once and leaves a process behind. Returns (end of its input, keeper's pid)."""
+        os.mkfifo(self.top + "/fifo")
+        done = self.inside("sh", "-c", f"(read x; echo $x > {self.lower}/late) < {self.top}/fifo > /dev/null 2>&1 & "
+                           "echo $PPID")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return open(self.top + "/fifo", "w"), int(done.stdout)
+
+    def test_background_process_outlives_the_front(self):
+        pipe, keeper = self.background()
+        busy = self.inside("true")  # the session still holds the upper
+        self.assertEqual(busy.returncode, 125)
+        self.assertIn(f"pid {keeper} ", busy.stderr)
+        pipe.write("word\n")
+        pipe.close()
+        sandbox.wait_for_end(keeper)
+        self.assertFalse(os.path.exists(self.work + "/ovlrun/session"))
+        done = self.inside("cat", self.lower + "/late")
+        self.assertEqual(done.stdout, "word\n", done.stderr)
+        self.assertFalse(os.path.exists(self.lower + "/late"))
+
+    def test_keeper_holds_no_stream_of_the_caller(self):
+        pipe, keeper = self.background()
+        links = {os.readlink(f"/proc/{keeper}/fd/{n}") for n in ("0", "1", "2")}
+        self.assertEqual(links, {"/dev/null"})
+        self.assertEqual(os.readlink(f"/proc/{keeper}/cwd"), "/")
+        pipe.close()
+        sandbox.wait_for_end(keeper)
+
+    def test_command_survives_a_killed_front(self):
+        os.mkfifo(self.top + "/fifo")
+        child = self.start("sh", "-c", f"echo $PPID; read x < {self.top}/fifo; echo $x > {self.lower}/late",
+                           stdout=subprocess.PIPE, text=True)
+        keeper = int(child.stdout.readline())
+        child.kill()
+        self.assertEqual(child.wait(), -signal.SIGKILL)
+        with open(self.top + "/fifo", "w") as pipe:
+            pipe.write("word\n")
+        sandbox.wait_for_end(keeper)
+        child.stdout.close()
+        self.assertEqual(self.inside("cat", self.lower + "/late").stdout, "word\n")
+
+    def test_killed_keeper_is_told_and_the_status_kept(self):
+        child = self.start("sh", "-c", "echo $PPID; read x; exit 5", options=("--stats",), stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        keeper = int(child.stdout.readline())
+        os.kill(keeper, signal.SIGKILL)
+        _, err = child.communicate("\n")
+        self.assertEqual(child.returncode, 5)
+        self.assertIn("keeper was killed", err)
+
+    def test_orphans_are_reaped(self):
+        done = self.inside("sh", "-c", "for i in 1 2 3 4 5; do (sh -c ':' &); done; "
+                           "while [ \"$(grep -c . /proc/$PPID/task/$PPID/children)\" = x ]; do :; done; echo ok")
+        self.assertEqual(done.stdout, "ok\n", done.stderr)
+
+    def test_no_new_privileges(self):
+        done = self.inside("grep", "NoNewPrivs", "/proc/self/status")
+        self.assertEqual(done.stdout.split(), ["NoNewPrivs:", "1"])
+
+
+if __name__ == "__main__":
+    sandbox.main()

@@ -1,0 +1,83 @@
+"""What ovlrun itself prints: help, version, coverage, --stats, --trace."""
+import os
+import re
+import unittest
+
+import sandbox
+
+
+class Report(sandbox.Scenario):
+    def test_help(self):
+        for option in ("--help", "-h"):
+            done = self.ovlrun(option)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            for word in ("--lower", "--upper", "--work", "--at", "--perm", "--redirect-dir", "--metacopy", "--exclude",
+                         "--xattr", "--trace", "--stats", "--allow-uncovered", "--coverage", "--version", "diff", "125"):
+                self.assertIn(word, done.stdout)
+        self.assertIn("--null", self.ovlrun("diff", "--help").stdout)
+
+    def test_version(self):
+        for option in ("--version", "-v"):
+            done = self.ovlrun(option)
+            self.assertEqual(done.returncode, 0)
+            self.assertRegex(done.stdout, r"\Aovlrun \d+\.\d+\.\d+\n\Z")
+
+    def test_coverage(self):
+        done = self.ovlrun("--coverage")
+        self.assertEqual(done.returncode, 0)
+        for line in ("openat +full", "open +full +as openat", "io_uring_setup +refused +ENOSYS: .*",
+                     "fsync +native +.*"):
+            self.assertRegex(done.stdout, "(?m)^" + line + "$")
+
+    def test_options_of_the_command_are_not_ours(self):
+        done = self.inside("echo", "--version", "--help", "-v")
+        self.assertEqual(done.stdout, "--version --help -v\n")
+
+    def test_stats(self):
+        done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--stats", "--", "sh", "-c",
+                           f"echo x >> {self.lower}/file; rm {self.lower}/dir/inner")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        values = {name: int(n) for n, name in re.findall(r"(?m)^ovlrun: +(\d+) (.*)$", done.stderr)}
+        self.assertGreater(values["operations"], 2)
+        self.assertGreaterEqual(values["copy-ups"], 1)
+        self.assertEqual(values["whiteouts"], 1)
+
+    def trace(self, *args, **kwargs):
+        return self.ovlrun("--lower", self.lower, "--upper", self.upper, *args, **kwargs)
+
+    def test_trace_to_stderr(self):
+        done = self.trace("--trace", "--", "sh", "-c", f"cat {self.lower}/file; test -e {self.lower}/none; "
+                          f"mv {self.lower}/file {self.lower}/moved")
+        self.assertEqual((done.returncode, done.stdout), (0, "lower\n"), done.stderr)
+        self.assertRegex(done.stderr, r"(?m)^\d+ execve\(/\S*/sh\)$")
+        self.assertRegex(done.stderr, rf"(?m)^\d+ openat\({self.lower}/file\) ")
+        self.assertRegex(done.stderr, rf"(?m)^\d+ \w+\({self.lower}/none\) = ENOENT \(No such file or directory\)$")
+        self.assertRegex(done.stderr, rf"(?m)^\d+ renameat2\({self.lower}/file, {self.lower}/moved\) = 0$")
+        self.assertFalse(os.path.exists(self.work + "/ovlrun/trace"))
+
+    def test_trace_to_a_file(self):
+        done = self.trace("--trace=" + self.top + "/trace", "--", "cat", self.lower + "/file")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(open(self.top + "/trace").read(), rf"(?m)^\d+ openat\({self.lower}/file\) ")
+
+    def test_trace_of_many_processes_is_whole(self):
+        done = self.trace("--trace=" + self.top + "/trace", "--", "sh", "-c",
+                          f"for i in 1 2 3 4 5 6 7 8; do (for k in 1 2 3 4 5; do echo > {self.lower}/$i.$k; done) & done; wait")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = open(self.top + "/trace").read().splitlines()
+        for line in lines:
+            self.assertRegex(line, r"^\d+ \w+\(.*\)( = .*| native)?$")
+        for i in range(1, 9):
+            for k in range(1, 6):
+                self.assertTrue(any(f"openat({self.lower}/{i}.{k}) " in line for line in lines))
+
+    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
+    def test_trace_names_what_the_user_may_not_read(self):
+        done = self.ovlrun("--lower", "/etc", "--upper", self.upper, "--trace", "--", "cat", "/etc/shadow")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"(?m)^\d+ openat\(/etc/shadow\) = EACCES \(Permission denied\): "
+                         r"you may not read /etc/shadow$")
+
+
+if __name__ == "__main__":
+    sandbox.main()

@@ -1,0 +1,113 @@
+"""What the launcher's scenarios share: a scratch directory with a lower, running ovlrun in it, fingerprints."""
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+import unittest
+
+OVLRUN = os.environ["OVLRUN"]
+
+
+def fingerprint(top, times=True):
+    """Names, types, modes, owners, times, xattrs and content of everything below `top`."""
+    lines = []
+    for folder, dirs, files in os.walk(top):
+        for path in [folder] + [os.path.join(folder, n) for n in files + [d for d in dirs if os.path.islink(os.path.join(folder, d))]]:
+            st = os.lstat(path)
+            line = [path, oct(st.st_mode), st.st_uid, st.st_gid, st.st_nlink]
+            if times:
+                line += [st.st_mtime_ns, st.st_ctime_ns]
+            if stat.S_ISREG(st.st_mode):
+                with open(path, "rb") as f:
+                    line.append(hashlib.sha256(f.read()).hexdigest())
+            if stat.S_ISLNK(st.st_mode):
+                line.append(os.readlink(path))
+            try:
+                names = os.listxattr(path, follow_symlinks=False)
+            except OSError:
+                names = []
+            line.append([(n, os.getxattr(path, n, follow_symlinks=False)) for n in sorted(names)])
+            lines.append(repr(line))
+    return sorted(lines)
+
+
+class Scenario(unittest.TestCase):
+    """A fresh directory per test: self.top with lower/ in it. The lower is compared at the end."""
+
+    def setUp(self):
+        self.top = os.path.realpath(tempfile.mkdtemp(prefix="ovlrun-launcher-"))
+        self.lower = os.path.join(self.top, "lower")
+        self.upper = os.path.join(self.top, "upper")
+        self.work = self.upper + ".work"
+        os.mkdir(self.lower)
+        self.write("lower/file", "lower\n")
+        self.write("lower/dir/inner", "inner\n")
+        self.lower_before = None
+
+    def write(self, name, text, mode=None):
+        path = os.path.join(self.top, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+        if mode is not None:
+            os.chmod(path, mode)
+        return path
+
+    def environment(self, **more):
+        env = dict(os.environ, HOME=self.top, LC_ALL="C")
+        env.pop("XDG_STATE_HOME", None)
+        env.update(more)
+        return env
+
+    def freeze(self):
+        if self.lower_before is None:
+            self.lower_before = fingerprint(self.lower)
+
+    def ovlrun(self, *args, **kwargs):
+        """Runs ovlrun with these arguments. Returns the CompletedProcess, with text output."""
+        self.freeze()
+        kwargs.setdefault("env", self.environment())
+        kwargs.setdefault("cwd", self.top)
+        if "input" not in kwargs:
+            kwargs.setdefault("stdin", subprocess.DEVNULL)
+        kwargs.setdefault("stdout", subprocess.PIPE)
+        kwargs.setdefault("stderr", subprocess.PIPE)
+        kwargs.setdefault("text", True)
+        return subprocess.run([OVLRUN, *args], **kwargs)
+
+    def inside(self, *command, **kwargs):
+        """Runs a command over self.lower with self.upper."""
+        return self.ovlrun("--lower", self.lower, "--upper", self.upper, "--", *command, **kwargs)
+
+    def start(self, *command, options=(), **kwargs):
+        """Starts a command over self.lower without waiting for it."""
+        self.freeze()
+        kwargs.setdefault("env", self.environment())
+        kwargs.setdefault("cwd", self.top)
+        return subprocess.Popen([OVLRUN, "--lower", self.lower, "--upper", self.upper, *options, "--", *command],
+                                **kwargs)
+
+    def tearDown(self):
+        try:
+            if self.lower_before is not None:
+                self.assertEqual(self.lower_before, fingerprint(self.lower), "the lower was changed")
+        finally:
+            subprocess.run(["chmod", "-R", "u+rwX", self.top], stderr=subprocess.DEVNULL)
+            shutil.rmtree(self.top, ignore_errors=True)
+
+
+def wait_for_end(pid):
+    """Waits until a process that is not our child has gone."""
+    import select
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    select.select([fd], [], [])
+    os.close(fd)
+
+
+def main():
+    unittest.main(verbosity=2)
