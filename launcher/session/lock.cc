@@ -30,18 +30,29 @@ std::string read_all(const std::string& path) {
   return text.str();
 }
 
-// "pid 123 (ovlrun --lower / -- make)".
-std::string describe(long pid, const std::string& command_line) {
-  std::string words;
-  for (char c : command_line) words += c == 0 ? ' ' : c;
-  while (!words.empty() && (words.back() == ' ' || words.back() == '\n')) words.pop_back();
+// The command of an ovlrun, from the NUL-terminated words of its command line: "make install".
+std::string command_of(const std::string& command_line) {
+  const size_t dashes = command_line.find(std::string("\0--\0", 4));
+  std::string words = dashes == std::string::npos ? command_line : command_line.substr(dashes + 4);
   for (char& c : words)
     if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  if (words.size() > 160) words = words.substr(0, 157) + "...";
-  return words.empty() ? fmt::format("pid {}", pid) : fmt::format("pid {} ({})", pid, words);
+  while (!words.empty() && words.back() == ' ') words.pop_back();
+  return words;
 }
 
-std::string own_command_line() { return read_all("/proc/self/cmdline"); }
+// "pid 123 (make install)".
+std::string describe(long pid, const std::string& command) {
+  if (command.empty()) return fmt::format("pid {}", pid);
+  return fmt::format("pid {} ({})", pid, command.size() > 160 ? command.substr(0, 157) + "..." : command);
+}
+
+std::string command_of_process(long pid) { return command_of(read_all(fmt::format("/proc/{}/cmdline", pid))); }
+
+constexpr int kTries = 50;
+void pause_a_moment() {
+  const struct timespec pause = {0, 10'000'000};
+  nanosleep(&pause, nullptr);
+}
 
 std::string lock_path(const std::string& work) { return session_dir(work) + "/lock"; }
 
@@ -63,7 +74,7 @@ std::string upper_holder(const std::string& upper) {
   struct flock lock = whole_lock(F_WRLCK);
   if (fcntl(dir.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return "";
   if (lock.l_pid <= 0) return "another session";
-  return describe(lock.l_pid, read_all(fmt::format("/proc/{}/cmdline", lock.l_pid)));
+  return describe(lock.l_pid, command_of_process(lock.l_pid));
 }
 
 std::string work_holder(const std::string& work) {
@@ -79,16 +90,14 @@ UpperLock::UpperLock(const std::string& upper, const std::string& work) {
     struct flock lock = whole_lock(F_WRLCK);
     if (fcntl(upper_.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
       fail("--upper {}: is in use by {}", quote(upper),
-           lock.l_pid > 0 ? describe(lock.l_pid, read_all(fmt::format("/proc/{}/cmdline", lock.l_pid)))
-                          : "another session");
+           lock.l_pid > 0 ? describe(lock.l_pid, command_of_process(lock.l_pid)) : "another session");
   };
   // flock only keeps two that start at the same moment apart; it is given back below. A file system without locks on
   // directories has the lock file alone.
   for (int tries = 0; flock(upper_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; tries++) {
     refuse_if_held();
-    if (tries == 100) fail("--upper {}: is locked by another process", quote(upper));
-    const struct timespec pause = {0, 10'000'000};
-    nanosleep(&pause, nullptr);
+    if (tries == kTries) fail("--upper {}: is locked by another process", quote(upper));
+    pause_a_moment();
   }
   refuse_if_held();
   struct flock own = whole_lock(F_RDLCK);
@@ -97,15 +106,13 @@ UpperLock::UpperLock(const std::string& upper, const std::string& work) {
 
   file_ = UniqueFd(open(lock_path(work).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file_.valid()) fail("--work {}: {}", quote(lock_path(work)), error_text(errno));
-  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK)
-      fail("--work {}: is in use by {}", quote(work), holder_in_file(lock_path(work)));
-    fail("--work {}: can't lock it: {}", quote(lock_path(work)), error_text(errno));
+  // Another start may be looking who holds it, with a lock of its own for a moment.
+  for (int tries = 0; flock(file_.get(), LOCK_EX | LOCK_NB) != 0; tries++) {
+    if (errno != EWOULDBLOCK) fail("--work {}: can't lock it: {}", quote(lock_path(work)), error_text(errno));
+    if (tries == kTries) fail("--work {}: is in use by {}", quote(work), holder_in_file(lock_path(work)));
+    pause_a_moment();
   }
-  std::string words = own_command_line();
-  for (char& c : words)
-    if (c == 0 || c == '\n') c = ' ';
-  const std::string text = fmt::format("{} {}\n", getpid(), words);
+  const std::string text = fmt::format("{} {}\n", getpid(), command_of_process(getpid()));
   if (ftruncate(file_.get(), 0) != 0 || pwrite(file_.get(), text.data(), text.size(), 0) < 0)
     fail("--work {}: {}", quote(lock_path(work)), error_text(errno));
 }

@@ -184,8 +184,8 @@ class BadInput(sandbox.Scenario):
         self.refused("--lower", self.lower, "--upper", self.upper, "--exclude", self.top, says="below no --lower")
 
     def test_no_state_directory(self):
-        env = self.environment(HOME="/nonexistent/home")
-        self.refused("--lower", self.lower, env=env, says="--upper")
+        env = self.environment(HOME=self.lower + "/file/home")
+        self.refused("--lower", self.lower, env=env, says=["--upper", "Not a directory"])
 
     def test_below_a_session(self):
         self.write("session", "")
