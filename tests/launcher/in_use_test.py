@@ -12,7 +12,7 @@ class InUse(sandbox.Scenario):
         child = self.start("sh", "-c", "echo $PPID; read x; exit 0", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                            text=True)
         self.addCleanup(child.stdout.close)
-        self.addCleanup(child.communicate, "\n")
+        self.addCleanup(lambda: child.stdin.closed or child.communicate("\n"))
         return child, int(child.stdout.readline())
 
     def refused(self, *args, holder):

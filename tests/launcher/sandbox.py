@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-OVLRUN = os.environ["OVLRUN"]
+OVLRUN = os.environ.get("OVLRUN") or os.path.realpath(os.path.dirname(__file__) + "/../../build/release/launcher/ovlrun")
 
 
 def fingerprint(top, times=True):
