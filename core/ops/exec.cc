@@ -88,8 +88,11 @@ Result<Image> inspect(Op& op, const Target& target) {
     BorrowedFd borrowed = TRY(op.caller().borrow(target.dirfd));
     return inspect_open(op, borrowed.get());
   }
-  // Executable but not readable: only the kernel can look into it; it can't be told from a static program.
-  if (!fd.ok() && fd.error() == EACCES) return Image{ImageKind::kForeign};
+  if (!fd.ok() && fd.error() == EACCES) {
+    // Executable but not readable: only the kernel can look into it; it can't be told from a static program.
+    TRY(sys_faccessat2(At(target.dirfd, target.file), 1 /* X_OK */, AT_EACCESS));
+    return Image{ImageKind::kForeign};
+  }
   if (!fd.ok()) return Error(fd.error());
   return inspect_open(op, fd.value().get());
 }
