@@ -15,13 +15,27 @@ OverlayTest::OverlayTest() {
   const char* base = getenv("TMPDIR");
   std::string pattern = std::string(base != nullptr ? base : "/tmp") + "/ovl-unit-XXXXXX";
   root_ = std::filesystem::canonical(mkdtemp(pattern.data())).string();
+  upper_root_ = root_;
   for (const char* name : {"/lower", "/upper", "/work", "/work/work", "/work/ovlrun"})
     std::filesystem::create_directories(root_ + name);
 }
 
 OverlayTest::~OverlayTest() {
-  std::string command = "chmod -R u+rwX '" + root_ + "' 2>/dev/null; rm -rf '" + root_ + "'";
-  if (system(command.c_str()) != 0) ADD_FAILURE() << "left behind: " << root_;
+  for (const std::string& tree : {root_, upper_root_}) {
+    std::string command = "chmod -R u+rwX '" + tree + "' 2>/dev/null; rm -rf '" + tree + "'";
+    if (system(command.c_str()) != 0) ADD_FAILURE() << "left behind: " << tree;
+  }
+}
+
+bool OverlayTest::upper_on(const std::string& base) {
+  std::string pattern = base + "/ovl-unit-XXXXXX";
+  if (mkdtemp(pattern.data()) == nullptr) return false;
+  upper_root_ = pattern;
+  for (const char* name : {"/upper", "/work", "/work/work", "/work/ovlrun"})
+    std::filesystem::create_directories(upper_root_ + name);
+  struct stat here, there;
+  return lstat(root_.c_str(), &here) == 0 && lstat(upper_root_.c_str(), &there) == 0 && here.st_dev != there.st_dev &&
+         setxattr(upper().c_str(), "user.probe", "", 0, 0) == 0 && removexattr(upper().c_str(), "user.probe") == 0;
 }
 
 std::string OverlayTest::lower(const std::string& rest, int index) const {

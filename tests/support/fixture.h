@@ -34,13 +34,16 @@ class OverlayTest : public ::testing::Test {
   OverlayTest();
   ~OverlayTest() override;
 
+  // Puts the upper and workdir on another file system, below `base`. False: it is none, or has no user xattrs. Before start().
+  bool upper_on(const std::string& base);
+
   // Call after filling the lowers. Then session() and the op_ functions work.
   void start(const Options& options = {});
 
   std::string root() const { return root_; }
   std::string lower(const std::string& rest = "", int index = 0) const;
-  std::string upper(const std::string& rest = "") const { return root_ + "/upper" + rest; }
-  std::string work(const std::string& rest = "") const { return root_ + "/work" + rest; }
+  std::string upper(const std::string& rest = "") const { return upper_root_ + "/upper" + rest; }
+  std::string work(const std::string& rest = "") const { return upper_root_ + "/work" + rest; }
   // The virtual path.
   std::string at(const std::string& rest = "") const { return at_ + rest; }
 
@@ -65,7 +68,7 @@ class OverlayTest : public ::testing::Test {
   static std::string xattr(const std::string& real, const char* name);  // "<none>" when absent
 
  private:
-  std::string root_, at_;
+  std::string root_, upper_root_, at_;
   LocalCaller caller_;
   std::unique_ptr<Session> session_;
   std::vector<std::unique_ptr<std::string>> kept_;

@@ -48,8 +48,8 @@ class AttrTest : public OverlayTest {
   void begin(const Options& options = {}) {
     start(options);
     if (getuid() == 0) {
-      const std::string command =
-          "chmod 755 '" + root() + "' && chown -R 1500:1500 '" + upper() + "' '" + work() + "'";
+      const std::string command = "chmod 755 '" + root() + "' '" + upper("/..") +
+                                  "' && chown -R 1500:1500 '" + upper() + "' '" + work() + "'";
       ASSERT_EQ(system(command.c_str()), 0);
     }
     before_ = fingerprint();

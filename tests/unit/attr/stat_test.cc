@@ -48,6 +48,41 @@ TEST_F(Stat, CopiedUpDirectoryKeepsItsNumbersAndIsMerged) {
   EXPECT_EQ(after.st_mode, static_cast<mode_t>(S_IFDIR | 0711));
 }
 
+TEST_F(Stat, UpperOfAnotherFileSystemShowsOneDevice) {
+  write_file(lower("/f"), "hello");
+  std::filesystem::create_directory(lower("/d"));
+  if (!upper_on("/dev/shm")) GTEST_SKIP() << "no other file system with user xattrs";
+  begin();
+  const struct stat file = see("/f"), dir = see("/d");
+  {
+    AsUser user;
+    ASSERT_EQ(chmod("/f", 0600), 0);
+    ASSERT_EQ(chmod("/d", 0700), 0);
+  }
+  EXPECT_TRUE(same(file, see("/f")));
+  EXPECT_TRUE(same(dir, see("/d")));
+  write_file(upper("/d/new"), "");
+  const struct stat made = see("/d/new"), real_made = real(upper("/d/new"));
+  EXPECT_EQ(made.st_dev, file.st_dev);
+  EXPECT_NE(made.st_dev, real_made.st_dev);
+  EXPECT_EQ(made.st_ino, real_made.st_ino | uint64_t{1} << 55);
+  // Data that was copied takes the file along.
+  ASSERT_EQ(run<op_truncate>(path("/f"), 3l), 0);
+  EXPECT_TRUE(same(file, see("/f")));
+  // And so does a rename, by the handle that was noted.
+  ASSERT_EQ(::rename(upper("/f").c_str(), upper("/d/g").c_str()), 0);
+  EXPECT_TRUE(same(file, see("/d/g")));
+}
+
+TEST_F(Stat, BrokenHardLinkIsAnObjectOfItsOwn) {
+  write_file(lower("/a"), "hello");
+  ASSERT_EQ(link(lower("/a").c_str(), lower("/b").c_str()), 0);
+  begin();
+  ASSERT_EQ(chmod("/a", 0600), 0);
+  EXPECT_FALSE(same(see("/a"), see("/b")));
+  EXPECT_EQ(see("/a").st_nlink, 1u);
+}
+
 TEST_F(Stat, StatxTellsTheSameAndHonoursItsArguments) {
   write_file(lower("/f"), "hello");
   begin();
