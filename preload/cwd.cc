@@ -2,9 +2,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/walk/walk.h"
 #include "preload/call.h"
 #include "preload/environment.h"
 #include "preload/interposers.h"
+#include "preload/next.h"
 
 extern "C" [[noreturn]] void __chk_fail();
 
@@ -18,35 +20,65 @@ long get(char* buffer, size_t size) {
   return n;
 }
 
+Next<char*(char*, size_t)> next_getcwd("getcwd");
+
+// Deeper than the kernel's getcwd can tell: libc walks up the directories, and the real path maps back by its prefix.
+// malloc'ed; nullptr and errno on failure.
+char* get_long() {
+  auto* real = next_getcwd.get();
+  char* path = real != nullptr ? real(nullptr, 0) : nullptr;
+  Session* session = attached();
+  if (path == nullptr || session == nullptr) return path;
+  PreloadCaller caller;
+  Op op(caller, *session);
+  Result<CStr> shown = map_back(op, CStr(path, strlen(path)));
+  free(path);
+  if (shown.ok()) return strdup(shown.value().c_str());
+  errno = shown.error();
+  return nullptr;
+}
+
+// A malloc'ed path as getcwd gives it: in the buffer when there is one, else in `size` bytes (0: as they are needed).
+char* give(char* path, char* buffer, size_t size) {
+  if (path == nullptr) return nullptr;
+  const size_t needed = strlen(path) + 1;
+  if (size != 0 && needed > size) {
+    free(path);
+    errno = ERANGE;
+    return nullptr;
+  }
+  if (buffer == nullptr) return path;
+  memcpy(buffer, path, needed);
+  free(path);
+  return buffer;
+}
+
 }  // namespace
 
 char* ip_getcwd(char* buffer, size_t size) {
-  if (buffer != nullptr) {
-    if (size == 0) {
-      errno = EINVAL;
-      return nullptr;
-    }
-    return libc_style(get(buffer, size)) < 0 ? nullptr : buffer;
-  }
-  // With no buffer and size 0 the result is as large as it needs to be.
-  size_t room = size != 0 ? size : PATH_MAX;
-  for (;;) {
-    char* made = static_cast<char*>(malloc(room));
-    if (made == nullptr) return nullptr;
-    const long n = get(made, room);
-    if (n > 0) {
-      if (size != 0) return made;
-      char* exact = static_cast<char*>(realloc(made, static_cast<size_t>(n)));
-      return exact != nullptr ? exact : made;
-    }
-    free(made);
-    if (n == -ERANGE && size == 0 && room < PATH_MAX * 64) {
-      room *= 2;
-      continue;
-    }
-    libc_style(n);
+  if (buffer != nullptr && size == 0) {
+    errno = EINVAL;
     return nullptr;
   }
+  ErrnoSaver saver;
+  const size_t room = size != 0 ? size : PATH_MAX;
+  char* made = buffer != nullptr ? buffer : static_cast<char*>(malloc(room));
+  if (made == nullptr) {
+    saver.fail(ENOMEM);
+    return nullptr;
+  }
+  const long n = get(made, room);
+  if (n > 0) {
+    if (buffer != nullptr || size != 0) return made;
+    char* exact = static_cast<char*>(realloc(made, static_cast<size_t>(n)));
+    return exact != nullptr ? exact : made;
+  }
+  if (buffer == nullptr) free(made);
+  char* result = nullptr;
+  if (n == -ENAMETOOLONG || (n == -ERANGE && size == 0)) result = give(get_long(), buffer, size);
+  else errno = static_cast<int>(-n);
+  if (result == nullptr) saver.fail(errno);
+  return result;
 }
 
 char* ip___getcwd_chk(char* buffer, size_t size, size_t room) {

@@ -92,8 +92,8 @@ DIR* ip_fdopendir(int fd) {
   }
   const long flags = raw_call(SYS_fcntl, fd, F_GETFL);
   if (libc_style(flags) < 0) return nullptr;
-  if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY) {
-    errno = (flags & O_PATH) != 0 ? EBADF : EINVAL;
+  if ((flags & O_ACCMODE) == O_WRONLY) {
+    errno = EINVAL;
     return nullptr;
   }
   return make(fd);

@@ -128,13 +128,13 @@ FTSENT* sort(FTS* sp, FTSENT* head, size_t count) {
 bool make_room(FTS* sp, size_t size, FTSENT* head) {
   if (size < static_cast<size_t>(sp->fts_pathlen)) return true;
   const size_t room = size + 256;
-  char* old = sp->fts_path;
-  auto* grown = static_cast<char*>(realloc(old, room));
+  const auto old = reinterpret_cast<uintptr_t>(sp->fts_path);
+  auto* grown = static_cast<char*>(realloc(sp->fts_path, room));
   if (grown == nullptr) return false;
   sp->fts_path = grown;
   sp->fts_pathlen = static_cast<int>(room);
   auto adjust = [old, grown, sp](FTSENT* p) {
-    if (p->fts_accpath == old) p->fts_accpath = grown;
+    if (reinterpret_cast<uintptr_t>(p->fts_accpath) == old) p->fts_accpath = grown;
     p->fts_path = sp->fts_path;
   };
   for (FTSENT* p = sp->fts_child; p != nullptr; p = p->fts_link) adjust(p);

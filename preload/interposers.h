@@ -20,6 +20,7 @@
 #include <sys/types.h>
 #include <utime.h>
 
+struct dl_phdr_info;
 struct mount_attr;
 struct statx;
 struct utmp;
@@ -27,6 +28,7 @@ struct utmp;
 namespace ovl {
 using ScandirSelect = int (*)(const struct dirent*);
 using FtsCompare = int (*)(const FTSENT**, const FTSENT**);
+using PhdrCallback = int (*)(struct dl_phdr_info*, size_t, void*);
 using ScandirCompare = int (*)(const struct dirent**, const struct dirent**);
 }  // namespace ovl
 

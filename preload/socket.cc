@@ -3,8 +3,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "core/walk/walk.h"
 #include "preload/call.h"
 #include "preload/interposers.h"
+
+extern "C" [[noreturn]] void __chk_fail();
 
 namespace ovl {
 namespace {
@@ -22,6 +25,29 @@ template <class... Args>
 long cancellable(long number, Args... args) {
   CancellationPoint point;
   return raw_call(number, args...);
+}
+
+// A peer's name as the kernel has it, real, becomes the program's. `room`: of the program's buffer.
+void show_name(void* address, socklen_t room, socklen_t* size) {
+  if (size == nullptr || !has_path(address, room < *size ? room : *size)) return;
+  Session* session = attached();
+  auto* un = static_cast<sockaddr_un*>(address);
+  constexpr socklen_t kOffset = offsetof(sockaddr_un, sun_path);
+  if (session == nullptr || *size > room || un->sun_path[0] != '/') return;
+  PreloadCaller caller;
+  Op op(caller, *session);
+  const CStr real = op.arena().dup(Str(un->sun_path, strnlen(un->sun_path, *size - kOffset)));
+  if (real.data() == nullptr) return;
+  Result<CStr> shown = map_back(op, real);
+  if (!shown.ok() || shown.value() == Str(real) || shown.value().size() >= sizeof un->sun_path) return;
+  const socklen_t whole = kOffset + static_cast<socklen_t>(shown.value().size()) + 1;
+  memcpy(un->sun_path, shown.value().c_str(), (whole < room ? whole : room) - kOffset);
+  *size = whole;
+}
+
+long receive(long result, void* address, socklen_t room, socklen_t* size) {
+  if (result >= 0) show_name(address, room, size);
+  return libc_style(result);
 }
 
 }  // namespace
@@ -66,6 +92,42 @@ int ip_sendmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags) {
     messages[sent].msg_len = static_cast<unsigned>(n);
   }
   return static_cast<int>(sent);
+}
+
+int ip_accept(int fd, struct sockaddr* address, socklen_t* size) {
+  const socklen_t room = size != nullptr ? *size : 0;
+  return static_cast<int>(receive(cancellable(SYS_accept, fd, address, size), address, room, size));
+}
+int ip_accept4(int fd, struct sockaddr* address, socklen_t* size, int flags) {
+  const socklen_t room = size != nullptr ? *size : 0;
+  return static_cast<int>(receive(cancellable(SYS_accept4, fd, address, size, flags), address, room, size));
+}
+
+ssize_t ip_recvfrom(int fd, void* data, size_t size, int flags, struct sockaddr* address, socklen_t* address_size) {
+  const socklen_t room = address_size != nullptr ? *address_size : 0;
+  return receive(cancellable(SYS_recvfrom, fd, data, size, flags, address, address_size), address, room, address_size);
+}
+ssize_t ip___recvfrom_chk(int fd, void* data, size_t size, size_t room, int flags, struct sockaddr* address,
+                          socklen_t* address_size) {
+  if (size > room) __chk_fail();
+  return ip_recvfrom(fd, data, size, flags, address, address_size);
+}
+
+ssize_t ip_recvmsg(int fd, struct msghdr* message, int flags) {
+  const bool wanted = message != nullptr && message->msg_name != nullptr;
+  const socklen_t room = wanted ? message->msg_namelen : 0;
+  const long r = cancellable(SYS_recvmsg, fd, message, flags);
+  return wanted ? receive(r, message->msg_name, room, &message->msg_namelen) : libc_style(r);
+}
+int ip_recvmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags, struct timespec* timeout) {
+  const long n = cancellable(SYS_recvmmsg, fd, messages, count, flags, timeout);
+  // Each buffer has room for a whole name, or what it held was cut off already.
+  for (long i = 0; i < n; i++) {
+    msghdr& message = messages[i].msg_hdr;
+    if (message.msg_name != nullptr && message.msg_namelen <= sizeof(sockaddr_un))
+      show_name(message.msg_name, message.msg_namelen, &message.msg_namelen);
+  }
+  return static_cast<int>(libc_style(n));
 }
 
 int ip_getsockname(int fd, struct sockaddr* address, socklen_t* size) {

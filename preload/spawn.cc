@@ -81,10 +81,11 @@ long reset_signals(const Spawn& s) {
   for (int sig = 1; sig <= kSignals; sig++) {
     KernelSigaction action = {};
     if (!set_default || sigismember(&s.attributes->__sd, sig) != 1) {
-      if (raw_call(SYS_rt_sigaction, sig, nullptr, &action, sizeof action.mask) != 0) continue;
-      if (action.handler == SIG_IGN || action.handler == SIG_DFL) continue;
+      const bool of_libc = sig == 32 || sig == 33;  // for cancellation and setuid: ignored from here on
+      if (!of_libc && raw_call(SYS_rt_sigaction, sig, nullptr, &action, sizeof action.mask) != 0) continue;
+      if (!of_libc && (action.handler == SIG_IGN || action.handler == SIG_DFL)) continue;
       action = {};
-      if (sig == 32 || sig == 33) action.handler = SIG_IGN;  // libc's own, for cancellation and setuid
+      if (of_libc) action.handler = SIG_IGN;
     }
     raw_call(SYS_rt_sigaction, sig, &action, nullptr, sizeof action.mask);
   }

@@ -80,6 +80,8 @@ FILE* ip_fopen(const char* path, const char* mode) {
   const int fd = open_file(path, m.flags);
   if (fd < 0) return nullptr;
   if (m.wide) return open_wide(fd, m);
+  // Appending begins at the end, also for ftell before the first write.
+  if ((m.flags & (O_APPEND | O_ACCMODE)) == (O_APPEND | O_WRONLY)) raw_call(SYS_lseek, fd, 0, SEEK_END);
   FILE* stream = fdopen(fd, m.text);
   if (stream == nullptr) {
     const int error = errno;

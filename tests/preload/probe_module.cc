@@ -1,0 +1,2 @@
+// An object to load.
+extern "C" int answer() { return 42; }
