@@ -17,35 +17,52 @@ uint32_t bucket_of(const Overlay& overlay, Str dir) {
 
 }  // namespace
 
+namespace {
+
+// For the moment in which a dead owner's word is being handed to its first waiter (EINVAL), for memory that is short, and for a
+// kernel without PI futexes. Not FUTEX_WAIT: a waiter of that kind makes the kernel refuse to unlock the word.
+void wait_a_little() {
+  const timespec wait = {0, 200'000};
+  raw_call(SYS_nanosleep, &wait, nullptr);
+}
+
+// Is the owner dead, with no waiter that the kernel would give the word to? `result`: what FUTEX_LOCK_PI said.
+bool is_abandoned(long result, uint32_t seen) {
+  // Said only when nobody is queued. EPERM: a thread of the kernel has got the dead owner's number.
+  if (result == -ESRCH || result == -EPERM) return true;
+  // Nobody ever is queued.
+  return result == -ENOSYS && raw_call(SYS_tkill, seen & FUTEX_TID_MASK, 0) == -ESRCH;
+}
+
+}  // namespace
+
 bool lock_word(LockWord& word, uint32_t self) {
   uint32_t seen = 0;
-  if (word.compare_exchange_strong(seen, self, std::memory_order_acquire)) return false;
-  for (;;) {
-    // A vfork child that was killed, or a task whose tid another one got, is found by the timeout.
-    timespec now;
-    raw_call(SYS_clock_gettime, CLOCK_REALTIME, &now);
-    now.tv_sec += 1;
-    long r = raw_call(SYS_futex, &word, FUTEX_LOCK_PI, 0, &now, nullptr, 0);
+  while (!word.compare_exchange_strong(seen, self, std::memory_order_acquire)) {
+    const long r = raw_call(SYS_futex, &word, FUTEX_LOCK_PI, 0, nullptr, nullptr, 0);
     if (r == 0) {
-      const bool died = (word.load(std::memory_order_relaxed) & FUTEX_OWNER_DIED) != 0;
+      const bool died = (word.load(std::memory_order_acquire) & FUTEX_OWNER_DIED) != 0;
       if (died) word.fetch_and(~static_cast<uint32_t>(FUTEX_OWNER_DIED), std::memory_order_relaxed);
       return died;
     }
     if (r == -EDEADLK) return false;  // ours already: an operation inside an operation
-    seen = word.load(std::memory_order_relaxed);
-    if (seen == 0) {
-      if (word.compare_exchange_strong(seen, self, std::memory_order_acquire)) return false;
-      continue;
+    // The answer is about the owner that the kernel met. Another task may have taken the dead one's place since: `seen`
+    // is from before the call, and only if it still stands there it is that one.
+    if (is_abandoned(r, seen)) {
+      if (word.compare_exchange_strong(seen, self, std::memory_order_acquire)) return true;
+    } else {
+      wait_a_little();
     }
-    const uint32_t owner = seen & FUTEX_TID_MASK;
-    const bool gone = r == -ESRCH || (owner != 0 && raw_call(SYS_tkill, owner, 0) == -ESRCH);
-    if (gone && word.compare_exchange_strong(seen, self, std::memory_order_acquire)) return true;
+    seen = 0;
   }
+  return false;
 }
 
 void unlock_word(LockWord& word, uint32_t self) {
   uint32_t expected = self;
   if (word.compare_exchange_strong(expected, 0, std::memory_order_release)) return;
+  // The kernel hands the word over, and orders memory too; this says so to the thread sanitizer.
+  word.fetch_or(0, std::memory_order_release);
   raw_call(SYS_futex, &word, FUTEX_UNLOCK_PI, 0, nullptr, nullptr, 0);
 }
 

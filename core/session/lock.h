@@ -1,6 +1,8 @@
 // Process-shared locks of the session. A word holds 0 or the owner's tid. Contended words go to FUTEX_LOCK_PI: the kernel
 // itself finds out that an owner has died (OWNER_DIED in the word when a waiter was queued, ESRCH when
 // the tid is nobody's), so a SIGKILL while holding blocks nobody, and no robust list of the program's libc is needed.
+// What remains: when the dead owner's tid is given to another task before anybody asks for the word again, the kernel takes
+// that task for the owner, and who asks waits until it ends.
 //
 // Lock order:
 //   topology (shared: one shard; exclusive: all shards in ascending order)

@@ -68,11 +68,13 @@ constexpr uint32_t kCompletionLocks = 64;
 constexpr uint32_t kMovedMax = 4096;
 constexpr uint32_t kMovedStrings = 1 << 20;
 
-// One directory that a redirect moved: the lower path it has, and where programs see it (session/moved.h).
+// One directory that a redirect moved: the lower path it has, and where programs see it (session/moved.h). Each field changes
+// in one store. Strings are (offset into moved_strings) << 32 | size.
 struct MovedEntry {
-  uint32_t overlay;  // index + 1; 0 = free
-  StrRef lower;      // relative to the lower roots: "/a/b"; offset into moved_strings
-  StrRef shown;      // relative to the overlay's root
+  std::atomic<uint32_t> overlay;  // index + 1; 0 = free
+  uint32_t pad;
+  std::atomic<uint64_t> lower;    // relative to the lower roots: "/a/b"
+  std::atomic<uint64_t> shown;    // relative to the overlay's root
 };
 
 enum class Counter : uint32_t {
@@ -104,9 +106,9 @@ struct Segment {
   std::atomic<uint32_t> temp_counter;        // names of temporaries
   std::atomic<uint32_t> unportable;          // bit per overlay: its upper carries the mark (a cache of that)
   std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
-  alignas(64) std::atomic<uint32_t> moved_count;  // entries in use; append-only, entries change under topology
-  std::atomic<uint32_t> moved_version;            // odd while it is being changed
-  uint32_t moved_strings_used;
+  alignas(64) std::atomic<uint32_t> moved_count;  // entries from here on are free; changes under topology
+  std::atomic<uint32_t> moved_version;            // bumped before memory that was in use is used for something else
+  uint32_t moved_strings_used;                    // session/moved.cc
   MovedEntry moved[kMovedMax];
   char moved_strings[kMovedStrings];
 
