@@ -1,0 +1,79 @@
+// See place.h.
+#include "core/names/place.h"
+
+#include "core/attr/attr.h"
+
+namespace ovl {
+
+Result<void> Target::find(UserPath path, unsigned walk_flags) {
+  path_ = TRY(op_.caller().copy_in_path(op_.arena(), path));
+  flags_ = walk_flags;
+  epoch_ = op_.session().segment().epoch.load(std::memory_order_acquire);
+  walked_ = TRY(walk(op_, dirfd_, path_, flags_));
+  return {};
+}
+
+Result<void> Target::settle() {
+  // No exclusive Mutation runs while we hold one, and each bumps the epoch when it ends.
+  const uint64_t now = op_.session().segment().epoch.load(std::memory_order_acquire);
+  if (now == epoch_) return {};
+  epoch_ = now;
+  walked_ = TRY(walk(op_, dirfd_, path_, flags_));
+  if (!ours()) return Error(kLookAgain);
+  return {};
+}
+
+Result<void> Target::exists_outside() const {
+  const bool real = outside();
+  const CStr path = real ? walked_.outside_path : path_;
+  const int flags = AT_SYMLINK_NOFOLLOW | (path.empty() ? AT_EMPTY_PATH : 0);
+  return checked_void(op_.caller().raw(SYS_faccessat2, real ? AT_FDCWD : dirfd_,
+                                       reinterpret_cast<long>(path.c_str()), 0 /* F_OK */, flags, 0, 0));
+}
+
+Result<Place> look_again(Op& op, const Walked& walked) {
+  Place place;
+  place.dir = walked.parent;
+  // A directory that was in a lower only may be in the upper by now, with other names in it.
+  if (!place.dir->in_upper()) place.dir = TRY(again(op, *walked.parent));
+  place.node = TRY(lookup(op, *place.dir, walked.name));
+  return place;
+}
+
+Result<void> may_create(Op& op, const Walked& walked, const Place& place, bool directory) {
+  if (walked.last != Last::kName || place.node->exists()) return Error(EEXIST);
+  if (walked.trailing_slash && !directory) return Error(ENOENT);
+  if (place.dir->overlay->upper_layer == nullptr) return Error(EROFS);
+  return may_change_names(op, *place.dir);
+}
+
+bool is_mount_point(const Session& session, Str virt) {
+  if (session.rooted_at(virt) != nullptr) return true;
+  for (uint32_t i = 0; i < session.exclude_count(); i++)
+    if (session.exclude(i) == virt) return true;
+  return false;
+}
+
+bool holds_mount_point(const Session& session, Str virt) {
+  for (uint32_t i = 0; i < session.overlay_count(); i++)
+    if (is_below_or_same(session.overlay(i).at, virt)) return true;
+  for (uint32_t i = 0; i < session.exclude_count(); i++)
+    if (is_below_or_same(session.exclude(i), virt)) return true;
+  return false;
+}
+
+Result<bool> lower_has(Op& op, const Node& dir, Str name) {
+  for (uint32_t i = 0; i < dir.lower_count; i++) {
+    const CStr real = op.arena().join(dir.lowers[i].path, name);
+    StatX st;
+    Result<void> r = sys_lstat(real, &st);
+    if (!r.ok() && (r.error() == ENOENT || r.error() == ENOTDIR)) continue;
+    TRY(r);
+    if (S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0) return false;
+    if (!dir.lowers[i].layer->has_format || !S_ISREG(st.stx_mode) || st.stx_size != 0) return true;
+    return !sys_lgetxattr(real, priv_name(dir.overlay->prefix, Priv::kWhiteout), nullptr, 0).ok();
+  }
+  return false;
+}
+
+}  // namespace ovl

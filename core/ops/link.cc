@@ -1,0 +1,147 @@
+// linkat. A lower file is copied up with its data first: the names of a hard link share one upper inode, and lookup by name could
+// not find a metacopy's data for the new one. Kernel counterpart: do_linkat(), ovl_link().
+#include "core/attr/attr.h"
+#include "core/copy_up/marks.h"
+#include "core/names/create.h"
+#include "core/ops/ops.h"
+#include "core/walk/magic.h"
+
+namespace ovl {
+namespace {
+
+class NewLink final : public Creation {
+ public:
+  explicit NewLink(CStr from, int flags = 0) : Creation(Kind::kLink), from_(from), flags_(flags) {}
+  Result<void> make(CStr real) override { return sys_link(from_, real, flags_); }
+
+ private:
+  const CStr from_;
+  const int flags_;
+};
+
+// "/proc/self/fd/<fd>" in this process.
+CStr descriptor_path(Op& op, int fd) {
+  char digits[12];
+  size_t at = sizeof digits;
+  for (int left = fd; at == sizeof digits || left > 0; left /= 10) digits[--at] = char('0' + left % 10);
+  return op.arena().concat("/proc/thread-self/fd/", Str(digits + at, sizeof digits - at));
+}
+
+// An unnamed file (O_TMPFILE) of an upper, given by descriptor or by its magic link.
+struct Unnamed {
+  const Overlay* overlay = nullptr;  // nullptr: it is none
+  CStr path;                         // follow it
+  BorrowedFd fd;
+};
+
+// The descriptor behind /proc/self/fd/N, or -1.
+int descriptor_of(Str path) {
+  if (!is_magic_name(path)) return -1;
+  const Str number = base_name(path);
+  const Str start = path.sub(0, path.size() - number.size());
+  if (start != Str("/proc/self/fd/") && start != Str("/proc/thread-self/fd/")) return -1;
+  int fd = 0;
+  for (char c : number) {
+    if (c < '0' || c > '9' || fd > 100000000) return -1;
+    fd = fd * 10 + (c - '0');
+  }
+  return fd;
+}
+
+Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out) {
+  int fd = -1;
+  if (name.empty() && (flags & AT_EMPTY_PATH) != 0) fd = dirfd;
+  else if ((flags & AT_SYMLINK_FOLLOW) != 0) fd = descriptor_of(name);
+  if (fd < 0) return {};
+  Result<CStr> real = op.caller().fd_link(op.arena(), fd);
+  if (!real.ok() || !real.value().starts_with("/")) return {};
+  for (uint32_t i = 0; i < op.session().overlay_count() && out->overlay == nullptr; i++) {
+    const Overlay& overlay = op.session().overlay(i);
+    if (overlay.upper_layer != nullptr && is_below_or_same(real.value(), overlay.upper)) out->overlay = &overlay;
+  }
+  if (out->overlay == nullptr) return {};
+  out->fd = TRY(op.caller().borrow(fd));
+  out->path = descriptor_path(op, out->fd.get());
+  StatX st;
+  TRY(sys_statx(out->path, 0, &st));
+  if (st.stx_nlink != 0) out->overlay = nullptr;  // it has a name: by that
+  return {};
+}
+
+// Another name for what `from` names, an upper file with all its data. Errors: kLookAgain (it isn't any more).
+Result<void> link_named(Op& op, Target& from, Target& to) {
+  const Node& seen = *from.walked().node;
+  if (!seen.exists()) return Error(ENOENT);
+  TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));
+  if (seen.overlay != to.walked().parent->overlay) return Error(EXDEV);
+  const Flags flags = flags_of(seen);
+  if (flags.immutable || flags.append || seen.is_dir()) return Error(EPERM);
+  TRY(copy_up(op, seen, Data::kAll));
+
+  Mutation mutation(op.session(), Mutation::Topology::kShared);
+  TRY(from.settle());
+  TRY(to.settle());
+  if (to.walked().last != Last::kName) return Error(EEXIST);
+  const Overlay& overlay = *seen.overlay;
+  mutation.lock_dirs(overlay, from.walked().parent->virt, to.walked().parent->virt);
+  const Place old_place = TRY(look_again(op, from.walked()));
+  const Node& node = *old_place.node;
+  if (!node.in_upper() || node.metacopy() || node.is_dir()) return Error(kLookAgain);
+  const Place place = TRY(look_again(op, to.walked()));
+  TRY(may_create(op, to.walked(), place, false));
+  TRY(make_origin_whole(op, node));
+  const Node* dir = TRY(copy_up_dir(op, *place.dir));
+  if (node.priv.has(Priv::kOrigin)) TRY(mark_impure(op, *dir));
+  NewLink creation(node.upper);
+  return create_at(op, Place{dir, place.node}, creation);
+}
+
+Result<void> link_unnamed(Op& op, const Unnamed& unnamed, Target& to) {
+  if (!to.ours()) return Error(EXDEV);
+  TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));
+  if (unnamed.overlay != to.walked().parent->overlay) return Error(EXDEV);
+  NewLink creation(unnamed.path, AT_SYMLINK_FOLLOW);
+  return create_name(op, to, creation);
+}
+
+// Neither is ours, but one leads out of an overlay: on the path that it leads to.
+long on_outside(Op& op, int dirfd, CStr path, const Target& from, int new_dirfd, CStr new_path,
+                const Target& to, int flags) {
+  if (from.outside()) {
+    dirfd = AT_FDCWD;
+    path = from.walked().outside_path;
+    flags = 0;  // followed already
+  }
+  if (to.outside()) {
+    new_dirfd = AT_FDCWD;
+    new_path = to.walked().outside_path;
+  }
+  return op.caller().raw(SYS_linkat, dirfd, reinterpret_cast<long>(path.c_str()), new_dirfd,
+                         reinterpret_cast<long>(new_path.c_str()), flags, 0);
+}
+
+}  // namespace
+
+Outcome op_linkat(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_path, int flags) {
+  if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0) return Error(EINVAL);
+  const unsigned walk_flags = ((flags & AT_SYMLINK_FOLLOW) != 0 ? kFollow : 0u) |
+                              ((flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u);
+  return until_still([&]() -> Outcome {
+    Target from(op, dirfd), to(op, new_dirfd);
+    TRY(from.find(path, walk_flags));
+    TRY(to.find(new_path, kParent));
+    if (!from.ours()) {
+      Unnamed unnamed;
+      TRY(find_unnamed(op, dirfd, from.path(), flags, &unnamed));
+      if (unnamed.overlay != nullptr) return link_unnamed(op, unnamed, to);
+    }
+    if (from.native() && to.native()) return Outcome::native();
+    if (!from.ours() && !to.ours())
+      return on_outside(op, dirfd, from.path(), from, new_dirfd, to.path(), to, flags);
+    if (!from.ours()) TRY(from.exists_outside());
+    if (!from.ours() || !to.ours()) return Error(EXDEV);
+    return link_named(op, from, to);
+  });
+}
+
+}  // namespace ovl

@@ -1,0 +1,263 @@
+// openat, openat2. Reading opens the real object where its data is; writing brings it up first. A descriptor is from then on the kernel's
+// alone. Kernel counterpart: build_open_flags(), do_open(), may_open(), lookup_open(), ovl_open(), ovl_create(), ovl_tmpfile().
+//
+// What is opened for writing is opened without following a symlink anywhere: should another task have put one into the upper since the
+// walk, it could lead to a lower.
+#include <sys/stat.h>
+
+#include "core/attr/attr.h"
+#include "core/names/create.h"
+#include "core/ops/ops.h"
+
+namespace ovl {
+namespace {
+
+// The kernel's own values: libc defines O_LARGEFILE as 0 and O_TMPFILE with O_DIRECTORY.
+constexpr int kLargeFile = 0100000;
+constexpr int kTmpFile = 020000000;
+constexpr int kPathFlags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
+constexpr int kValidFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |
+                            O_DSYNC | O_ASYNC | O_DIRECT | kLargeFile | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |
+                            O_CLOEXEC | O_PATH | kTmpFile;
+constexpr uint64_t kValidResolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+                                   RESOLVE_BENEATH | RESOLVE_IN_ROOT | 0x20 /* RESOLVE_CACHED */;
+constexpr uint64_t kResolveCached = 0x20;
+constexpr int kRead = 4, kWrite = 2;
+
+struct Request {
+  int dirfd;
+  UserPath path;
+  int flags;
+  mode_t mode;
+  uint64_t resolve;
+
+  bool has(int flag) const { return (flags & flag) == flag; }
+  bool creates() const { return has(O_CREAT); }
+  bool exclusive() const { return has(O_CREAT | O_EXCL); }
+  // R_OK | W_OK as open(2) needs it of what exists.
+  int access() const {
+    if (has(O_PATH)) return 0;
+    constexpr int kOf[] = {kRead, kWrite, kRead | kWrite, kRead | kWrite};
+    return kOf[flags & O_ACCMODE] | (has(O_TRUNC) ? kWrite : 0);
+  }
+  bool writes() const { return (access() & kWrite) != 0; }
+  // For an object that exists.
+  int plain_flags() const { return flags & ~(O_CREAT | O_EXCL); }
+};
+
+// EINVAL. Kernel counterpart: build_open_flags().
+Result<void> check(const Request& r) {
+  if (r.has(O_DIRECTORY | O_CREAT)) return Error(EINVAL);
+  if (!r.has(kTmpFile)) return {};
+  if (!r.has(O_DIRECTORY) || r.has(O_PATH) || !r.writes()) return Error(EINVAL);
+  return {};
+}
+
+unsigned walk_flags(const Request& r) {
+  unsigned flags = 0;
+  if (!r.has(O_NOFOLLOW) && !r.exclusive()) flags |= kFollow;
+  if (r.creates()) flags |= kParent;
+  if ((r.resolve & RESOLVE_NO_XDEV) != 0) flags |= kNoXdev;
+  if ((r.resolve & RESOLVE_NO_MAGICLINKS) != 0) flags |= kNoMagic;
+  if ((r.resolve & RESOLVE_NO_SYMLINKS) != 0) flags |= kNoSymlinks;
+  if ((r.resolve & RESOLVE_BENEATH) != 0) flags |= kBeneath;
+  if ((r.resolve & RESOLVE_IN_ROOT) != 0) flags |= kInRoot;
+  return flags;
+}
+
+// A descriptor of an upper, for writing or with O_CREAT | O_EXCL.
+Result<UniqueFd> open_upper(CStr real, int flags, mode_t mode) {
+  const bool creates = (flags & (O_CREAT | kTmpFile)) != 0;
+  const open_how how = {static_cast<uint64_t>(flags), creates ? mode : 0, RESOLVE_NO_SYMLINKS};
+  const At at(real);
+  Result<UniqueFd> fd = sys_openat2(at, how);
+  // Before Linux 5.6, or below a filter that does not know it.
+  if (!fd.ok() && (fd.error() == ENOSYS || fd.error() == EPERM)) return sys_openat(at, flags | O_NOFOLLOW, mode);
+  return fd;
+}
+
+// The name is gone, or another object has it by now; ENXIO: a whiteout.
+bool has_changed(long error) {
+  return error == ENOENT || error == ELOOP || error == ENOTDIR || error == ESTALE || error == ENXIO;
+}
+
+Outcome give(Op& op, Result<UniqueFd> fd, int flags) {
+  if (fd.ok()) return op.caller().give_fd(std::move(fd).value(), flags & O_CLOEXEC);
+  return Error(has_changed(fd.error()) ? kLookAgain : fd.error());
+}
+
+// In the caller's own context, as one plain call: what is only read, and what may block.
+Outcome open_plainly(Op& op, CStr real, int flags) {
+  Outcome outcome = op.caller().open_for_caller(real, flags, 0);
+  // On behalf of a file's owner that the user isn't really.
+  if (outcome.value() == -EPERM && (flags & O_NOATIME) != 0)
+    outcome = op.caller().open_for_caller(real, flags & ~O_NOATIME, 0);
+  return outcome;
+}
+
+Outcome open_there(Op& op, CStr real, int flags) {
+  Outcome outcome = open_plainly(op, real, flags);
+  if (outcome.value() < 0 && has_changed(-outcome.value())) return Error(kLookAgain);
+  return outcome;
+}
+
+// ENOTDIR, ELOOP, EISDIR, EACCES, EPERM, EROFS. Kernel counterpart: do_open(), may_open().
+Result<void> may_open(Op& op, const Request& r, const Node& node) {
+  if (r.exclusive()) return Error(EEXIST);
+  if (r.creates() && node.is_dir()) return Error(EISDIR);
+  if (r.has(O_DIRECTORY) && !node.is_dir()) return Error(ENOTDIR);
+  if (r.has(O_PATH)) return {};
+  if (node.is_symlink()) return Error(ELOOP);
+  if (node.is_dir() && r.writes()) return Error(EISDIR);
+  if (r.writes() && node.is_regular() && node.overlay->upper_layer == nullptr) return Error(EROFS);
+  TRY(may(op, node, r.access()));
+  if (r.writes() && flags_of(node).append && (r.has(O_TRUNC) || ((r.flags & O_ACCMODE) != 0 && !r.has(O_APPEND))))
+    return Error(EPERM);
+  if (r.has(O_NOATIME) && node.overlay->perm == Perm::kPosix) return may_own(op, node);
+  return {};
+}
+
+// Where whiteouts are files, one could be opened in the place of what was seen.
+Result<void> check_same(const Node& node, const UniqueFd& fd) {
+  if (node.overlay->can_whiteout_device) return {};
+  StatX st;
+  TRY(sys_fstat(fd.get(), &st));
+  if (st.stx_ino != node.real.stx_ino) return Error(kLookAgain);
+  return {};
+}
+
+Outcome open_regular(Op& op, const Request& r, const Node& node) {
+  if (!r.writes()) return open_there(op, node.data(), r.plain_flags());
+  Result<const Node*> now = copy_up(op, node, r.has(O_TRUNC) ? Data::kDrop : Data::kAll);
+  if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
+  Result<UniqueFd> fd = open_upper(now.value()->upper, r.plain_flags(), 0);
+  if (fd.ok()) TRY(check_same(*now.value(), fd.value()));
+  return give(op, std::move(fd), r.flags);
+}
+
+// A FIFO connects those who open the same inode: all have to open the upper's, and what goes through it changes its times.
+Outcome open_special(Op& op, const Request& r, const Node& node) {
+  const Node* now = &node;
+  if (S_ISFIFO(node.mode) && node.overlay->upper_layer != nullptr) {
+    Result<const Node*> brought = copy_up(op, node, Data::kNone);
+    if (!brought.ok()) return Error(brought.error() == ENOENT ? kLookAgain : brought.error());
+    now = brought.value();
+  }
+  // A device that only is recorded leads nowhere.
+  if ((now->real.stx_mode & S_IFMT) != (now->mode & S_IFMT)) return Error(ENXIO);
+  return open_plainly(op, now->top(), r.plain_flags() & ~O_TRUNC);  // ENXIO is a FIFO's own
+}
+
+Outcome open_existing(Op& op, const Request& r, const Node& node) {
+  TRY(may_open(op, r, node));
+  if (r.has(O_PATH) || node.is_dir()) return open_there(op, node.top(), r.plain_flags());
+  return node.is_regular() ? open_regular(op, r, node) : open_special(op, r, node);
+}
+
+class NewFile final : public Creation {
+ public:
+  explicit NewFile(const Request& r) : Creation(Kind::kOther), r_(r) {}
+  Result<void> make(CStr real) override {
+    fd_ = TRY(open_upper(real, (r_.flags & ~O_TRUNC) | O_EXCL, r_.mode));
+    return {};
+  }
+  UniqueFd take() { return std::move(fd_); }
+
+ private:
+  const Request& r_;
+  UniqueFd fd_;
+};
+
+Outcome open_new(Op& op, const Request& r, Target& target) {
+  NewFile creation(r);
+  Result<void> made = create_name(op, target, creation);
+  // Somebody else was first: then that is opened.
+  if (!made.ok() && made.error() == EEXIST && !r.exclusive()) return Error(kLookAgain);
+  TRY(made);
+  return op.caller().give_fd(creation.take(), r.flags & O_CLOEXEC);
+}
+
+// O_TMPFILE: a file without a name, where the directory's upper is.
+Outcome open_unnamed(Op& op, const Request& r, Target& target) {
+  const Node& seen = *target.walked().node;
+  if (!seen.exists()) return Error(ENOENT);
+  if (!seen.is_dir()) return Error(ENOTDIR);
+  if (seen.overlay->upper_layer == nullptr) return Error(EROFS);
+  TRY(may_change_names(op, seen));
+  UniqueFd fd;
+  {
+    Mutation mutation(op.session(), Mutation::Topology::kShared);
+    TRY(target.settle());
+    const Node& node = *target.walked().node;
+    if (!node.exists() || !node.is_dir()) return Error(kLookAgain);
+    const Node* dir = TRY(copy_up_dir(op, node));
+    fd = TRY(open_upper(dir->upper, r.flags, r.mode));
+    if ((dir->mode & S_ISGID) != 0 && dir->gid != dir->real.stx_gid) {
+      StatX now;
+      TRY(sys_fstat(fd.get(), &now));
+      const Shown shown = {now.stx_uid, dir->gid, now.stx_mode};
+      TRY(set_shown(op, *dir->overlay, Object::open(fd.get()), now, shown, Recorded::kNo));
+    }
+  }
+  return op.caller().give_fd(std::move(fd), r.flags & O_CLOEXEC);
+}
+
+Outcome attempt(Op& op, const Request& r) {
+  Target target(op, r.dirfd);
+  TRY(target.find(r.path, walk_flags(r)));
+  if (target.native()) return Outcome::native();
+  const Walked& walked = target.walked();
+  if (target.outside()) return op.caller().open_for_caller(walked.outside_path, r.flags, r.mode);
+  if ((r.resolve & kResolveCached) != 0) return Error(EAGAIN);
+  if (r.has(kTmpFile)) return open_unnamed(op, r, target);
+  // A name that is to be a directory can't be made by open(2), whether or not it is there.
+  if (r.creates() && walked.last == Last::kName && walked.trailing_slash) return Error(EISDIR);
+  if (walked.node->exists()) return open_existing(op, r, *walked.node);
+  return r.creates() ? open_new(op, r, target) : Error(ENOENT);
+}
+
+Outcome open_at(Op& op, const Request& r) {
+  TRY(check(r));
+  return until_still([&] { return attempt(op, r); });
+}
+
+// EINVAL, E2BIG, EFAULT. Kernel counterpart: copy_struct_from_user(), build_open_flags().
+Result<void> copy_in_how(Op& op, UserBuf user, size_t size, open_how* how) {
+  constexpr size_t kPage = 4096;
+  if (size < sizeof *how) return Error(EINVAL);
+  if (size > kPage) return Error(E2BIG);
+  char* bytes = op.arena().array<char>(size);
+  if (bytes == nullptr) return Error(ENOMEM);
+  TRY(op.caller().copy_in(bytes, user.as<const void>(), size));
+  for (size_t i = sizeof *how; i < size; i++)
+    if (bytes[i] != 0) return Error(E2BIG);
+  memcpy(how, bytes, sizeof *how);
+  if ((how->flags & ~static_cast<uint64_t>(kValidFlags)) != 0) return Error(EINVAL);
+  if ((how->resolve & ~kValidResolve) != 0) return Error(EINVAL);
+  constexpr uint64_t kBoth = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+  if ((how->resolve & kBoth) == kBoth) return Error(EINVAL);
+  const bool creates = (how->flags & (O_CREAT | kTmpFile)) != 0;
+  if ((how->mode & ~uint64_t{07777}) != 0 || (how->mode != 0 && !creates)) return Error(EINVAL);
+  if ((how->flags & O_PATH) != 0 && (how->flags & ~static_cast<uint64_t>(kPathFlags)) != 0) return Error(EINVAL);
+  if ((how->resolve & kResolveCached) != 0 && (how->flags & (O_TRUNC | O_CREAT | kTmpFile)) != 0)
+    return Error(EAGAIN);
+  return {};
+}
+
+}  // namespace
+
+Outcome op_openat(Op& op, int dirfd, UserPath path, int flags, mode_t mode) {
+  flags &= kValidFlags;
+  flags |= kLargeFile;
+  if ((flags & O_PATH) != 0) flags &= kPathFlags;
+  const bool creates = (flags & (O_CREAT | kTmpFile)) != 0;
+  return open_at(op, Request{dirfd, path, flags, creates ? mode & 07777 : 0, 0});
+}
+
+Outcome op_openat2(Op& op, int dirfd, UserPath path, UserBuf user_how, size_t size) {
+  open_how how;
+  TRY(copy_in_how(op, user_how, size, &how));
+  return open_at(op, Request{dirfd, path, static_cast<int>(how.flags), static_cast<mode_t>(how.mode), how.resolve});
+}
+
+}  // namespace ovl

@@ -1,0 +1,158 @@
+// renameat2. Kernel counterpart: do_renameat2(), vfs_rename().
+#include "core/attr/attr.h"
+#include "core/names/move.h"
+#include "core/ops/ops.h"
+
+namespace ovl {
+namespace {
+
+#ifndef RENAME_WHITEOUT
+#define RENAME_WHITEOUT (1 << 2)
+#endif
+
+Result<void> check_flags(unsigned flags) {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) != 0) return Error(EINVAL);
+  if ((flags & RENAME_EXCHANGE) != 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0) return Error(EINVAL);
+  return {};
+}
+
+// What the kernel refuses before it looks at the names.
+Result<void> check_last(const Session& session, const Walked& from, const Walked& to, unsigned flags) {
+  if (from.last != Last::kName) return Error(EBUSY);
+  if (to.last != Last::kName) return Error((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
+  if (holds_mount_point(session, from.node->virt)) return Error(EBUSY);
+  if (is_mount_point(session, to.node->virt)) return Error((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
+  if ((flags & RENAME_EXCHANGE) != 0 && holds_mount_point(session, to.node->virt)) return Error(EBUSY);
+  if (from.parent->overlay != to.parent->overlay) return Error(EXDEV);
+  if (from.parent->overlay->upper_layer == nullptr) return Error(EROFS);
+  return {};
+}
+
+bool same_object(const Node& a, const Node& b) {
+  if (a.virt == Str(b.virt)) return true;
+  if (!a.exists() || a.where != b.where || a.is_dir()) return false;
+  return a.real.stx_ino == b.real.stx_ino && a.real.stx_dev_major == b.real.stx_dev_major &&
+         a.real.stx_dev_minor == b.real.stx_dev_minor;
+}
+
+class Rename {
+ public:
+  Rename(Op& op, Target& from, Target& to, unsigned flags) : op_(op), from_(from), to_(to), flags_(flags) {}
+
+  Result<void> run() {
+    TRY(check_last(op_.session(), from_.walked(), to_.walked(), flags_));
+    const Node& seen_from = *from_.walked().node;
+    const Node& seen_to = *to_.walked().node;
+    places_of_walks();
+    TRY(check_names());
+    if (nothing_to_do_) return {};
+    // Data comes without any lock.
+    if (!seen_from.is_dir()) TRY(copy_up(op_, seen_from, Data::kAll));
+    if (exchange() && !seen_to.is_dir()) TRY(copy_up(op_, seen_to, Data::kAll));
+    using Topology = Mutation::Topology;
+    const bool exclusive = with_directory();
+    Mutation mutation(op_.session(), exclusive ? Topology::kExclusive : Topology::kShared);
+    TRY(from_.settle());
+    TRY(to_.settle());
+    TRY(check_last(op_.session(), from_.walked(), to_.walked(), flags_));
+    const Node* old_dir = from_.walked().parent;
+    const Node* new_dir = to_.walked().parent;
+    mutation.lock_dirs(*old_dir->overlay, old_dir->virt, new_dir->virt);
+    old_ = TRY(look_again(op_, from_.walked()));
+    new_ = TRY(look_again(op_, to_.walked()));
+    TRY(check_names());
+    if (nothing_to_do_) return {};
+    if (with_directory() && !exclusive) return Error(kLookAgain);
+    if (!whole(*old_.node) || (exchange() && !whole(*new_.node))) return Error(kLookAgain);
+    return exchange() ? exchange_names(op_, old_, new_) : move_name(op_, old_, new_);
+  }
+
+ private:
+  bool exchange() const { return (flags_ & RENAME_EXCHANGE) != 0; }
+  bool with_directory() const { return old_.node->is_dir() || (new_.node->exists() && new_.node->is_dir()); }
+  static bool whole(const Node& node) { return node.is_dir() || (node.in_upper() && !node.metacopy()); }
+
+  void places_of_walks() {
+    old_ = Place{from_.walked().parent, from_.walked().node};
+    new_ = Place{to_.walked().parent, to_.walked().node};
+  }
+
+  // Existence, types, ancestors, permissions; in the kernel's order.
+  Result<void> check_names() {
+    const Node& node = *old_.node;
+    const Node& target = *new_.node;
+    if (!node.exists()) return Error(ENOENT);
+    if ((flags_ & RENAME_NOREPLACE) != 0 && target.exists()) return Error(EEXIST);
+    if (exchange() && !target.exists()) return Error(ENOENT);
+    if (exchange() && !target.is_dir() && to_.walked().trailing_slash) return Error(ENOTDIR);
+    if (!node.is_dir()) {
+      if (from_.walked().trailing_slash) return Error(ENOTDIR);
+      if (!exchange() && to_.walked().trailing_slash) return Error(ENOTDIR);
+    }
+    if (node.is_dir() && is_below_or_same(new_.dir->virt, node.virt)) return Error(EINVAL);
+    if (target.exists() && is_below_or_same(old_.dir->virt, target.virt))
+      return Error(exchange() ? EINVAL : ENOTEMPTY);
+    nothing_to_do_ = same_object(node, target);
+    if (nothing_to_do_) return {};
+    TRY(check_permissions(node, target));
+    TRY(may_move(node));
+    return exchange() ? may_move(target) : Result<void>();
+  }
+
+  Result<void> check_permissions(const Node& node, const Node& target) {
+    TRY(may_remove(op_, *old_.dir, node));
+    if (!target.exists()) {
+      TRY(may_change_names(op_, *new_.dir));
+    } else {
+      TRY(may_remove(op_, *new_.dir, target));
+      if (!exchange() && node.is_dir() && !target.is_dir()) return Error(ENOTDIR);
+      if (!exchange() && !node.is_dir() && target.is_dir()) return Error(EISDIR);
+    }
+    if (old_.dir->virt == Str(new_.dir->virt)) return {};
+    // A directory's ".." changes.
+    if (node.is_dir()) TRY(may(op_, node, 2 /* W_OK */));
+    if (exchange() && target.is_dir()) TRY(may(op_, target, 2));
+    return {};
+  }
+
+  Op& op_;
+  Target& from_;
+  Target& to_;
+  const unsigned flags_;
+  Place old_, new_;
+  bool nothing_to_do_ = false;
+};
+
+long on_outside(Op& op, int dirfd, const Target& from, int new_dirfd, const Target& to, unsigned flags) {
+  const CStr path = from.outside() ? from.walked().outside_path : from.path();
+  const CStr new_path = to.outside() ? to.walked().outside_path : to.path();
+  return op.caller().raw(SYS_renameat2, from.outside() ? AT_FDCWD : dirfd, reinterpret_cast<long>(path.c_str()),
+                         to.outside() ? AT_FDCWD : new_dirfd, reinterpret_cast<long>(new_path.c_str()), flags, 0);
+}
+
+// An excluded tree's own name, which stands in a directory of the overlay.
+bool is_excluded_root(const Session& session, const Target& target) {
+  return target.outside() && target.walked().last == Last::kName &&
+         is_mount_point(session, target.walked().node->virt);
+}
+
+}  // namespace
+
+Outcome op_renameat2(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_path, unsigned flags) {
+  TRY(check_flags(flags));
+  return until_still([&]() -> Outcome {
+    Target from(op, dirfd), to(op, new_dirfd);
+    TRY(from.find(path, kParent));
+    TRY(to.find(new_path, kParent));
+    if (from.native() && to.native()) return Outcome::native();
+    if (is_excluded_root(op.session(), from) || is_excluded_root(op.session(), to)) return Error(EBUSY);
+    if (!from.ours() && !to.ours()) return on_outside(op, dirfd, from, new_dirfd, to, flags);
+    if (!from.ours()) TRY(from.exists_outside());
+    if (from.ours() && !from.walked().node->exists()) return Error(ENOENT);
+    if (!from.ours() || !to.ours()) return Error(EXDEV);
+    if ((flags & RENAME_WHITEOUT) != 0) return Error(EINVAL);
+    return Rename(op, from, to, flags).run();
+  });
+}
+
+}  // namespace ovl
