@@ -31,7 +31,11 @@ void unmap_all(Mapping* m) {
   }
 }
 
-bool task_is_gone(int tid) { return raw_call(SYS_tkill, tid, 0) == -ESRCH; }
+// Has the task ended, or left for memory of its own: a vfork child that has exec'ed, a thread of the parent's before a fork?
+bool task_is_gone(int tid) {
+  constexpr int kMemory = 1;  // KCMP_VM
+  return raw_call(SYS_tkill, tid, 0) == -ESRCH || raw_call(SYS_kcmp, sys_getpid(), tid, kMemory, 0, 0) > 0;
+}
 
 int claim() {
   const int self = sys_gettid();
