@@ -20,6 +20,8 @@ __attribute__((visibility("hidden"))) const char* ovl_object_path(const char* pa
 namespace ovl {
 namespace {
 
+constexpr char kNowhere[] = "/proc/self/fd/-1/";
+
 void* no_loader() { return nullptr; }
 
 // Real paths that were handed to the loader. It copies them, but only after the jump; so they stay. As many as there are
@@ -54,7 +56,8 @@ void find_loader() {
 }  // namespace
 }  // namespace ovl
 
-// The path for the loader. An object that can't be resolved keeps its name: the loader says why.
+// The path for the loader. What programs don't see gets a name that the loader can't find either: its own look would be at
+// the lower.
 const char* ovl_object_path(const char* path) {
   using namespace ovl;  // NOLINT(google-build-using-namespace): one function outside for the sake of its name
   ErrnoSaver saver;
@@ -64,7 +67,9 @@ const char* ovl_object_path(const char* path) {
   PreloadCaller caller;
   Op op(caller, *session);
   Result<CStr> real = real_path(op, path, kFollow);
-  if (!real.ok() || real.value() == Str(path, strlen(path))) return path;
-  const char* stays = keep(real.value());
-  return stays != nullptr ? stays : path;
+  const CStr name(path, strlen(path));
+  const CStr to_load = real.ok() ? real.value() : op.arena().concat(kNowhere, name);
+  if (to_load == Str(name)) return path;
+  const char* stays = to_load.data() != nullptr ? keep(to_load) : nullptr;
+  return stays != nullptr ? stays : kNowhere;
 }

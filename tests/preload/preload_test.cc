@@ -24,7 +24,11 @@ struct Ran {
 
 std::string quoted(const std::vector<std::string>& words) {
   std::string line;
-  for (const std::string& word : words) line += "'" + word + "' ";
+  for (const std::string& word : words) {
+    line += "'";
+    for (char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += "' ";
+  }
   return line;
 }
 
@@ -143,8 +147,9 @@ INSTANTIATE_TEST_SUITE_P(Trees, Walks, ::testing::Bool(),
                          [](const auto& param) { return param.param ? std::string("Merged") : std::string("Untouched"); });
 
 TEST_P(Walks, FtwReportsWhatLibcReports) {
-  same({"ftw", "tree"});
-  same({"ftw", "tree/"});
+  // Not through two links to one directory: which of them comes first is the file system's to say.
+  same({"ftw", "tree/a"});
+  same({"ftw", "tree/skip/"});
   same({"ftw", "tree/dangling"});
   same({"ftw", "nowhere"});
   same({"ftw", ""});
@@ -203,7 +208,7 @@ TEST_P(Walks, GetcwdShowsTheProgramsPaths) { same({"cwd", "tree/a/b", "..", "b/c
 TEST_F(Preload, LargeDirectoriesAreWholeWhenMerged) {
   lower([](const fs::path& tree) {
     fs::create_directories(tree / "many");
-    for (int i = 0; i < 3000; i++) write_file(tree / "many" / ("a-name-that-takes-some-space." + std::to_string(i)), "");
+    for (int i = 0; i < 700; i++) write_file(tree / "many" / ("a-name-that-takes-some-space." + std::to_string(i)), "");
   });
   change("for i in 1 2 3; do echo $i >many/new.$i; rm many/a-name-that-takes-some-space.$i; done");
   same({"scandir", "tree/many"});
@@ -334,6 +339,8 @@ TEST_F(Preload, SignalsInterruptOpen) {
 TEST_F(Preload, SocketsHaveTheProgramsPaths) {
   lower([](const fs::path& tree) { fs::create_directories(tree / "dir"); });
   same({"socket", "tree/dir"});
+  const std::string shown = below({OVLRUN_PROBE, "socket", (overlay() / "tree/dir").string()}).output;
+  EXPECT_NE(shown.find("name ok, the program's own 1"), std::string::npos) << shown;
   expect_lower_unchanged();
 }
 

@@ -258,10 +258,8 @@ int errno_command(const Arguments& a) {
   while (readdir(dir) != nullptr) continue;
   closedir(dir);
   printf("readdir %d\n", errno);
-  free(realpath(path, nullptr));
-  printf("realpath %d\n", errno);
-  mkdir((a[1] + "/new").c_str(), 0755);
-  rename((a[1] + "/new").c_str(), (a[1] + "/renamed").c_str());
+  mkdir((a[1] + "/fresh").c_str(), 0755);
+  rename((a[1] + "/fresh").c_str(), (a[1] + "/renamed").c_str());
   rmdir((a[1] + "/renamed").c_str());
   printf("names %d\n", errno);
   free(getcwd(nullptr, 0));

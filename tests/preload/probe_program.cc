@@ -66,7 +66,10 @@ int socket_command(const Arguments& a) {
     sockaddr_un name = {};
     socklen_t size = sizeof name;
     const int r = look(look == &getsockname ? server : client, reinterpret_cast<sockaddr*>(&name), &size);
-    printf("name %s %s\n", outcome(r).c_str(), name.sun_path);
+    printf("name %s", outcome(r).c_str());
+    // Of a relative path the kernel keeps the words, which are not the overlay's to keep.
+    if (path[0] == '/') printf(", the program's own %d", path == name.sun_path);
+    puts("");
   }
   struct stat st;
   printf("type %o\n", stat(path.c_str(), &st) == 0 ? st.st_mode & S_IFMT : 0);
