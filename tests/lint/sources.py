@@ -18,6 +18,7 @@ ORDER = [
     ["walk"],
     ["attr"],
     ["copy_up", "readdir", "exec", "trace"],
+    ["names"],
     ["ops"],
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
