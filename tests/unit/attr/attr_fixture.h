@@ -21,12 +21,12 @@ namespace ovl::testing {
 class AsUser {
  public:
   static constexpr uid_t kUser = 1500;
-  AsUser() {
+  explicit AsUser(const std::vector<gid_t>& others = {}) {
     if (getuid() != 0) return;
     count_ = getgroups(0, nullptr);
     groups_.resize(static_cast<size_t>(count_));
     count_ = getgroups(count_, groups_.data());
-    EXPECT_EQ(setgroups(0, nullptr), 0);
+    EXPECT_EQ(setgroups(others.size(), others.data()), 0);
     EXPECT_EQ(setegid(kUser), 0);
     EXPECT_EQ(seteuid(kUser), 0);
   }

@@ -1,4 +1,7 @@
 // chmod, chown, utimes, truncate and access, by owner and as the kernel would.
+#include <atomic>
+#include <thread>
+
 #include "tests/unit/attr/attr_fixture.h"
 
 namespace ovl::testing {
@@ -228,6 +231,30 @@ TEST_F(Mode, AccessToAMetacopyIsOfItsOwnMode) {
   EXPECT_EQ(access("/script", X_OK, AT_EACCESS), -EACCES);
   EXPECT_EQ(chmod("/script", 0755), 0);
   EXPECT_EQ(access("/script", R_OK | X_OK, AT_EACCESS), 0);
+}
+
+TEST_F(Mode, ConcurrentChangesOfOneRecordAreAllKept) {
+  if (getuid() != 0) GTEST_SKIP() << "needs root to make a file whose attributes are recorded";
+  write_file(lower("/f"), "x", 0644);
+  begin();
+  AsUser user({1600});
+  constexpr int kRounds = 300;
+  std::atomic<int> failures = 0;
+  std::thread modes([&] {
+    const UserPath file = path("/f");
+    for (int i = 0; i <= kRounds; i++)
+      failures += run<op_fchmodat2>(AT_FDCWD, file, mode_t(i % 2 ? 0640 : 0604), 0) != 0;
+  });
+  const std::string name = at("/f");
+  for (int i = 0; i <= kRounds; i++)
+    failures += run<op_fchownat>(AT_FDCWD, UserPath(name.c_str()), uid_t(-1),
+                                 gid_t(i % 2 ? 1600 : 1500), 0) != 0;
+  modes.join();
+  EXPECT_EQ(failures, 0);
+  const struct stat st = see("/f");
+  EXPECT_EQ(st.st_mode & 07777, 0604u);
+  EXPECT_EQ(st.st_gid, 1500u);
+  EXPECT_EQ(st.st_uid, 0u);
 }
 
 class Posix : public AttrTest {
