@@ -154,6 +154,8 @@ for row in nm("-D", "-u", preload_object):
         problems.append(f"the object needs {row[-1]}, which is no public symbol of glibc")
     elif (int(numbers[1]), int(numbers[2])) > NEWEST:
         problems.append(f"the object needs {row[-1]}, newer than glibc {NEWEST[0]}.{NEWEST[1]}")
+    if name in MEMORY | TEXT:
+        problems.append(f"the object needs {name} of the program's: memory.cc has its own")
     if re.match(r"__cxa_|_Unwind|_Z", name):
         problems.append(f"the object needs {name}: C++ runtime")
 

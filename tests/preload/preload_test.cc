@@ -355,6 +355,16 @@ TEST_F(Preload, EnvironmentShowsNothingOfOurs) {
   same({"environment"});
 }
 
+TEST_F(Preload, SanitizersSeeNothingToReport) {
+  lower([](const fs::path& tree) { write_file(tree / "file", "text"); });
+  change("echo new >new");
+  for (const char* sanitizer : {"address", "thread", "undefined"}) {
+    const Ran ran = below({std::string(OVLRUN_PROBE "_") + sanitizer, "tree"});
+    EXPECT_EQ(ran.output, "done\n") << sanitizer;
+    EXPECT_EQ(ran.status, 0) << sanitizer;
+  }
+}
+
 TEST_F(Preload, OtherPreloadsKeepTheirPlace) {
   lower([](const fs::path&) {});
   setenv("LD_PRELOAD", OVLRUN_PROBE_MODULE, 1);
