@@ -2,6 +2,7 @@
 #include "launcher/failure.h"
 
 #include <string.h>
+#include <unistd.h>
 
 namespace ovl {
 namespace {
@@ -29,6 +30,11 @@ bool is_plain(char c) {
 }
 
 }  // namespace
+
+void complain(const std::string& text) {
+  const std::string line = "ovlrun: " + text + "\n";
+  (void)!write(2, line.data(), line.size());
+}
 
 std::string error_text(int code) { return strerror(code); }
 

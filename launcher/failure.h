@@ -29,6 +29,9 @@ template <class... Args>
   throw Failure(fmt::format(format, std::forward<Args>(args)...));
 }
 
+// "ovlrun: ..." as one line on stderr. Never fails: stderr may be closed.
+void complain(const std::string& text);
+
 // What errno says, for messages: "No such file or directory".
 std::string error_text(int code);
 

@@ -1,6 +1,4 @@
 // ovlrun: see README.md.
-#include <stdio.h>
-
 #include <exception>
 
 #include "launcher/commands.h"
@@ -21,10 +19,10 @@ int main(int argc, char** argv) {
         return 0;
     }
   } catch (const ovl::Failure& failure) {
-    fmt::print(stderr, "ovlrun: {}\n", failure.what());
+    ovl::complain(failure.what());
     return failure.status();
   } catch (const std::exception& error) {
-    fmt::print(stderr, "ovlrun: {}\n", error.what());
+    ovl::complain(error.what());
   }
   return ovl::kExitFailure;
 }

@@ -17,6 +17,7 @@ struct Message {
     kEnded,      // value: wait status of the command
     // front -> keeper
     kSignal,     // value: pass this signal on to the command
+    kReady,      // the front has opened what it wants of the session's files
     kResume,     // the front was continued: so shall the command be
   };
   Kind kind;

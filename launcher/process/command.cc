@@ -44,9 +44,9 @@ int exec_searching(LocalCaller& caller, Session& session, const std::vector<std:
 
 }  // namespace
 
-void become_command(const RunOptions& options, const Plan& plan, const CallerSignals& signals) {
+void become_command(const RunOptions& options, const RunningSession& running, const CallerSignals& signals) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  const std::string file = session_file(plan);
+  const std::string& file = running.file();
   auto session = std::make_unique<Session>();
   const Result<void> attached = session->attach(CStr(file.c_str(), file.size()));
   int code = attached.error();
@@ -55,7 +55,7 @@ void become_command(const RunOptions& options, const Plan& plan, const CallerSig
     give_signals_back(signals);
     code = exec_searching(caller, *session, options.command);
   }
-  fmt::print(stderr, "ovlrun: {}: {}\n", quote(options.command[0]), error_text(code));
+  complain(fmt::format("{}: {}", quote(options.command[0]), error_text(code)));
   _exit(attached.ok() ? exec_status(code) : kExitFailure);
 }
 

@@ -78,6 +78,7 @@ class Front {
       if (message.kind == Message::kStarted) {
         command_ = message.value;
         on_start();
+        send_message(channel_, Message{Message::kReady, 0, 0, 0});
       }
       if (message.kind == Message::kEnded) return message.value;
       if (message.kind == Message::kStopped && is_stopped(command_)) stop_by(message.value);
@@ -91,7 +92,7 @@ class Front {
     int status = 0;
     waitpid(keeper_, &status, 0);
     if (command_ <= 0) return WIFEXITED(status) ? status : W_EXITCODE(kExitFailure, 0);
-    fmt::print(stderr, "ovlrun: the session's keeper was killed; the command goes on\n");
+    complain("the session's keeper was killed; the command goes on");
     for (pid_t pid; (pid = waitpid(command_, &status, 0)) != command_ && errno == EINTR;) {
     }
     return status;

@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <memory>
+#include <optional>
+
 #include "launcher/failure.h"
 #include "launcher/process/channel.h"
 #include "launcher/process/run.h"
@@ -20,16 +23,23 @@ class Keeper {
   Keeper(int channel, pid_t front, pid_t command) : channel_(channel), front_(front), command_(command) {}
 
   // Until the last descendant is gone.
-  void keep(int signals) {
+  void keep(int signals, std::unique_ptr<RunningSession> session) {
     while (true) {
       struct pollfd wait[2] = {{signals, POLLIN, 0}, {channel_, POLLIN, 0}};
       if (poll(wait, 2, -1) < 0) continue;
       if (wait[1].revents != 0) hear();
-      if (wait[0].revents != 0) {
-        struct signalfd_siginfo info;
-        if (read(signals, &info, sizeof info) > 0 && info.ssi_signo == SIGCHLD && !reap()) return;
-      }
+      if (wait[0].revents == 0) continue;
+      struct signalfd_siginfo info;
+      if (read(signals, &info, sizeof info) <= 0 || info.ssi_signo != SIGCHLD) continue;
+      const bool some_left = reap();
+      if (!some_left) break;
+      tell_end();
     }
+    // Nobody is left: the upper is free again before the front returns, so that the next session can have it.
+    while (channel_ >= 0 && !front_is_ready_) hear();
+    session->end();
+    session.reset();
+    tell_end();
   }
 
  private:
@@ -40,6 +50,7 @@ class Keeper {
       channel_ = -1;
       return;
     }
+    if (message.kind == Message::kReady) front_is_ready_ = true;
     if (command_ <= 0) return;
     if (message.kind == Message::kSignal) {
       if (message.queued != 0) {
@@ -66,11 +77,17 @@ class Keeper {
         tell(Message::kContinued, 0);
         if (is_stopped(front_)) kill(front_, SIGCONT);  // somebody continued the command alone
       } else {
-        tell(Message::kEnded, status);
+        end_status_ = status;
         command_ = -1;
       }
     }
     return pid == 0;
+  }
+
+  void tell_end() {
+    if (!end_status_) return;
+    tell(Message::kEnded, *end_status_);
+    end_status_.reset();
   }
 
   void tell(Message::Kind kind, int value) {
@@ -80,6 +97,8 @@ class Keeper {
   int channel_;
   pid_t front_;
   pid_t command_;
+  std::optional<int> end_status_;  // of the command; not told yet
+  bool front_is_ready_ = false;
 };
 
 }  // namespace
@@ -87,25 +106,26 @@ class Keeper {
 void be_keeper(const RunOptions& options, const Plan& plan, const CallerSignals& signals, int channel, pid_t front) {
   try {
     const UniqueFd signal_fd = all_signals_fd();
-    const RunningSession session(plan, options);
+    auto session = std::make_unique<RunningSession>(plan, options);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     const pid_t command = fork();
     if (command < 0) fail("can't fork: {}", error_text(errno));
-    if (command == 0) become_command(options, plan, signals);
+    if (command == 0) {
+      send_message(channel, Message{Message::kStarted, getpid(), 0, 0});  // before the command can do anything
+      become_command(options, *session, signals);
+    }
     // Only now: a child of a new session could not go back to the caller's.
     setsid();
-    send_message(channel, Message{Message::kStarted, command, 0, 0});
-    const std::vector<int> locks = session.descriptors();
+    const std::vector<int> locks = session->descriptors();
     keep_only({channel, signal_fd.get()}, locks.data(), locks.size());
     (void)!chdir("/");
-    Keeper(channel, front, command).keep(signal_fd.get());
-    session.end();
+    Keeper(channel, front, command).keep(signal_fd.get(), std::move(session));
     _exit(0);
   } catch (const Failure& failure) {
-    fmt::print(stderr, "ovlrun: {}\n", failure.what());
+    complain(failure.what());
     _exit(failure.status());
   } catch (const std::exception& error) {
-    fmt::print(stderr, "ovlrun: {}\n", error.what());
+    complain(error.what());
     _exit(kExitFailure);
   }
 }

@@ -42,14 +42,13 @@ void EndReport::print() {
   if (session_ != nullptr) print_stats();
   for (const PlannedOverlay& o : plan_.overlays)
     if (o.own_upper)
-      fmt::print(stderr, "ovlrun: changes are in {} (list them: ovlrun diff --upper {})\n", quote(o.upper),
-                 quote(o.upper));
+      complain(fmt::format("changes are in {0} (list them: ovlrun diff --upper {0})", quote(o.upper)));
 }
 
 void EndReport::print_stats() const {
   for (size_t i = 0; i < std::size(kCounterNames); i++)
-    fmt::print(stderr, "ovlrun: {:>12} {}\n", session_->segment().counters[i].load(std::memory_order_relaxed),
-               kCounterNames[i]);
+    complain(fmt::format("{:>12} {}", session_->segment().counters[i].load(std::memory_order_relaxed),
+                         kCounterNames[i]));
 }
 
 }  // namespace ovl

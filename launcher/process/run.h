@@ -21,9 +21,10 @@ int run_command(const RunOptions& options, const Plan& plan);
 
 // --- its parts ---
 struct CallerSignals;
+class RunningSession;
 
 // In a child of the keeper: becomes the command. Never returns.
-[[noreturn]] void become_command(const RunOptions& options, const Plan& plan, const CallerSignals& signals);
+[[noreturn]] void become_command(const RunOptions& options, const RunningSession& session, const CallerSignals& signals);
 
 // In a child of the front: starts the session and the command, and stays until all is over. Never returns.
 [[noreturn]] void be_keeper(const RunOptions& options, const Plan& plan, const CallerSignals& signals, int channel,

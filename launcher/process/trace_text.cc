@@ -61,7 +61,7 @@ std::string line_of(const TraceRecord& record, const char* texts) {
 void write_trace_text(int records, const std::string& file) {
   FILE* out = file.empty() ? stderr : fopen(file.c_str(), "we");
   if (out == nullptr) {
-    fmt::print(stderr, "ovlrun: --trace={}: {}\n", quote(file), error_text(errno));
+    complain(fmt::format("--trace={}: {}", quote(file), error_text(errno)));
     return;
   }
   const std::unique_ptr<FILE, int (*)(FILE*)> in(fdopen(dup(records), "re"), fclose);
@@ -72,10 +72,11 @@ void write_trace_text(int records, const std::string& file) {
     if (record.size != sizeof record + size) break;  // cut off by a full disk
     texts.resize(size);
     if (size > 0 && fread(texts.data(), size, 1, in.get()) != 1) break;
-    fmt::print(out, "{}\n", line_of(record, texts.data()));
+    const std::string line = line_of(record, texts.data()) + "\n";
+    fwrite(line.data(), line.size(), 1, out);
   }
   if (out != stderr && fclose(out) != 0)
-    fmt::print(stderr, "ovlrun: --trace={}: {}\n", quote(file), error_text(errno));
+    complain(fmt::format("--trace={}: {}", quote(file), error_text(errno)));
 }
 
 }  // namespace ovl

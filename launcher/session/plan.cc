@@ -1,6 +1,7 @@
 // See plan.h.
 #include "launcher/session/plan.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <pwd.h>
@@ -202,9 +203,20 @@ void plan_excludes(const RunOptions& options, Plan& plan) {
   }
   const bool needs_state = std::any_of(plan.overlays.begin(), plan.overlays.end(),
                                        [](const PlannedOverlay& o) { return o.own_upper; });
-  const char* home = getenv("HOME");
-  if (needs_state || home != nullptr) exclude_real(plan.overlays, canonical(state_dir()), plan.excludes);
+  try {
+    exclude_real(plan.overlays, canonical(state_dir()), plan.excludes);
+  } catch (const Failure&) {
+    if (needs_state) throw;  // no home, or somebody else's: then no upper of ours is there
+  }
   if (plan.excludes.size() > kMaxExcludes) fail("more than {} excluded directories", kMaxExcludes);
+}
+
+// ld.so only warns of a preload object that it can't load (a file system mounted noexec), and the program would run on the
+// real lower.
+void check_loadable(const std::string& preload) {
+  void* handle = dlopen(preload.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) fail("the preload object can't be loaded: {}", dlerror());
+  dlclose(handle);
 }
 
 // The preload object beside the binary: in an installed tree, or in the build tree.
@@ -213,7 +225,9 @@ std::string find_preload() {
   for (const char* place : {OVLRUN_PRELOAD_FROM_BIN, "../preload/libovlrun.so"}) {
     std::error_code error;
     const fs::path found = fs::canonical(self / place, error);
-    if (!error) return found;
+    if (error) continue;
+    check_loadable(found);
+    return found;
   }
   fail("{} is missing: the installation is not complete", quote((self / OVLRUN_PRELOAD_FROM_BIN).string()));
 }

@@ -79,6 +79,18 @@ void open_work(const std::string& work) {
     fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
 }
 
+// LD_PRELOAD has no way to quote a blank, a colon or a dollar: such a path gets a plain name. Empty: it needs none.
+std::string link_preload(const std::string& preload, Created& created) {
+  if (preload.find_first_of(" :;$\t\n") == std::string::npos) return "";
+  char dir[] = "/tmp/ovlrun-XXXXXX";
+  if (mkdtemp(dir) == nullptr || chmod(dir, 0755) != 0) fail("{}: {}", dir, error_text(errno));
+  created.add(dir);
+  const std::string link = std::string(dir) + "/libovlrun.so";
+  if (symlink(preload.c_str(), link.c_str()) != 0) fail("{}: {}", link, error_text(errno));
+  created.add(link);
+  return link;
+}
+
 void write_text(const std::string& path, const std::string& text) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out << text;
@@ -151,7 +163,8 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options) : fi
   spec.overlay_count = static_cast<uint32_t>(specs.size());
   spec.excludes = excludes.data();
   spec.exclude_count = static_cast<uint32_t>(excludes.size());
-  spec.preload_path = view(plan.preload);
+  preload_link_ = link_preload(plan.preload, created);
+  spec.preload_path = view(preload_link_.empty() ? plan.preload : preload_link_);
   spec.trace_path = view(trace_);
   spec.allow_uncovered = options.allow_uncovered;
   spec.count_ops = options.stats;
@@ -178,6 +191,10 @@ std::vector<int> RunningSession::descriptors() const {
 void RunningSession::end() const {
   unlink(file_.c_str());
   if (!trace_.empty()) unlink(trace_.c_str());
+  if (!preload_link_.empty()) {
+    unlink(preload_link_.c_str());
+    rmdir(fs::path(preload_link_).parent_path().c_str());
+  }
 }
 
 }  // namespace ovl

@@ -38,6 +38,7 @@ class RunningSession {
  private:
   std::string file_;
   std::string trace_;  // binary records; empty: no trace
+  std::string preload_link_;  // see link_preload(); empty: not needed
   std::deque<UpperLock> locks_;
 };
 
