@@ -11,14 +11,18 @@ namespace {
 size_t utf8_length(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[at + i]); };
   const unsigned char lead = byte(0);
-  const size_t size = lead >= 0xf0 && lead < 0xf5 ? 4 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xc2 && lead < 0xe0 ? 2 : 0;
+  const size_t size = lead >= 0xf0 && lead < 0xf5   ? 4
+                      : lead >= 0xe0 && lead < 0xf0 ? 3
+                      : lead >= 0xc2 && lead < 0xe0 ? 2
+                                                    : 0;
   if (size == 0 || at + size > text.size()) return 0;
   unsigned code = lead & (0x7f >> size);
   for (size_t i = 1; i < size; i++) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
     code = code << 6 | (byte(i) & 0x3f);
   }
-  constexpr unsigned kSmallest[] = {0, 0, 0xa0, 0x800, 0x10000};  // below 0xa0: C1 control characters
+  constexpr unsigned kSmallest[] = {0, 0, 0xa0, 0x800,
+                                    0x10000};  // below 0xa0: C1 control characters
   if (code < kSmallest[size] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return 0;
   return size;
 }

@@ -35,7 +35,8 @@ void complain(const std::string& text);
 // What errno says, for messages: "No such file or directory".
 std::string error_text(int code);
 
-// A path for messages and listings: as it is when plain, else so that a shell reads it back ($'a\nb').
+// A path for messages and listings: as it is when plain, else so that a shell reads it back
+// ($'a\nb').
 std::string quote(std::string_view text);
 
 }  // namespace ovl

@@ -16,7 +16,8 @@ constexpr const char kDescription[] =
     "ovlrun --lower DIR [OPTIONS] -- CMD...\n"
     "Runs CMD with a writable view of each --lower; every change lands in its --upper.";
 constexpr const char kFooter[] =
-    "Several pairs: each --lower starts one, and the --upper, --work and --at after it belong to it.\n"
+    "Several pairs: each --lower starts one, and the --upper, --work and --at after it belong to "
+    "it.\n"
     "Exit status: the command's own; 125 ovlrun failed, 126 CMD can't be run, 127 CMD not found.\n"
     "'ovlrun diff --help' tells about listing what an upper changes.";
 
@@ -31,8 +32,8 @@ const std::map<std::string, XattrPrefix> kPrefixes = {{"user", XattrPrefix::kUse
 
 // An option with one of a few words as its value.
 template <class T>
-CLI::Option* add_choice(CLI::App& app, const char* name, T& value, const std::map<std::string, T>& words,
-                        const char* help) {
+CLI::Option* add_choice(CLI::App& app, const char* name, T& value,
+                        const std::map<std::string, T>& words, const char* help) {
   std::string shown;
   for (const auto& [word, unused] : words) shown += (shown.empty() ? "" : "|") + word;
   return app
@@ -61,7 +62,8 @@ class PairBuilder {
     if (pairs_.empty() || !pairs_.back().lowers.empty()) pairs_.emplace_back();
     pairs_.back().lowers = split_lowers(value);
   }
-  void member(std::optional<std::string> PairOptions::*which, const char* option, const std::string& value) {
+  void member(std::optional<std::string> PairOptions::*which, const char* option,
+              const std::string& value) {
     if (pairs_.empty()) pairs_.emplace_back();  // in front of the first --lower
     set_once(pairs_.back().*which, option, value);
   }
@@ -95,27 +97,35 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   CLI::App app(kDescription, "ovlrun");
   app.footer(kFooter);
   // Called at each occurrence, in the order of the command line.
-  const auto each = [&app](const char* name, const std::function<void(const std::string&)>& set, const char* type,
-                           const char* help) {
+  const auto each = [&app](const char* name, const std::function<void(const std::string&)>& set,
+                           const char* type, const char* help) {
     app.add_option_function<std::string>(name, set, help)->trigger_on_parse()->type_name(type);
   };
-  each("--lower", [&](const std::string& v) { pairs.lower(v); }, "DIR[:DIR...]",
-       "show this directory writable; several: topmost first, shown at --at");
-  each("--upper", [&](const std::string& v) { pairs.member(&PairOptions::upper, "--upper", v); }, "DIR",
-       "where changes go (default: a fresh one below the XDG state directory)");
-  each("--work", [&](const std::string& v) { pairs.member(&PairOptions::work, "--work", v); }, "DIR",
-       "workdir on the upper's file system (default: the upper's name with .work)");
-  each("--at", [&](const std::string& v) { pairs.member(&PairOptions::at, "--at", v); }, "DIR",
-       "where programs see the merged tree (default: the lower's own path)");
+  each(
+      "--lower", [&](const std::string& v) { pairs.lower(v); }, "DIR[:DIR...]",
+      "show this directory writable; several: topmost first, shown at --at");
+  each(
+      "--upper", [&](const std::string& v) { pairs.member(&PairOptions::upper, "--upper", v); },
+      "DIR", "where changes go (default: a fresh one below the XDG state directory)");
+  each(
+      "--work", [&](const std::string& v) { pairs.member(&PairOptions::work, "--work", v); }, "DIR",
+      "workdir on the upper's file system (default: the upper's name with .work)");
+  each(
+      "--at", [&](const std::string& v) { pairs.member(&PairOptions::at, "--at", v); }, "DIR",
+      "where programs see the merged tree (default: the lower's own path)");
   add_choice(app, "--perm", run.perm, kPerms,
              "owner: may do what each file's owner may; posix: what overlayfs would allow");
-  add_choice(app, "--redirect-dir", run.redirect_dir, kRedirectDirs, "rename lower directories by redirect");
-  add_choice(app, "--metacopy", run.metacopy, kOnOff, "copy metadata only when only metadata changes");
+  add_choice(app, "--redirect-dir", run.redirect_dir, kRedirectDirs,
+             "rename lower directories by redirect");
+  add_choice(app, "--metacopy", run.metacopy, kOnOff,
+             "copy metadata only when only metadata changes");
   add_choice(app, "--xattr", run.prefix, kPrefixes, "prefix of the private xattrs");
-  each("--exclude", [&](const std::string& v) { run.excludes.push_back(v); }, "DIR",
-       "leave this directory below a lower as it is, changes included");
+  each(
+      "--exclude", [&](const std::string& v) { run.excludes.push_back(v); }, "DIR",
+      "leave this directory below a lower as it is, changes included");
   app.add_option_function<std::string>(
-         "--trace", [&](const std::string& v) { trace = v; }, "list every operation, to stderr or FILE")
+         "--trace", [&](const std::string& v) { trace = v; },
+         "list every operation, to stderr or FILE")
       ->expected(0, 1)
       ->type_name("[=FILE]");
   app.add_flag("--stats", run.stats, "print counters at the end");
@@ -140,9 +150,10 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
 }
 
 void parse_diff(const std::vector<std::string>& arguments, DiffOptions& diff, CommandLine& line) {
-  CLI::App app("Lists what an upper changes: A added, M modified, m metadata only, D deleted, R renamed, "
-               "T type changed.",
-               "ovlrun diff");
+  CLI::App app(
+      "Lists what an upper changes: A added, M modified, m metadata only, D deleted, R renamed, "
+      "T type changed.",
+      "ovlrun diff");
   std::string lower;
   app.add_option_function<std::string>(
          "--upper", [&](const std::string& v) { set_once(diff.upper, "--upper", v); },
@@ -158,7 +169,8 @@ void parse_diff(const std::vector<std::string>& arguments, DiffOptions& diff, Co
          "--at", [&](const std::string& v) { set_once(diff.at, "--at", v); },
          "the paths that programs see (default: as in its last session)")
       ->type_name("DIR");
-  CLI::Option* prefix = add_choice(app, "--xattr", diff.prefix, kPrefixes, "prefix of the private xattrs");
+  CLI::Option* prefix =
+      add_choice(app, "--xattr", diff.prefix, kPrefixes, "prefix of the private xattrs");
   app.add_flag("-0,--null", diff.null, "end names with NUL instead of newline, and quote nothing");
   if (parse(app, arguments)) {
     line.kind = CommandKind::kText;

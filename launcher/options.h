@@ -34,7 +34,7 @@ struct DiffOptions {
   std::vector<std::string> lowers;
   XattrPrefix prefix = XattrPrefix::kUser;
   bool prefix_given = false;
-  bool null = false;   // names end in NUL, unquoted
+  bool null = false;  // names end in NUL, unquoted
 };
 
 enum class CommandKind { kRun, kDiff, kCoverage, kText /* --help, --version: printed already */ };

@@ -54,7 +54,8 @@ void trace_op(Op& op, long number, const TracePaths& paths, const Outcome* outco
     if (!text.empty()) memcpy(at, text.data(), clamp(text.size()));
     at += clamp(text.size());
   }
-  Result<UniqueFd> file = sys_openat(session.segment().str(session.segment().trace_path), O_WRONLY | O_APPEND);
+  Result<UniqueFd> file =
+      sys_openat(session.segment().str(session.segment().trace_path), O_WRONLY | O_APPEND);
   if (file.ok()) ignore(sys_write(file.value().get(), bytes, size));
 }
 

@@ -1,5 +1,6 @@
-// --trace: a binary record of each operation, appended to the session's trace file with one write, so that those of
-// many processes never mix. The launcher makes text of them (launcher/process/trace_text.h). No descriptor stays open.
+// --trace: a binary record of each operation, appended to the session's trace file with one write,
+// so that those of many processes never mix. The launcher makes text of them
+// (launcher/process/trace_text.h). No descriptor stays open.
 #pragma once
 
 #include <fcntl.h>
@@ -10,13 +11,13 @@
 namespace ovl {
 
 struct TraceRecord {
-  uint32_t size;       // of the whole record, with the texts
-  int32_t task;        // tid of the caller
-  int32_t number;      // of the system call
-  int32_t fd;          // what an operation without path acts on; AT_FDCWD: nothing
-  int64_t value;       // as the system call returns it
-  uint8_t native;      // 1: left to the kernel
-  uint8_t before;      // 1: written before the operation, which does not return when it works (execve)
+  uint32_t size;   // of the whole record, with the texts
+  int32_t task;    // tid of the caller
+  int32_t number;  // of the system call
+  int32_t fd;      // what an operation without path acts on; AT_FDCWD: nothing
+  int64_t value;   // as the system call returns it
+  uint8_t native;  // 1: left to the kernel
+  uint8_t before;  // 1: written before the operation, which does not return when it works (execve)
   uint16_t path_size[2];
   uint16_t unreadable_size;  // EACCES: the lower file that the kernel lets nobody of this user read
   // then the texts, without NULs
@@ -42,7 +43,9 @@ struct TracePaths {
     last_ = AT_FDCWD;
   }
   template <class T>
-  void see(const T&) { last_ = AT_FDCWD; }
+  void see(const T&) {
+    last_ = AT_FDCWD;
+  }
 
  private:
   int last_ = AT_FDCWD;

@@ -77,7 +77,8 @@ void keep_only(std::initializer_list<int> single, const int* more, size_t count)
   unsigned from = 3;
   for (int fd : keep) {
     if (fd < 3) continue;
-    if (static_cast<unsigned>(fd) > from) syscall(SYS_close_range, from, static_cast<unsigned>(fd) - 1, 0);
+    if (static_cast<unsigned>(fd) > from)
+      syscall(SYS_close_range, from, static_cast<unsigned>(fd) - 1, 0);
     from = static_cast<unsigned>(fd) + 1;
   }
   syscall(SYS_close_range, from, ~0u, 0);

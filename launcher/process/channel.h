@@ -1,4 +1,5 @@
-// What the front and the keeper tell one another: fixed records over a socket pair of sequenced packets.
+// What the front and the keeper tell one another: fixed records over a socket pair of sequenced
+// packets.
 #pragma once
 
 #include <signal.h>
@@ -11,19 +12,19 @@ namespace ovl {
 struct Message {
   enum Kind : uint32_t {
     // keeper -> front
-    kStarted,    // value: pid of the command
-    kStopped,    // value: signal that stopped the command
+    kStarted,  // value: pid of the command
+    kStopped,  // value: signal that stopped the command
     kContinued,
-    kEnded,      // value: wait status of the command
+    kEnded,  // value: wait status of the command
     // front -> keeper
-    kSignal,     // value: pass this signal on to the command
-    kReady,      // the front has opened what it wants of the session's files
-    kResume,     // the front was continued: so shall the command be
+    kSignal,  // value: pass this signal on to the command
+    kReady,   // the front has opened what it wants of the session's files
+    kResume,  // the front was continued: so shall the command be
   };
   Kind kind;
   int32_t value;
-  int32_t queued;     // kSignal: sent by sigqueue(3), with
-  int64_t payload;    // this value
+  int32_t queued;   // kSignal: sent by sigqueue(3), with
+  int64_t payload;  // this value
 };
 
 struct Channel {
@@ -36,7 +37,8 @@ void send_message(int fd, const Message& message);
 // False at the end: the other side is gone.
 bool receive_message(int fd, Message* message);
 
-// The signal mask and dispositions that the caller gave us; the command gets them back as they were.
+// The signal mask and dispositions that the caller gave us; the command gets them back as they
+// were.
 struct CallerSignals {
   sigset_t mask;
   struct sigaction child;

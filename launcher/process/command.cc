@@ -19,9 +19,10 @@ namespace ovl {
 namespace {
 
 // As execve(2), with the overlay in effect. Returns the errno.
-int exec_in_overlay(LocalCaller& caller, Session& session, const std::string& file, char* const* argv) {
-  const Outcome outcome = run_op<op_execve>(caller, session, UserPath(file.c_str()), UserBuf(const_cast<char**>(argv)),
-                                            UserBuf(environ));
+int exec_in_overlay(LocalCaller& caller, Session& session, const std::string& file,
+                    char* const* argv) {
+  const Outcome outcome = run_op<op_execve>(caller, session, UserPath(file.c_str()),
+                                            UserBuf(const_cast<char**>(argv)), UserBuf(environ));
   if (!outcome.is_native()) return static_cast<int>(-outcome.value());
   execve(file.c_str(), argv, environ);
   return errno;
@@ -44,7 +45,8 @@ int exec_searching(LocalCaller& caller, Session& session, const std::vector<std:
 
 }  // namespace
 
-void become_command(const RunOptions& options, const RunningSession& running, const CallerSignals& signals) {
+void become_command(const RunOptions& options, const RunningSession& running,
+                    const CallerSignals& signals) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   const std::string& file = running.file();
   auto session = std::make_unique<Session>();

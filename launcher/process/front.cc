@@ -14,8 +14,8 @@
 
 #include "launcher/failure.h"
 #include "launcher/process/channel.h"
-#include "launcher/process/run.h"
 #include "launcher/process/report.h"
+#include "launcher/process/run.h"
 #include "launcher/session/start.h"
 
 namespace ovl {
@@ -86,8 +86,9 @@ class Front {
   }
 
  private:
-  // The keeper is gone and the command has not ended: either the start failed (and was told about), or somebody killed
-  // the keeper. Then this process, the next subreaper, has inherited the command.
+  // The keeper is gone and the command has not ended: either the start failed (and was told about),
+  // or somebody killed the keeper. Then this process, the next subreaper, has inherited the
+  // command.
   int without_keeper() {
     int status = 0;
     waitpid(keeper_, &status, 0);
@@ -111,11 +112,16 @@ class Front {
                                    static_cast<int64_t>(info.ssi_ptr)});
   }
 
-  // Signals that the kernel sends to the terminal's whole process group: the command has got its own. A hang-up goes to the
-  // session leader alone.
+  // Signals that the kernel sends to the terminal's whole process group: the command has got its
+  // own. A hang-up goes to the session leader alone.
   static bool from_terminal(int number) {
     switch (number) {
-      case SIGINT: case SIGQUIT: case SIGTSTP: case SIGTTIN: case SIGTTOU: case SIGWINCH:
+      case SIGINT:
+      case SIGQUIT:
+      case SIGTSTP:
+      case SIGTTIN:
+      case SIGTTOU:
+      case SIGWINCH:
         return true;
       case SIGHUP:
         return getsid(0) != getpid();
@@ -152,7 +158,8 @@ int run_command(const RunOptions& options, const Plan& plan) {
   EndReport report(options, plan);
   const int messages = report.needs_stderr() ? 2 : channel.front.get();
   keep_only({channel.front.get(), signal_fd.get(), messages}, nullptr, 0);
-  const int status = Front(channel.front.get(), keeper).wait_for_command(signal_fd.get(), [&] { report.start(); });
+  const int status =
+      Front(channel.front.get(), keeper).wait_for_command(signal_fd.get(), [&] { report.start(); });
   report.print();
   if (WIFSIGNALED(status)) die_by(WTERMSIG(status));
   return WEXITSTATUS(status);

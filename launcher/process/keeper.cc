@@ -20,7 +20,8 @@ namespace {
 
 class Keeper {
  public:
-  Keeper(int channel, pid_t front, pid_t command) : channel_(channel), front_(front), command_(command) {}
+  Keeper(int channel, pid_t front, pid_t command)
+      : channel_(channel), front_(front), command_(command) {}
 
   // Until the last descendant is gone.
   void keep(int signals, std::unique_ptr<RunningSession> session) {
@@ -35,7 +36,8 @@ class Keeper {
       if (!some_left) break;
       tell_end();
     }
-    // Nobody is left: the upper is free again before the front returns, so that the next session can have it.
+    // Nobody is left: the upper is free again before the front returns, so that the next session
+    // can have it.
     while (channel_ >= 0 && !front_is_ready_) hear();
     session->end();
     session.reset();
@@ -55,7 +57,8 @@ class Keeper {
     if (message.kind == Message::kSignal) {
       if (message.queued != 0) {
         union sigval value;
-        value.sival_ptr = reinterpret_cast<void*>(message.payload);  // NOLINT(performance-no-int-to-ptr)
+        value.sival_ptr =
+            reinterpret_cast<void*>(message.payload);  // NOLINT(performance-no-int-to-ptr)
         sigqueue(command_, message.value, value);
       } else {
         kill(command_, message.value);
@@ -103,7 +106,8 @@ class Keeper {
 
 }  // namespace
 
-void be_keeper(const RunOptions& options, const Plan& plan, const CallerSignals& signals, int channel, pid_t front) {
+void be_keeper(const RunOptions& options, const Plan& plan, const CallerSignals& signals,
+               int channel, pid_t front) {
   try {
     const UniqueFd signal_fd = all_signals_fd();
     auto session = std::make_unique<RunningSession>(plan, options);
@@ -111,7 +115,8 @@ void be_keeper(const RunOptions& options, const Plan& plan, const CallerSignals&
     const pid_t command = fork();
     if (command < 0) fail("can't fork: {}", error_text(errno));
     if (command == 0) {
-      send_message(channel, Message{Message::kStarted, getpid(), 0, 0});  // before the command can do anything
+      send_message(channel, Message{Message::kStarted, getpid(), 0,
+                                    0});  // before the command can do anything
       become_command(options, *session, signals);
     }
     // Only now: a child of a new session could not go back to the caller's.

@@ -13,14 +13,22 @@ namespace {
 
 // One line per Counter, in its order.
 constexpr const char* kCounterNames[] = {
-    "operations",       "copy-ups",  "copy-ups of metadata only", "bytes copied", "bytes shared by cloning",
-    "whiteouts",        "opaque directories", "redirects",        "waits for a lock",
+    "operations",
+    "copy-ups",
+    "copy-ups of metadata only",
+    "bytes copied",
+    "bytes shared by cloning",
+    "whiteouts",
+    "opaque directories",
+    "redirects",
+    "waits for a lock",
 };
 static_assert(std::size(kCounterNames) == static_cast<size_t>(Counter::kCount));
 
 }  // namespace
 
-EndReport::EndReport(const RunOptions& options, const Plan& plan) : options_(options), plan_(plan) {}
+EndReport::EndReport(const RunOptions& options, const Plan& plan)
+    : options_(options), plan_(plan) {}
 
 bool EndReport::needs_stderr() const {
   if (options_.stats || options_.trace) return true;
@@ -30,7 +38,8 @@ bool EndReport::needs_stderr() const {
 }
 
 void EndReport::start() {
-  if (options_.trace) trace_ = UniqueFd(open(trace_records_file(plan_).c_str(), O_RDONLY | O_CLOEXEC));
+  if (options_.trace)
+    trace_ = UniqueFd(open(trace_records_file(plan_).c_str(), O_RDONLY | O_CLOEXEC));
   if (!options_.stats) return;
   const std::string file = session_file(plan_);
   session_ = std::make_unique<Session>();
@@ -42,12 +51,14 @@ void EndReport::print() {
   if (session_ != nullptr) print_stats();
   for (const PlannedOverlay& o : plan_.overlays)
     if (o.own_upper)
-      complain(fmt::format("changes are in {0} (list them: ovlrun diff --upper {0})", quote(o.upper)));
+      complain(
+          fmt::format("changes are in {0} (list them: ovlrun diff --upper {0})", quote(o.upper)));
 }
 
 void EndReport::print_stats() const {
   for (size_t i = 0; i < std::size(kCounterNames); i++)
-    complain(fmt::format("{:>12} {}", session_->segment().counters[i].load(std::memory_order_relaxed),
+    complain(fmt::format("{:>12} {}",
+                         session_->segment().counters[i].load(std::memory_order_relaxed),
                          kCounterNames[i]));
 }
 

@@ -1,4 +1,5 @@
-// What ovlrun says on stderr when the command has ended: --stats, --trace, the name of a fresh upper.
+// What ovlrun says on stderr when the command has ended: --stats, --trace, the name of a fresh
+// upper.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@ class EndReport {
   EndReport(const RunOptions& options, const Plan& plan);
   // Will there be anything to say?
   bool needs_stderr() const;
-  // The session has started: holds on to what the keeper may remove as soon as the command has ended.
+  // The session has started: holds on to what the keeper may remove as soon as the command has
+  // ended.
   void start();
   void print();
 

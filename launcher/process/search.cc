@@ -20,13 +20,16 @@ int search_path(const std::string& command, const std::function<int(const std::s
     const int code = attempt(dir.empty() ? command : dir + "/" + command);
     if (code == EACCES)
       denied = true;
-    else if (code != ENOENT && code != ENOTDIR && code != ESTALE && code != ENODEV && code != ETIMEDOUT)
+    else if (code != ENOENT && code != ENOTDIR && code != ESTALE && code != ENODEV &&
+             code != ETIMEDOUT)
       return code;
     if (end == std::string::npos) return denied ? EACCES : ENOENT;
     from = end + 1;
   }
 }
 
-int exec_status(int code) { return code == ENOENT || code == ENOTDIR ? kExitNotFound : kExitNotExecutable; }
+int exec_status(int code) {
+  return code == ENOENT || code == ENOTDIR ? kExitNotFound : kExitNotExecutable;
+}
 
 }  // namespace ovl

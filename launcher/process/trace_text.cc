@@ -46,13 +46,16 @@ std::string result_text(const TraceRecord& record) {
 std::string line_of(const TraceRecord& record, const char* texts) {
   std::string arguments;
   for (const uint16_t size : record.path_size) {
-    if (size > 0) arguments += (arguments.empty() ? "" : ", ") + quote(std::string_view(texts, size));
+    if (size > 0)
+      arguments += (arguments.empty() ? "" : ", ") + quote(std::string_view(texts, size));
     texts += size;
   }
   if (record.fd != AT_FDCWD) arguments = fmt::format("{}", record.fd);
-  std::string line = fmt::format("{} {}({}){}", record.task, call_name(record.number), arguments, result_text(record));
+  std::string line = fmt::format("{} {}({}){}", record.task, call_name(record.number), arguments,
+                                 result_text(record));
   if (record.unreadable_size > 0)
-    line += fmt::format(": you may not read {}", quote(std::string_view(texts, record.unreadable_size)));
+    line += fmt::format(": you may not read {}",
+                        quote(std::string_view(texts, record.unreadable_size)));
   return line;
 }
 

@@ -39,11 +39,22 @@ int coverage_main() {
     const char* status = "";
     std::string note = line.note;
     switch (line.kind) {
-      case Kind::kFull: status = "full"; break;
-      case Kind::kPartly: status = "partly"; break;
-      case Kind::kLegacy: status = "full"; note = "as " + note; break;
-      case Kind::kNative: status = "native"; break;
-      case Kind::kRefuse: status = "refused"; break;
+      case Kind::kFull:
+        status = "full";
+        break;
+      case Kind::kPartly:
+        status = "partly";
+        break;
+      case Kind::kLegacy:
+        status = "full";
+        note = "as " + note;
+        break;
+      case Kind::kNative:
+        status = "native";
+        break;
+      case Kind::kRefuse:
+        status = "refused";
+        break;
     }
     std::string text = fmt::format("{:<20} {:<9} {}", line.name, status, note);
     while (text.back() == ' ') text.pop_back();

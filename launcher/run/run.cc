@@ -1,4 +1,6 @@
 // ovlrun -- CMD...: plans the session, and runs the command in it.
+#include "launcher/process/run.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -8,7 +10,6 @@
 
 #include "launcher/commands.h"
 #include "launcher/failure.h"
-#include "launcher/process/run.h"
 #include "launcher/process/search.h"
 #include "launcher/session/plan.h"
 
@@ -22,15 +23,17 @@ int executable(const std::string& file) {
   return S_ISREG(st.st_mode) && access(file.c_str(), X_OK) == 0 ? 0 : EACCES;
 }
 
-// While every upper is fresh and in place, programs see what is there now: a command that is missing is found out before
-// anything is created. Otherwise exec tells.
+// While every upper is fresh and in place, programs see what is there now: a command that is
+// missing is found out before anything is created. Otherwise exec tells.
 void check_command(const std::string& command, const Plan& plan) {
-  const bool as_now = std::all_of(plan.overlays.begin(), plan.overlays.end(), [](const PlannedOverlay& o) {
-    return o.fresh_upper && o.lowers.size() == 1 && o.lowers[0] == o.at;
-  });
+  const bool as_now =
+      std::all_of(plan.overlays.begin(), plan.overlays.end(), [](const PlannedOverlay& o) {
+        return o.fresh_upper && o.lowers.size() == 1 && o.lowers[0] == o.at;
+      });
   if (!as_now) return;
   const int code = search_path(command, executable);
-  if (code != 0) throw Failure(fmt::format("{}: {}", quote(command), error_text(code)), exec_status(code));
+  if (code != 0)
+    throw Failure(fmt::format("{}: {}", quote(command), error_text(code)), exec_status(code));
 }
 
 }  // namespace

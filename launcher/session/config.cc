@@ -23,7 +23,8 @@ std::string unescaped(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < text.size(); i++) {
     if (text[i] == '\\' && i + 3 < text.size()) {
-      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                               (text[i + 3] - '0'));
       i += 3;
     } else {
       out += text[i];
@@ -37,7 +38,8 @@ std::string unescaped(const std::string& text) {
 std::string config_text(const PlannedOverlay& overlay, const RunOptions& options) {
   std::string text = fmt::format("at={}\nupper={}\n", escaped(overlay.at), escaped(overlay.upper));
   for (const std::string& lower : overlay.lowers) text += fmt::format("lower={}\n", escaped(lower));
-  return text + fmt::format("xattr={}\n", options.prefix == XattrPrefix::kUser ? "user" : "trusted");
+  return text +
+         fmt::format("xattr={}\n", options.prefix == XattrPrefix::kUser ? "user" : "trusted");
 }
 
 std::optional<RecordedConfig> read_config(const std::string& work) {
@@ -51,7 +53,8 @@ std::optional<RecordedConfig> read_config(const std::string& work) {
     if (key == "at") config.at = value;
     if (key == "upper") config.upper = value;
     if (key == "lower") config.lowers.push_back(value);
-    if (key == "xattr") config.prefix = value == "trusted" ? XattrPrefix::kTrusted : XattrPrefix::kUser;
+    if (key == "xattr")
+      config.prefix = value == "trusted" ? XattrPrefix::kTrusted : XattrPrefix::kUser;
   }
   if (config.at.empty() || config.lowers.empty()) return std::nullopt;
   return config;

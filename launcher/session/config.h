@@ -1,5 +1,5 @@
-// "<work>/ovlrun/config": what the last session was, for `ovlrun diff` and for people. One "key=value" per line; bytes that
-// would break a line are written as \ooo.
+// "<work>/ovlrun/config": what the last session was, for `ovlrun diff` and for people. One
+// "key=value" per line; bytes that would break a line are written as \ooo.
 #pragma once
 
 #include <optional>

@@ -30,19 +30,21 @@ std::vector<std::string> names_in(const std::string& dir) {
   return names;
 }
 
-// The kernel leaves "<work>/work" with mode 000; then nothing is known about what is inside until we may look.
+// The kernel leaves "<work>/work" with mode 000; then nothing is known about what is inside until
+// we may look.
 void check_work(const std::string& upper, const std::string& work) {
   for (const std::string& name : names_in(work))
     if (name != "work" && name != "index" && name != "ovlrun")
-      fail("--work {}: holds {}, which is not ovlrun's: give an empty directory", quote(work), quote(name));
+      fail("--work {}: holds {}, which is not ovlrun's: give an empty directory", quote(work),
+           quote(name));
   for (const std::string& name : names_in(work + "/work"))
     if (name[0] != '#' && name != "incompat")
       fail("--work {}: holds {}, which is not ovlrun's: give an empty directory", quote(work),
            quote("work/" + name));
   for (const std::string& name : names_in(work + "/work/incompat"))
     if (name != kIncompatName)
-      fail("--upper {}: was used with {}, which this version does not know ({})", quote(upper), quote(name),
-           quote(work + "/work/incompat/" + name));
+      fail("--upper {}: was used with {}, which this version does not know ({})", quote(upper),
+           quote(name), quote(work + "/work/incompat/" + name));
   std::ifstream format(session_dir(work) + "/format");
   int version = 0;
   if (format && (!(format >> version) || version < 1 || version > kFormatVersion))
@@ -50,7 +52,8 @@ void check_work(const std::string& upper, const std::string& work) {
          quote(session_dir(work) + "/format"));
 }
 
-// Private xattrs on the upper's root that are not in format's table are from somebody who knows more.
+// Private xattrs on the upper's root that are not in format's table are from somebody who knows
+// more.
 void check_xattrs(const std::string& upper, XattrPrefix prefix) {
   const ssize_t size = llistxattr(upper.c_str(), nullptr, 0);
   if (size <= 0) return;

@@ -1,5 +1,5 @@
-// What stands in an upper and its workdir already: is it ours to go on with? Kernel counterparts: ovl_get_workdir(),
-// ovl_workdir_cleanup() and its incompat check, ovl_inuse_trylock().
+// What stands in an upper and its workdir already: is it ours to go on with? Kernel counterparts:
+// ovl_get_workdir(), ovl_workdir_cleanup() and its incompat check, ovl_inuse_trylock().
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace ovl {
 
-// Throws Failure when the workdir holds foreign things, when either was made by a newer version or by a feature
-// that is unknown here, or when the upper is in use. Touches nothing. Returns true when the upper is empty (or missing)
-// and nothing has used the workdir yet.
+// Throws Failure when the workdir holds foreign things, when either was made by a newer version or
+// by a feature that is unknown here, or when the upper is in use. Touches nothing. Returns true
+// when the upper is empty (or missing) and nothing has used the workdir yet.
 bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix);
 
 // "pid 123 (make install)" of the session that holds the upper; empty: it is free.

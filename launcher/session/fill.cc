@@ -1,5 +1,5 @@
-// See fill.h. Kernel counterparts: the copy-up of the root's attributes that a mount leaves to the user, and
-// nothing for the moved directories: the kernel has dentries.
+// See fill.h. Kernel counterparts: the copy-up of the root's attributes that a mount leaves to the
+// user, and nothing for the moved directories: the kernel has dentries.
 #include "launcher/session/fill.h"
 
 #include <dirent.h>
@@ -29,7 +29,8 @@ Result<void> copy_root(Op& op, const Overlay& overlay) {
   StatX lower, upper;
   TRY(sys_statx(overlay.lowers[0].root, 0, &lower));
   TRY(sys_statx(overlay.upper, 0, &upper));
-  TRY(set_shown(op, overlay, overlay.upper, upper, Shown{lower.stx_uid, lower.stx_gid, lower.stx_mode}));
+  TRY(set_shown(op, overlay, overlay.upper, upper,
+                Shown{lower.stx_uid, lower.stx_gid, lower.stx_mode}));
   const struct timespec times[2] = {{lower.stx_atime.tv_sec, lower.stx_atime.tv_nsec},
                                     {lower.stx_mtime.tv_sec, lower.stx_mtime.tv_nsec}};
   return sys_utimens(overlay.upper, times);
@@ -45,14 +46,18 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
     const std::string real = std::string(overlay.upper.c_str()) + dir;
     if (!dir.empty()) {
       char value[kRedirectMax + 1];
-      const Result<size_t> size = sys_lgetxattr(CStr(real.c_str(), real.size()), name, value, sizeof value);
+      const Result<size_t> size =
+          sys_lgetxattr(CStr(real.c_str(), real.size()), name, value, sizeof value);
       if (size.ok()) {
-        // The whole path below the lower roots is what the walk found: redirects above are in it already.
-        const std::string shown = std::string(overlay.at == Str("/") ? "" : overlay.at.c_str()) + dir;
+        // The whole path below the lower roots is what the walk found: redirects above are in it
+        // already.
+        const std::string shown =
+            std::string(overlay.at == Str("/") ? "" : overlay.at.c_str()) + dir;
         const Node* node = TRY(node_at(op, CStr(shown.c_str(), shown.size())));
         if (node->lower_count > 0) {
           const LowerRef& lower = node->lowers[0];
-          TRY(moved_add(session, overlay, below(lower.path, lower.layer->root), Str(dir.data(), dir.size())));
+          TRY(moved_add(session, overlay, below(lower.path, lower.layer->root),
+                        Str(dir.data(), dir.size())));
         }
       }
     }
@@ -79,13 +84,15 @@ void fill_session(const Plan& plan, const std::string& session_file) {
       Op op(caller, *session);
       const Result<void> done = copy_root(op, overlay);
       if (!done.ok())
-        fail("--upper {}: can't give it the lower's attributes: {}", quote(planned.upper), error_text(done.error()));
+        fail("--upper {}: can't give it the lower's attributes: {}", quote(planned.upper),
+             error_text(done.error()));
     }
     if (!fs::exists(planned.work + "/work/incompat/" + kIncompatName)) continue;
     Op op(caller, *session);
     Mutation mutation(*session, Mutation::Topology::kExclusive);
     const Result<void> done = collect_moved(op, *session, overlay);
-    if (!done.ok()) fail("--upper {}: reading its redirects: {}", quote(planned.upper), error_text(done.error()));
+    if (!done.ok())
+      fail("--upper {}: reading its redirects: {}", quote(planned.upper), error_text(done.error()));
   }
 }
 

@@ -43,10 +43,13 @@ std::string command_of(const std::string& command_line) {
 // "pid 123 (make install)".
 std::string describe(long pid, const std::string& command) {
   if (command.empty()) return fmt::format("pid {}", pid);
-  return fmt::format("pid {} ({})", pid, command.size() > 160 ? command.substr(0, 157) + "..." : command);
+  return fmt::format("pid {} ({})", pid,
+                     command.size() > 160 ? command.substr(0, 157) + "..." : command);
 }
 
-std::string command_of_process(long pid) { return command_of(read_all(fmt::format("/proc/{}/cmdline", pid))); }
+std::string command_of_process(long pid) {
+  return command_of(read_all(fmt::format("/proc/{}/cmdline", pid)));
+}
 
 constexpr int kTries = 50;
 void pause_a_moment() {
@@ -90,11 +93,13 @@ UpperLock::UpperLock(const std::string& upper, const std::string& work) {
     struct flock lock = whole_lock(F_WRLCK);
     if (fcntl(upper_.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
       fail("--upper {}: is in use by {}", quote(upper),
-           lock.l_pid > 0 ? describe(lock.l_pid, command_of_process(lock.l_pid)) : "another session");
+           lock.l_pid > 0 ? describe(lock.l_pid, command_of_process(lock.l_pid))
+                          : "another session");
   };
-  // flock only keeps two that start at the same moment apart; it is given back below. A file system without locks on
-  // directories has the lock file alone.
-  for (int tries = 0; flock(upper_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; tries++) {
+  // flock only keeps two that start at the same moment apart; it is given back below. A file system
+  // without locks on directories has the lock file alone.
+  for (int tries = 0; flock(upper_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+       tries++) {
     refuse_if_held();
     if (tries == kTries) fail("--upper {}: is locked by another process", quote(upper));
     pause_a_moment();
@@ -108,8 +113,10 @@ UpperLock::UpperLock(const std::string& upper, const std::string& work) {
   if (!file_.valid()) fail("--work {}: {}", quote(lock_path(work)), error_text(errno));
   // Another start may be looking who holds it, with a lock of its own for a moment.
   for (int tries = 0; flock(file_.get(), LOCK_EX | LOCK_NB) != 0; tries++) {
-    if (errno != EWOULDBLOCK) fail("--work {}: can't lock it: {}", quote(lock_path(work)), error_text(errno));
-    if (tries == kTries) fail("--work {}: is in use by {}", quote(work), holder_in_file(lock_path(work)));
+    if (errno != EWOULDBLOCK)
+      fail("--work {}: can't lock it: {}", quote(lock_path(work)), error_text(errno));
+    if (tries == kTries)
+      fail("--work {}: is in use by {}", quote(work), holder_in_file(lock_path(work)));
     pause_a_moment();
   }
   const std::string text = fmt::format("{} {}\n", getpid(), command_of_process(getpid()));

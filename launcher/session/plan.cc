@@ -44,7 +44,8 @@ void check_lower(const std::string& given) {
   struct stat st;
   if (stat(given.c_str(), &st) != 0) fail("--lower {}: {}", quote(given), error_text(errno));
   if (!S_ISDIR(st.st_mode)) fail("--lower {}: {}", quote(given), error_text(ENOTDIR));
-  if (access(given.c_str(), R_OK | X_OK) != 0) fail("--lower {}: {}", quote(given), error_text(errno));
+  if (access(given.c_str(), R_OK | X_OK) != 0)
+    fail("--lower {}: {}", quote(given), error_text(errno));
   struct statfs fs_info;
   if (statfs(given.c_str(), &fs_info) == 0 &&
       (fs_info.f_type == PROC_SUPER_MAGIC || fs_info.f_type == SYSFS_MAGIC))
@@ -81,13 +82,14 @@ MountPlace mount_of(const std::string& path) {
   const std::string there = existing_ancestor(path);
   if (statx(AT_FDCWD, there.c_str(), 0, STATX_BASIC_STATS | STATX_MNT_ID, &st) != 0)
     fail("{}: {}", quote(there), error_text(errno));
-  return {(st.stx_mask & STATX_MNT_ID) != 0 ? st.stx_mnt_id : 0, makedev(st.stx_dev_major, st.stx_dev_minor)};
+  return {(st.stx_mask & STATX_MNT_ID) != 0 ? st.stx_mnt_id : 0,
+          makedev(st.stx_dev_major, st.stx_dev_minor)};
 }
 
 bool same_inode(const std::string& a, const std::string& b) {
   struct stat sa, sb;
-  return a == b || (stat(a.c_str(), &sa) == 0 && stat(b.c_str(), &sb) == 0 && sa.st_dev == sb.st_dev &&
-                    sa.st_ino == sb.st_ino);
+  return a == b || (stat(a.c_str(), &sa) == 0 && stat(b.c_str(), &sb) == 0 &&
+                    sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino);
 }
 
 // A fresh name below the state directory; the same one for all pairs of a session.
@@ -133,12 +135,15 @@ void check_geometry(const PlannedOverlay& o) {
   for (const std::string& lower : o.lowers) {
     if (same_inode(o.upper, lower)) fail("--upper {}: is the lower itself", upper);
     if (same_inode(o.work, lower)) fail("--work {}: is the lower itself", work);
-    if (strictly_below(lower, o.upper)) fail("--lower {}: lies inside the upper {}", quote(lower), upper);
-    if (strictly_below(lower, o.work)) fail("--lower {}: lies inside the workdir {}", quote(lower), work);
+    if (strictly_below(lower, o.upper))
+      fail("--lower {}: lies inside the upper {}", quote(lower), upper);
+    if (strictly_below(lower, o.work))
+      fail("--lower {}: lies inside the workdir {}", quote(lower), work);
   }
   for (size_t i = 0; i < o.lowers.size(); i++)
     for (size_t k = 0; k < o.lowers.size(); k++)
-      if (i != k && (same_inode(o.lowers[i], o.lowers[k]) || below_or_same(o.lowers[k], o.lowers[i])))
+      if (i != k &&
+          (same_inode(o.lowers[i], o.lowers[k]) || below_or_same(o.lowers[k], o.lowers[i])))
         fail("--lower {}: overlaps the lower {}", quote(o.lowers[k]), quote(o.lowers[i]));
   if (same_inode(o.work, o.upper)) fail("--work {}: is the upper itself", work);
   if (strictly_below(o.work, o.upper)) fail("--work {}: lies inside the upper {}", work, upper);
@@ -155,7 +160,8 @@ void check_geometry(const PlannedOverlay& o) {
 
 bool in_place(const PlannedOverlay& o) { return o.lowers.size() == 1 && o.lowers[0] == o.at; }
 
-// Two overlays of one session. One in place inside another in place is fine: it is as if mounted there.
+// Two overlays of one session. One in place inside another in place is fine: it is as if mounted
+// there.
 void check_pair(const PlannedOverlay& a, const PlannedOverlay& b) {
   if (a.at == b.at) fail("{}: two overlays at the same place", quote(a.at));
   for (const std::string* own : {&a.upper, &a.work})
@@ -181,7 +187,8 @@ void exclude_real(const std::vector<PlannedOverlay>& overlays, const std::string
       if (!strictly_below(real, lower)) continue;
       const Str rest = below(Str(real.data(), real.size()), Str(lower.data(), lower.size()));
       const std::string shown = (o.at == "/" ? "" : o.at) + std::string(rest.data(), rest.size());
-      if (std::find(excludes.begin(), excludes.end(), shown) == excludes.end()) excludes.push_back(shown);
+      if (std::find(excludes.begin(), excludes.end(), shown) == excludes.end())
+        excludes.push_back(shown);
     }
 }
 
@@ -190,13 +197,14 @@ void plan_excludes(const RunOptions& options, Plan& plan) {
     struct stat st;
     if (stat(dir.c_str(), &st) != 0) fail("--exclude {}: {}", quote(dir), error_text(errno));
     const std::string path = canonical(dir);
-    const bool inside = std::any_of(plan.overlays.begin(), plan.overlays.end(), [&](const PlannedOverlay& o) {
-      return strictly_below(path, o.at);
-    });
+    const bool inside =
+        std::any_of(plan.overlays.begin(), plan.overlays.end(),
+                    [&](const PlannedOverlay& o) { return strictly_below(path, o.at); });
     if (!inside) fail("--exclude {}: lies below no --lower", quote(path));
     plan.excludes.push_back(path);
   }
-  for (const char* special : {"/proc", "/sys", "/dev", "/run"}) exclude_real(plan.overlays, special, plan.excludes);
+  for (const char* special : {"/proc", "/sys", "/dev", "/run"})
+    exclude_real(plan.overlays, special, plan.excludes);
   for (const PlannedOverlay& o : plan.overlays) {
     exclude_real(plan.overlays, o.upper, plan.excludes);
     exclude_real(plan.overlays, o.work, plan.excludes);
@@ -211,8 +219,8 @@ void plan_excludes(const RunOptions& options, Plan& plan) {
   if (plan.excludes.size() > kMaxExcludes) fail("more than {} excluded directories", kMaxExcludes);
 }
 
-// ld.so only warns of a preload object that it can't load (a file system mounted noexec), and the program would run on the
-// real lower.
+// ld.so only warns of a preload object that it can't load (a file system mounted noexec), and the
+// program would run on the real lower.
 void check_loadable(const std::string& preload) {
   void* handle = dlopen(preload.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) fail("the preload object can't be loaded: {}", dlerror());
@@ -229,7 +237,8 @@ std::string find_preload() {
     check_loadable(found);
     return found;
   }
-  fail("{} is missing: the installation is not complete", quote((self / OVLRUN_PRELOAD_FROM_BIN).string()));
+  fail("{} is missing: the installation is not complete",
+       quote((self / OVLRUN_PRELOAD_FROM_BIN).string()));
 }
 
 }  // namespace
@@ -246,7 +255,8 @@ std::string state_dir() {
     const struct passwd* user = getpwuid(getuid());
     home = user != nullptr ? user->pw_dir : nullptr;
   }
-  if (home == nullptr || home[0] != '/') fail("no --upper given, and neither XDG_STATE_HOME nor HOME is set");
+  if (home == nullptr || home[0] != '/')
+    fail("no --upper given, and neither XDG_STATE_HOME nor HOME is set");
   return std::string(home) + "/.local/state/ovlrun";
 }
 
@@ -277,7 +287,8 @@ Plan make_plan(const RunOptions& options) {
       if (i != k) check_pair(plan.overlays[i], plan.overlays[k]);
   plan_excludes(options, plan);
   plan.preload = find_preload();
-  for (PlannedOverlay& o : plan.overlays) o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
+  for (PlannedOverlay& o : plan.overlays)
+    o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
   return plan;
 }
 

@@ -1,5 +1,5 @@
-// What a session is going to be, worked out and checked before anything is touched: canonical paths, their
-// geometry, and what stands in the upper and the workdir already.
+// What a session is going to be, worked out and checked before anything is touched: canonical
+// paths, their geometry, and what stands in the upper and the workdir already.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ struct PlannedOverlay {
   std::string upper;
   std::string work;
   bool own_upper = false;    // made up below the state directory: named at the end
-  bool fresh_upper = false;  // missing or empty, and no session has used it: its root becomes a copy of the lower's
+  bool fresh_upper = false;  // missing or empty, and no session has used it: its root becomes a
+                             // copy of the lower's
 };
 
 struct Plan {
@@ -33,7 +34,7 @@ std::string state_dir();                           // "${XDG_STATE_HOME:-~/.loca
 std::string default_work(const std::string& upper);
 std::string canonical(const std::string& path);  // what is missing at the end stays as it is
 
-constexpr int kFormatVersion = 1;  // in "<work>/ovlrun/format"
+constexpr int kFormatVersion = 1;                 // in "<work>/ovlrun/format"
 constexpr const char kIncompatName[] = "ovlrun";  // in "<work>/work/incompat"
 
 }  // namespace ovl

@@ -37,7 +37,8 @@ void probe_xattrs(const PlannedOverlay& o, XattrPrefix prefix) {
   const char* name = priv_name(prefix, Priv::kOpaque);
   char value[2] = {};
   int code = 0;
-  if (lsetxattr(probe.c_str(), name, "y", 1, 0) != 0 || lgetxattr(probe.c_str(), name, value, sizeof value) != 1)
+  if (lsetxattr(probe.c_str(), name, "y", 1, 0) != 0 ||
+      lgetxattr(probe.c_str(), name, value, sizeof value) != 1)
     code = errno;
   rmdir(probe.c_str());
   if (code == 0) return;
@@ -79,7 +80,8 @@ void open_work(const std::string& work) {
     fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
 }
 
-// LD_PRELOAD has no way to quote a blank, a colon or a dollar: such a path gets a plain name. Empty: it needs none.
+// LD_PRELOAD has no way to quote a blank, a colon or a dollar: such a path gets a plain name.
+// Empty: it needs none.
 std::string link_preload(const std::string& preload, Created& created) {
   if (preload.find_first_of(" :;$\t\n") == std::string::npos) return "";
   char dir[] = "/tmp/ovlrun-XXXXXX";
@@ -115,10 +117,15 @@ void Created::make_dirs(const std::string& path, const char* what) {
   }
 }
 
-std::string session_file(const Plan& plan) { return session_dir(plan.overlays[0].work) + "/session"; }
-std::string trace_records_file(const Plan& plan) { return session_dir(plan.overlays[0].work) + "/trace"; }
+std::string session_file(const Plan& plan) {
+  return session_dir(plan.overlays[0].work) + "/session";
+}
+std::string trace_records_file(const Plan& plan) {
+  return session_dir(plan.overlays[0].work) + "/trace";
+}
 
-RunningSession::RunningSession(const Plan& plan, const RunOptions& options) : file_(session_file(plan)) {
+RunningSession::RunningSession(const Plan& plan, const RunOptions& options)
+    : file_(session_file(plan)) {
   Created created;
   for (const PlannedOverlay& o : plan.overlays) {
     created.make_dirs(o.upper, "--upper");
@@ -171,7 +178,8 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options) : fi
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
   const Result<void> written = write_segment(view(file_), spec);
-  if (!written.ok()) fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
+  if (!written.ok())
+    fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
 
   fill_session(plan, file_);
   for (const PlannedOverlay& o : plan.overlays) {

@@ -27,7 +27,8 @@ class Created {
 
 class RunningSession {
  public:
-  // Throws Failure; nothing is left behind then. Requires: the process lives as long as the session.
+  // Throws Failure; nothing is left behind then. Requires: the process lives as long as the
+  // session.
   RunningSession(const Plan& plan, const RunOptions& options);
 
   const std::string& file() const { return file_; }
@@ -37,7 +38,7 @@ class RunningSession {
 
  private:
   std::string file_;
-  std::string trace_;  // binary records; empty: no trace
+  std::string trace_;         // binary records; empty: no trace
   std::string preload_link_;  // see link_preload(); empty: not needed
   std::deque<UpperLock> locks_;
 };

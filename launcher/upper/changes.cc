@@ -1,4 +1,5 @@
-// See changes.h. Two views through the core's own lookup: what programs see now, and what the lowers alone would show.
+// See changes.h. Two views through the core's own lookup: what programs see now, and what the
+// lowers alone would show.
 #include "launcher/upper/changes.h"
 
 #include <fcntl.h>
@@ -36,7 +37,8 @@ T value_of(Result<T> result, const std::string& path) {
 // A session that only this process knows, for looking things up.
 class View {
  public:
-  View(const UpperSource& source, bool with_upper) : at_(source.at), session_(std::make_unique<Session>()) {
+  View(const UpperSource& source, bool with_upper)
+      : at_(source.at), session_(std::make_unique<Session>()) {
     std::vector<CStr> lowers;
     for (const std::string& lower : source.lowers) lowers.push_back(view(lower));
     OverlaySpec overlay;
@@ -76,7 +78,8 @@ class View {
 std::vector<std::string> names_in(const std::string& dir) {
   std::vector<std::string> names;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(dir, error)) names.push_back(entry.path().filename());
+  for (const fs::directory_entry& entry : fs::directory_iterator(dir, error))
+    names.push_back(entry.path().filename());
   if (error) fail("{}: {}", quote(dir), error.message());
   return names;
 }
@@ -86,22 +89,26 @@ std::map<std::string, std::string> xattrs_of(Session& session, const std::string
   LocalCaller caller;
   std::map<std::string, std::string> all;
   std::vector<char> list(65536), value(65536);
-  Outcome n = run_op<&op_llistxattr>(caller, session, UserPath(path.c_str()), UserBuf(list.data()), list.size());
-  const long size = n.is_native() ? raw_call(SYS_llistxattr, path.c_str(), list.data(), list.size()) : n.value();
-  for (const char* name = list.data(); size > 0 && name < list.data() + size; name += strlen(name) + 1) {
+  Outcome n = run_op<&op_llistxattr>(caller, session, UserPath(path.c_str()), UserBuf(list.data()),
+                                     list.size());
+  const long size =
+      n.is_native() ? raw_call(SYS_llistxattr, path.c_str(), list.data(), list.size()) : n.value();
+  for (const char* name = list.data(); size > 0 && name < list.data() + size;
+       name += strlen(name) + 1) {
     if (strcmp(name, "security.selinux") == 0) continue;  // the kernel's labels, not the user's
     Outcome got = run_op<&op_lgetxattr>(caller, session, UserPath(path.c_str()), UserPath(name),
                                         UserBuf(value.data()), value.size());
-    const long length = got.is_native()
-                            ? raw_call(SYS_lgetxattr, path.c_str(), name, value.data(), value.size())
-                            : got.value();
+    const long length =
+        got.is_native() ? raw_call(SYS_lgetxattr, path.c_str(), name, value.data(), value.size())
+                        : got.value();
     all[name] = length > 0 ? std::string(value.data(), static_cast<size_t>(length)) : "";
   }
   return all;
 }
 
 bool same_data(CStr a, CStr b) {
-  const UniqueFd fa(open(a.c_str(), O_RDONLY | O_CLOEXEC)), fb(open(b.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fa(open(a.c_str(), O_RDONLY | O_CLOEXEC)),
+      fb(open(b.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fa.valid() || !fb.valid()) return false;
   std::vector<char> ba(256 * 1024), bb(256 * 1024);
   while (true) {
@@ -138,7 +145,9 @@ class Scan {
       scan(dir);
     }
     // A directory that was renamed away left a whiteout: that is the other half of the rename.
-    std::erase_if(changes_, [&](const Change& c) { return c.kind == ChangeKind::kDeleted && sources_.contains(c.old_path); });
+    std::erase_if(changes_, [&](const Change& c) {
+      return c.kind == ChangeKind::kDeleted && sources_.contains(c.old_path);
+    });
     std::sort(changes_.begin(), changes_.end(), [](const Change& a, const Change& b) {
       return a.path != b.path ? a.path < b.path : a.kind < b.kind;
     });
@@ -171,10 +180,12 @@ class Scan {
     }
     for (const std::string& name : names) {
       const std::string rel = dir.rel + "/" + name;
-      const Node& now = *value_of(lookup(now_op, now_dir, view(name), Search::kUnchecked), now_.shown(rel));
+      const Node& now =
+          *value_of(lookup(now_op, now_dir, view(name), Search::kUnchecked), now_.shown(rel));
       const Node* before = nullptr;
       if (before_dir != nullptr) {
-        before = value_of(lookup(before_op, *before_dir, view(name), Search::kUnchecked), now_.shown(rel));
+        before = value_of(lookup(before_op, *before_dir, view(name), Search::kUnchecked),
+                          now_.shown(rel));
         if (!before->exists()) before = nullptr;
       }
       entry(before_op, now, rel, before, dir.old ? *dir.old + "/" + name : "");
@@ -183,13 +194,15 @@ class Scan {
 
   // The path that an object had in the lowers, when it is another than `rel`'s own.
   static std::optional<std::string> renamed_from(const Node& now, const std::string& own) {
-    if (!now.in_upper() || now.lower_count == 0 || !now.priv.has(Priv::kRedirect)) return std::nullopt;
+    if (!now.in_upper() || now.lower_count == 0 || !now.priv.has(Priv::kRedirect))
+      return std::nullopt;
     const std::string old = text_of(below(now.lowers[0].path, now.lowers[0].layer->root));
     if (old == own) return std::nullopt;
     return old;
   }
 
-  void entry(Op& before_op, const Node& now, const std::string& rel, const Node* before, const std::string& old) {
+  void entry(Op& before_op, const Node& now, const std::string& rel, const Node* before,
+             const std::string& old) {
     if (!now.exists()) {
       if (before != nullptr) add(ChangeKind::kDeleted, rel, old);
       return;
@@ -217,7 +230,8 @@ class Scan {
   }
 
   // Two objects of one type.
-  void compare(const Node& now, const std::string& rel, const Node& before, const std::string& old) {
+  void compare(const Node& now, const std::string& rel, const Node& before,
+               const std::string& old) {
     if (!now.is_dir() && data_differs(now, before))
       add(ChangeKind::kModified, rel, old);
     else if (metadata_differs(now, rel, before, old))
@@ -232,12 +246,15 @@ class Scan {
     return now.real.stx_size != before.real.stx_size || !same_data(now.data(), before.data());
   }
 
-  bool metadata_differs(const Node& now, const std::string& rel, const Node& before, const std::string& old) {
+  bool metadata_differs(const Node& now, const std::string& rel, const Node& before,
+                        const std::string& old) {
     if (now.mode != before.mode || now.uid != before.uid || now.gid != before.gid) return true;
     const auto& time = now.real.stx_mtime;
     const auto& old_time = before.real.stx_mtime;
-    if (!now.is_dir() && (time.tv_sec != old_time.tv_sec || time.tv_nsec != old_time.tv_nsec)) return true;
-    return xattrs_of(now_.session(), now_.shown(rel)) != xattrs_of(before_.session(), before_.shown(old));
+    if (!now.is_dir() && (time.tv_sec != old_time.tv_sec || time.tv_nsec != old_time.tv_nsec))
+      return true;
+    return xattrs_of(now_.session(), now_.shown(rel)) !=
+           xattrs_of(before_.session(), before_.shown(old));
   }
 
   LocalCaller caller_;

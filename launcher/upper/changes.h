@@ -1,4 +1,5 @@
-// What an upper changes. Walks the upper alone; the lower is asked only for the names that stand there.
+// What an upper changes. Walks the upper alone; the lower is asked only for the names that stand
+// there.
 #pragma once
 
 #include <string>
@@ -10,17 +11,19 @@ namespace ovl {
 
 enum class ChangeKind : char {
   kAdded = 'A',
-  kModified = 'M',   // its data (or where a symlink leads)
-  kMetadata = 'm',   // owner, mode, xattrs; of anything but a directory also the time of last modification
-  kDeleted = 'D',    // with all below it
+  kModified = 'M',  // its data (or where a symlink leads)
+  kMetadata =
+      'm',  // owner, mode, xattrs; of anything but a directory also the time of last modification
+  kDeleted = 'D',  // with all below it
   kRenamed = 'R',
-  kType = 'T',       // now of another type
+  kType = 'T',  // now of another type
 };
 
 struct Change {
   ChangeKind kind;
-  std::string path;  // as programs see it
-  std::string old_path;  // the path that it had in the lowers (kRenamed; elsewhere the same unless a directory above was renamed)
+  std::string path;      // as programs see it
+  std::string old_path;  // the path that it had in the lowers (kRenamed; elsewhere the same unless
+                         // a directory above was renamed)
 };
 
 struct UpperSource {

@@ -22,7 +22,8 @@ std::string newest_upper() {
   std::string newest;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(state, error))
-    if (fs::is_directory(entry.path() / "upper", error)) newest = std::max(newest, entry.path().filename().string());
+    if (fs::is_directory(entry.path() / "upper", error))
+      newest = std::max(newest, entry.path().filename().string());
   if (newest.empty()) fail("diff: no --upper given, and there is none in {}", quote(state));
   return state + "/" + newest + "/upper";
 }
@@ -46,7 +47,9 @@ UpperSource source_of(const DiffOptions& options) {
     if (!S_ISDIR(st.st_mode)) fail("--lower {}: {}", quote(lower), error_text(ENOTDIR));
     lower = canonical(lower);
   }
-  source.at = options.at ? canonical(*options.at) : options.lowers.empty() ? recorded->at : source.lowers[0];
+  source.at = options.at               ? canonical(*options.at)
+              : options.lowers.empty() ? recorded->at
+                                       : source.lowers[0];
   source.prefix = options.prefix_given || !recorded ? options.prefix : recorded->prefix;
   return source;
 }
@@ -58,14 +61,15 @@ int diff_main(const DiffOptions& options) {
     const char kind = static_cast<char>(change.kind);
     const bool renamed = change.kind == ChangeKind::kRenamed;
     if (options.null)
-      fmt::print("{} {}{}{}{}", kind, renamed ? change.old_path : change.path, '\0', renamed ? change.path : "",
-                 renamed ? std::string(1, '\0') : "");
+      fmt::print("{} {}{}{}{}", kind, renamed ? change.old_path : change.path, '\0',
+                 renamed ? change.path : "", renamed ? std::string(1, '\0') : "");
     else if (renamed)
       fmt::print("{} {} -> {}\n", kind, quote(change.old_path), quote(change.path));
     else
       fmt::print("{} {}\n", kind, quote(change.path));
   }
-  if (fflush(stdout) != 0 || ferror(stdout) != 0) fail("diff: can't write the list: {}", error_text(errno));
+  if (fflush(stdout) != 0 || ferror(stdout) != 0)
+    fail("diff: can't write the list: {}", error_text(errno));
   return 0;
 }
 
