@@ -18,11 +18,13 @@ namespace ovl {
 namespace {
 
 constexpr char kPasswordLock[] = "/etc/.pwd.lock";  // _PATH_PASSWDLCK of libc
+constexpr char kHostId[] = "/etc/hostid";      // HOSTIDFILE
 constexpr int kLockSeconds = 15;
 constexpr long kRetryNanoseconds = 20'000'000;
 
 Next<int(const char*)> next_utmpname("utmpname");
 Next<int(const char*)> next_utmpxname("utmpxname");
+Next<long()> next_gethostid("gethostid");
 
 std::atomic<int> password_lock_fd{-1};
 
@@ -107,6 +109,30 @@ int ip_ulckpwdf() {
   const int fd = password_lock_fd.exchange(-1);
   if (fd == -1) return -1;
   return static_cast<int>(libc_style(raw_call(SYS_close, fd)));
+}
+
+int ip_sethostid(long id) {
+  const int32_t number = static_cast<int32_t>(id);
+  if (number != id) {
+    errno = EOVERFLOW;
+    return -1;
+  }
+  const long opened = open_kernel_style(AT_FDCWD, kHostId, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
+  if (libc_style(opened) < 0) return -1;
+  UniqueFd fd(static_cast<int>(opened));
+  return libc_style(-write_all(fd.get(), &number, sizeof number).error()) < 0 ? -1 : 0;
+}
+
+long ip_gethostid() {
+  const long opened = open_kernel_style(AT_FDCWD, kHostId, O_RDONLY | O_CLOEXEC, 0);
+  if (opened >= 0) {
+    UniqueFd fd(static_cast<int>(opened));
+    int32_t number;
+    Result<size_t> n = sys_read(fd.get(), &number, sizeof number);
+    if (n.ok() && n.value() == sizeof number) return number;
+  }
+  auto* real = next_gethostid.get();  // from the host's address
+  return real != nullptr ? real() : 0;
 }
 
 }  // namespace ovl

@@ -19,6 +19,7 @@
 #include <sys/time.h>
 #include <sys/types.h>
 #include <utime.h>
+#include <wordexp.h>
 
 struct dl_phdr_info;
 struct mount_attr;

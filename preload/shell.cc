@@ -1,4 +1,4 @@
-// system(3), popen(3), pclose(3): libc's start the shell inside libc, with an environment that has no session in it.
+// system(3), popen(3), pclose(3), wordexp(3): libc's start the shell inside libc, with an environment that has no session in it.
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +11,7 @@
 #include "preload/environment.h"
 #include "preload/interposers.h"
 #include "preload/mutex.h"
+#include "preload/next.h"
 #include "preload/spawn.h"
 
 // The registration of clean-up code moved into libc with 2.34; the old version exists in both.
@@ -26,6 +27,8 @@ namespace {
 char kShell[] = "/bin/sh";
 char kName[] = "sh";
 char kOption[] = "-c";
+
+Next<int(const char*, wordexp_t*, int)> next_wordexp("wordexp");
 
 // --- system ---
 
@@ -197,6 +200,14 @@ FILE* ip_popen(const char* command, const char* mode) {
 int ip_pclose(FILE* stream) {
   Piped* p = forget(stream);
   return p != nullptr ? close_and_wait(p) : _IO_fclose(stream);
+}
+
+// libc starts the shell of a command substitution itself, beside the overlay: such words are refused with the error that
+// there is for them. All the rest of wordexp reads only.
+int ip_wordexp(const char* words, wordexp_t* result, int flags) {
+  auto* real = next_wordexp.get();
+  if (real == nullptr) return WRDE_NOSPACE;
+  return real(words, result, attached() != nullptr ? flags | WRDE_NOCMD : flags);
 }
 
 int ip_fclose(FILE* stream) {

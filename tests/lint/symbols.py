@@ -60,7 +60,7 @@ ALLOWED = {
     # functions with a path-like parameter, from the headers
     "basename": NO_PATH_INSIDE, "__xpg_basename": NO_PATH_INSIDE, "dirname": NO_PATH_INSIDE,
     "glob_pattern_p": NO_PATH_INSIDE, "rcmd": NO_PATH_INSIDE,
-    "bindtextdomain": OPENED_BY_LIBC, "wordexp": "expands by libc's own glob and shell: left to the supervisor",
+    "bindtextdomain": OPENED_BY_LIBC,
     "posix_spawn_file_actions_addopen": "recorded; done by our posix_spawn",
     "posix_spawn_file_actions_addchdir_np": "recorded; done by our posix_spawn",
     "forkpty": "a terminal's name comes out", "openpty": "a terminal's name comes out",
@@ -120,6 +120,7 @@ BY_FILE = {
     "next.cc": {"dlsym"},
     "open.cc": {"__chk_fail"},
     "path.cc": ALLOCATION | {"__chk_fail"},
+    "profile.cc": {"environ", "setenv"},
     "scandir.cc": ALLOCATION | {"qsort"},
     "socket.cc": {"__chk_fail"},
     "shell.cc": ALLOCATION | STREAM | SIGNAL_SETS | SPAWN_OBJECTS | CLEANUP |

@@ -317,6 +317,23 @@ TEST_F(Preload, ShellsOfSystemAndPopenAreCovered) {
   expect_lower_unchanged();
 }
 
+TEST_F(Preload, ProfilesLandInTheOverlay) {
+  lower([](const fs::path& tree) { fs::create_directories(tree / "dir"); });
+  const std::string look = "cd tree/dir && " OVLRUN_PROBE "_profiled && pwd | grep -c dir; ls; GMON_OUT_PREFIX=../pre " OVLRUN_PROBE
+                           "_profiled; ls .. | sed 's/[0-9]*$//'";
+  const std::string shown = below({"sh", "-c", look}).output;
+  EXPECT_EQ(shown, run(native(), {"sh", "-c", look}).output);
+  EXPECT_NE(shown.find("gmon.out"), std::string::npos) << shown;
+  expect_lower_unchanged();
+}
+
+TEST_F(Preload, WordsWithCommandsAreRefused) {
+  lower([](const fs::path&) {});
+  EXPECT_EQ(below({OVLRUN_PROBE, "wordexp", "a $HOME b"}).output, run(native(), {OVLRUN_PROBE, "wordexp", "a $HOME b"}).output);
+  EXPECT_EQ(below({OVLRUN_PROBE, "wordexp", "$(touch tree/made)"}).output, "commands are refused\n");
+  expect_lower_unchanged();
+}
+
 TEST_F(Preload, VforkChildrenHaveTheirOwnCwd) {
   lower([](const fs::path& tree) { write_file(tree / "file", "text"); });
   same({"vfork", "tree"});

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 #include "tests/preload/probe.h"
 
@@ -157,6 +158,14 @@ int shell_command(const Arguments& a) {
   return 0;
 }
 
+int wordexp_command(const Arguments& a) {
+  wordexp_t words;
+  const int r = wordexp(a[0].c_str(), &words, 0);
+  if (r == WRDE_CMDSUB) puts("commands are refused");
+  else for (size_t i = 0; r == 0 && i < words.we_wordc; i++) puts(words.we_wordv[i]);
+  return 0;
+}
+
 // A vfork child shares our memory, not our cwd.
 int vfork_command(const Arguments& a) {
   fflush(stdout);
@@ -245,4 +254,5 @@ int interrupt_command(const Arguments& a) {
 
 const Entry kProcessCommands[] = {{"exec", exec_command},     {"spawn", spawn_command},   {"shell", shell_command},
                                   {"vfork", vfork_command},   {"cancel", cancel_command}, {"interrupt", interrupt_command},
+                                  {"wordexp", wordexp_command},
                                   {nullptr, nullptr}};

@@ -1,0 +1,2 @@
+// A program that is profiled.
+int main() { return 0; }
