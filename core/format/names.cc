@@ -1,5 +1,6 @@
 // Names of private xattrs, and how names that programs use map to names on disk.
-// Kernel counterpart: ovl_xattr_table, ovl_xattr_escape_name(), ovl_is_private_xattr(), ovl_can_list().
+// Kernel counterpart: ovl_xattr_table, ovl_xattr_escape_name(), ovl_is_private_xattr(),
+// ovl_can_list().
 #include "core/format/format.h"
 
 namespace ovl {
@@ -40,7 +41,8 @@ PrivSet parse_xattr_list(XattrPrefix prefix, const char* list, size_t size) {
     if (end == SIZE_MAX) end = size;
     const Str name = all.sub(at, end - at);
     at = end + 1;
-    // Most objects have none of ours, but perhaps security.* or ACLs: two comparisons rule those out.
+    // Most objects have none of ours, but perhaps security.* or ACLs: two comparisons rule those
+    // out.
     if (!name.starts_with(ours) && !name.starts_with(kOverride)) continue;
     for (uint32_t i = 0; i < static_cast<uint32_t>(Priv::kCount); i++)
       if (name == Str(priv_name(prefix, static_cast<Priv>(i)))) found.add(static_cast<Priv>(i));

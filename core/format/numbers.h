@@ -7,7 +7,8 @@
 
 namespace ovl {
 
-// Reads digits of `base` (8 or 10) from *text and drops them from it. False: no digit, or more than `limit`.
+// Reads digits of `base` (8 or 10) from *text and drops them from it. False: no digit, or more than
+// `limit`.
 inline bool take_number(Str* text, uint32_t base, uint64_t limit, uint64_t* out) {
   uint64_t value = 0;
   size_t n = 0;

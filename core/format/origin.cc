@@ -1,5 +1,6 @@
-// struct ovl_fb, packed: u8 version, magic, len, flags, fid type; u8 uuid[16]; fid bytes. It stands in the xattrs origin and
-// upper, and in hexadecimal as a name in index/. Kernel counterpart: ovl_check_fb_len(), ovl_encode_real_fh().
+// struct ovl_fb, packed: u8 version, magic, len, flags, fid type; u8 uuid[16]; fid bytes. It stands
+// in the xattrs origin and upper, and in hexadecimal as a name in index/. Kernel counterpart:
+// ovl_check_fb_len(), ovl_encode_real_fh().
 #include "core/format/format.h"
 
 namespace ovl {
@@ -30,7 +31,8 @@ Result<OriginState> decode_origin(const void* value, size_t size, FileHandle* ou
   const uint8_t flags = bytes[3];
   if (bytes[0] > kVersion || (flags & ~kAllFlags) != 0) return OriginState::kUnknown;
   if ((flags & kAnyEndian) == 0 && (flags & kBigEndian) != kOurEndian) return OriginState::kUnknown;
-  // Longer than any handle that the kernel makes (MAX_HANDLE_SZ): nothing that could be found by it.
+  // Longer than any handle that the kernel makes (MAX_HANDLE_SZ): nothing that could be found by
+  // it.
   if (length - kHeader > sizeof out->fid) return OriginState::kUnknown;
   out->type = bytes[4];
   memcpy(out->uuid, bytes + 5, sizeof out->uuid);
@@ -56,7 +58,8 @@ size_t encode_origin(const FileHandle& handle, void* out) {
 uint64_t inode_of(const FileHandle& handle) {
   const uint8_t* fid = handle.fid;
   switch (handle.type) {
-    case 0x01:  // FILEID_INO32_GEN: ino, generation. tmpfs under the same number: generation, ino, ino >> 32
+    case 0x01:  // FILEID_INO32_GEN: ino, generation. tmpfs under the same number: generation, ino,
+                // ino >> 32
       if (handle.fid_size == 8) return load<uint32_t>(fid);
       if (handle.fid_size == 12) return load<uint64_t>(fid + 4);
       return 0;

@@ -1,5 +1,6 @@
-// user.containers.override_stat: "uid:gid:octalmode[:type]", what programs see of an object whose owner, mode or type the
-// user cannot really set. Counterpart: containers/storage pkg/idtools, fuse-overlayfs.
+// user.containers.override_stat: "uid:gid:octalmode[:type]", what programs see of an object whose
+// owner, mode or type the user cannot really set. Counterpart: containers/storage pkg/idtools,
+// fuse-overlayfs.
 #include <sys/stat.h>
 
 #include "core/format/format.h"
@@ -13,7 +14,7 @@ struct TypeName {
   mode_t type;
 };
 constexpr TypeName kTypes[] = {
-    {"file", S_IFREG}, {"dir", S_IFDIR},     {"symlink", S_IFLNK}, {"pipe", S_IFIFO},
+    {"file", S_IFREG},    {"dir", S_IFDIR},   {"symlink", S_IFLNK}, {"pipe", S_IFIFO},
     {"socket", S_IFSOCK}, {"block", S_IFBLK}, {"char", S_IFCHR},
 };
 

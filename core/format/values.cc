@@ -1,5 +1,6 @@
 // Values of the short private xattrs: opaque, redirect, metacopy, nlink.
-// Kernel counterpart: ovl_get_opaquedir_val(), ovl_get_redirect_xattr(), ovl_check_metacopy_xattr(), ovl_get_nlink().
+// Kernel counterpart: ovl_get_opaquedir_val(), ovl_get_redirect_xattr(),
+// ovl_check_metacopy_xattr(), ovl_get_nlink().
 #include "core/format/format.h"
 #include "core/format/numbers.h"
 
@@ -26,7 +27,8 @@ Result<void> check_redirect(Str value) {
     const size_t slash = rest.find('/');
     if (slash != SIZE_MAX && !absolute) return Error(EINVAL);
     const Str part = rest.sub(0, slash);
-    // The kernel looks "." and ".." up as names, where they find nothing; here they would lead out of the layer.
+    // The kernel looks "." and ".." up as names, where they find nothing; here they would lead out
+    // of the layer.
     if (part.empty() || part == Str(".") || part == Str("..")) return Error(EINVAL);
     if (slash == SIZE_MAX) return {};
     rest = rest.sub(slash + 1);

@@ -1,6 +1,6 @@
-// getdents64(2), getdents(2). The position in a merged listing is kept in the real descriptor's own offset: it is right after dup
-// and fork and in every process that holds the descriptor, and lseek(2) on it means what it should.
-// Kernel counterpart: ovl_iterate().
+// getdents64(2), getdents(2). The position in a merged listing is kept in the real descriptor's own
+// offset: it is right after dup and fork and in every process that holds the descriptor, and
+// lseek(2) on it means what it should. Kernel counterpart: ovl_iterate().
 #include <limits.h>
 
 #include "core/ops/ops.h"
@@ -16,8 +16,8 @@ constexpr size_t kChunk = 32 * 1024;
 enum class Form : uint8_t { k64, kOld };
 
 // The next chunk of a merged directory.
-Result<size_t> read_merged(Op& op, const Node& dir, int fd, uint64_t position, char* out, size_t room,
-                           uint64_t* next) {
+Result<size_t> read_merged(Op& op, const Node& dir, int fd, uint64_t position, char* out,
+                           size_t room, uint64_t* next) {
   StatX real;
   TRY(sys_fstat(fd, &real));
   MergedListing listing;
@@ -29,7 +29,8 @@ Result<size_t> read_merged(Op& op, const Node& dir, int fd, uint64_t position, c
   return size;
 }
 
-// Is the descriptor in the middle of a lower directory that was not merged when that began, and is now?
+// Is the descriptor in the middle of a lower directory that was not merged when that began, and is
+// now?
 bool goes_on_in_lower(const FdNode& fd, uint64_t position) {
   return fd.on_lower && fd.node->in_upper() && fd.node->lower_count == 1 && position != 0 &&
          !is_listing_position(position);
@@ -45,14 +46,16 @@ Outcome read_directory(Op& op, int fd, UserBuf to, unsigned count, Form form) {
     if (S_ISDIR(st.stx_mode)) return Error(ENOENT);
     return Outcome::native();
   }
-  if (found.node == nullptr || found.node->outside() || !found.node->is_dir()) return Outcome::native();
+  if (found.node == nullptr || found.node->outside() || !found.node->is_dir())
+    return Outcome::native();
   const Node& dir = *found.node;
   if (reads_natively(dir)) return Outcome::native();
 
   BorrowedFd borrowed = TRY(op.caller().borrow(fd));
   const auto position = static_cast<uint64_t>(TRY(sys_lseek(borrowed.get(), 0, SEEK_CUR)));
   const bool in_lower = goes_on_in_lower(found, position);
-  // Removing names while reading them is what rm does; those that are removed already were mostly told before.
+  // Removing names while reading them is what rm does; those that are removed already were mostly
+  // told before.
   if (in_lower && is_plain(dir, dir.lowers[0])) return Outcome::native();
   const bool one_layer = in_lower || single_layer(dir);
   if (!one_layer && position >= kEndPosition) return 0;
@@ -67,7 +70,8 @@ Outcome read_directory(Op& op, int fd, UserBuf to, unsigned count, Form form) {
                 : TRY(read_merged(op, dir, borrowed.get(), position, chunk, room, &next));
   if (form == Form::kOld) to_old_form(chunk, size);
   Result<void> copied = op.caller().copy_out(to, chunk, size);
-  if (!copied.ok() && one_layer) TRY(sys_lseek(borrowed.get(), static_cast<off_t>(position), SEEK_SET));
+  if (!copied.ok() && one_layer)
+    TRY(sys_lseek(borrowed.get(), static_cast<off_t>(position), SEEK_SET));
   if (!copied.ok()) return Error(copied.error());
   if (!one_layer) TRY(sys_lseek(borrowed.get(), static_cast<off_t>(next), SEEK_SET));
   return static_cast<long>(size);

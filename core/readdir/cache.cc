@@ -8,7 +8,8 @@ namespace {
 
 // Two loops at once is what find(1)-like programs come to.
 constexpr uint32_t kSlots = 2;
-// More than this is read afresh in each chunk rather than kept: a million entries come to about 80 MB.
+// More than this is read afresh in each chunk rather than kept: a million entries come to about 80
+// MB.
 constexpr size_t kMost = size_t{256} << 20;
 
 struct Slot {
@@ -18,8 +19,8 @@ struct Slot {
 };
 static_assert(alignof(MergedListing) <= 16);
 
-// All zero is a slot with an empty listing. A signal handler or another thread that finds the lock held goes without: sections
-// are a few swaps long, and nothing in them can fail.
+// All zero is a slot with an empty listing. A signal handler or another thread that finds the lock
+// held goes without: sections are a few swaps long, and nothing in them can fail.
 Slot slots[kSlots];
 uint32_t next_slot;
 std::atomic<uint32_t> busy;
@@ -47,7 +48,8 @@ bool same(const ListingKey& a, const ListingKey& b) {
 ListingKey listing_key(const Node& dir, const StatX& real, uint64_t position) {
   uint64_t place = 0xcbf29ce484222325u + dir.overlay->index;
   for (char c : dir.virt) place = (place ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return ListingKey{uint64_t{real.stx_dev_major} << 32 | real.stx_dev_minor, real.stx_ino, place, position};
+  return ListingKey{uint64_t{real.stx_dev_major} << 32 | real.stx_dev_minor, real.stx_ino, place,
+                    position};
 }
 
 bool take_listing(const ListingKey& key, MergedListing* out) {

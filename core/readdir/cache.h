@@ -1,6 +1,7 @@
-// Listings that a getdents64(2) loop comes back to. One snapshot of a merged directory is many chunks; without this each chunk
-// would read the directory anew. Only ever a cache: when it is busy, full, or inherited half-done through fork, callers load
-// afresh and get the same entries, since positions depend on names alone.
+// Listings that a getdents64(2) loop comes back to. One snapshot of a merged directory is many
+// chunks; without this each chunk would read the directory anew. Only ever a cache: when it is
+// busy, full, or inherited half-done through fork, callers load afresh and get the same entries,
+// since positions depend on names alone.
 #pragma once
 
 #include <stdint.h>

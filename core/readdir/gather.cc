@@ -28,7 +28,8 @@ Result<bool> Gather::read_some() {
   size_t room = (records_.size() - used_) & ~size_t{7};
   constexpr size_t kMostAtOnce = 1 << 20;  // the kernel takes an int
   if (room > kMostAtOnce) room = kMostAtOnce;
-  const size_t size = TRY(sys_getdents64(fd_.get(), static_cast<char*>(records_.data()) + used_, room));
+  const size_t size =
+      TRY(sys_getdents64(fd_.get(), static_cast<char*>(records_.data()) + used_, room));
   if (size == 0) {
     fd_.reset();
     return false;

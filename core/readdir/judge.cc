@@ -48,7 +48,8 @@ CStr layer_path(const Node& dir, uint32_t index) {
 Result<void> Judge::enter(uint32_t index) {
   layer_ = &layer_at(dir_, index);
   const CStr base = layer_path(dir_, index);
-  // The directory may stand on a mount below the layer's root: its device decides how numbers are shown.
+  // The directory may stand on a mount below the layer's root: its device decides how numbers are
+  // shown.
   if (index == 0)
     real_ = dir_.real;
   else
@@ -62,7 +63,8 @@ Result<void> Judge::enter(uint32_t index) {
   xattr_whiteouts_ = layer_->is_upper;
   if (layer_->has_format && !layer_->is_upper) {
     char value[2];
-    Result<size_t> n = sys_lgetxattr(base, priv_name(dir_.overlay->prefix, Priv::kOpaque), value, sizeof value);
+    Result<size_t> n =
+        sys_lgetxattr(base, priv_name(dir_.overlay->prefix, Priv::kOpaque), value, sizeof value);
     xattr_whiteouts_ = n.ok() && decode_opaque(value, n.value()) == Opaque::kHasXattrWhiteouts;
   }
   return {};
@@ -112,7 +114,8 @@ Result<bool> Judge::look(CStr real, uint8_t* type, PrivSet* priv) {
   }
   if (!layer_->is_upper && !layer_->has_format) return false;
   // Other types than these hold no user.* xattrs.
-  if (*type != DT_REG && *type != DT_DIR && dir_.overlay->prefix == XattrPrefix::kUser) return false;
+  if (*type != DT_REG && *type != DT_DIR && dir_.overlay->prefix == XattrPrefix::kUser)
+    return false;
   Result<void> names = private_names(real, priv);
   if (!names.ok() && names.error() == ENOENT) return true;
   if (!names.ok()) return Error(names.error());
@@ -126,7 +129,8 @@ Result<bool> Judge::look(CStr real, uint8_t* type, PrivSet* priv) {
 }
 
 Result<bool> Judge::hidden(Str name, uint8_t type) {
-  if (!layer_->is_upper && !layer_->has_format && type != DT_CHR && type != DT_UNKNOWN) return false;
+  if (!layer_->is_upper && !layer_->has_format && type != DT_CHR && type != DT_UNKNOWN)
+    return false;
   PrivSet priv;
   return look(full_path(name), &type, &priv);
 }
@@ -141,23 +145,27 @@ Result<Verdict> Judge::judge(Str name, uint8_t type, uint64_t ino, bool below) {
   verdict.hidden = TRY(look(real, &verdict.type, &priv));
   if (verdict.hidden || plain) return verdict;
 
-  // A copy-up shows the number of what it was copied from. New regular files have no private xattrs; of the other types
-  // only a lookup can tell.
+  // A copy-up shows the number of what it was copied from. New regular files have no private
+  // xattrs; of the other types only a lookup can tell.
   const bool maybe_copy =
-      layer_->is_upper && ((below && (verdict.type != DT_REG || !priv.empty())) || priv.has(Priv::kOrigin) ||
-                           priv.has(Priv::kMetacopy) || priv.has(Priv::kRedirect) || priv.has(Priv::kNlink));
+      layer_->is_upper &&
+      ((below && (verdict.type != DT_REG || !priv.empty())) || priv.has(Priv::kOrigin) ||
+       priv.has(Priv::kMetacopy) || priv.has(Priv::kRedirect) || priv.has(Priv::kNlink));
   if (maybe_copy) {
     Result<bool> shown = shown_as(op_, dir_, name, &verdict);
-    // What can't be looked up (a metacopy whose data is gone) still stands there, and rm must find it.
-    if (shown.ok()) verdict.hidden = !shown.value();
-    else if (shown.error() == ENOMEM) return Error(ENOMEM);
+    // What can't be looked up (a metacopy whose data is gone) still stands there, and rm must find
+    // it.
+    if (shown.ok())
+      verdict.hidden = !shown.value();
+    else if (shown.error() == ENOMEM)
+      return Error(ENOMEM);
     return verdict;
   }
   if (verdict.type == DT_REG && priv.has(Priv::kOverrideStat)) {
     char value[kOverrideStatMax];
     OverrideStat stat;
-    Result<size_t> n =
-        sys_lgetxattr(real, priv_name(dir_.overlay->prefix, Priv::kOverrideStat), value, sizeof value);
+    Result<size_t> n = sys_lgetxattr(real, priv_name(dir_.overlay->prefix, Priv::kOverrideStat),
+                                     value, sizeof value);
     if (n.ok() && decode_override_stat(Str(value, n.value()), &stat).ok() && stat.has_type)
       verdict.type = type_of(stat.mode);
   }

@@ -1,5 +1,5 @@
-// What programs see of one name in one layer's directory: nothing (a whiteout), or an inode number and a type.
-// Kernel counterpart: ovl_cache_entry_new(), ovl_check_whiteouts(), ovl_cache_update().
+// What programs see of one name in one layer's directory: nothing (a whiteout), or an inode number
+// and a type. Kernel counterpart: ovl_cache_entry_new(), ovl_check_whiteouts(), ovl_cache_update().
 #pragma once
 
 #include "core/caller/op.h"
@@ -29,7 +29,8 @@ class Judge {
   // Before the first judgement. Errors: ENOMEM, what the file system says.
   Result<void> enter(uint32_t index);
 
-  // `type` and `ino`: what getdents64(2) says. below: a lower layer has the name too. A name that has gone is hidden.
+  // `type` and `ino`: what getdents64(2) says. below: a lower layer has the name too. A name that
+  // has gone is hidden.
   Result<Verdict> judge(Str name, uint8_t type, uint64_t ino, bool below);
   // Verdict::hidden alone: without inode numbers, which can cost a lookup.
   Result<bool> hidden(Str name, uint8_t type);
@@ -42,11 +43,11 @@ class Judge {
   Op& op_;
   const Node& dir_;  // outlives this
   const Layer* layer_ = nullptr;
-  StatX real_;  // the layer's directory, as the kernel tells
+  StatX real_;                    // the layer's directory, as the kernel tells
   bool xattr_whiteouts_ = false;  // the layer's directory may hold whiteouts of the xattr form
   char* buffer_ = nullptr;        // "<layer's directory>/", then room for a name
   size_t base_ = 0;
-  char* list_ = nullptr;          // for listxattr
+  char* list_ = nullptr;  // for listxattr
   size_t list_size_ = 0;
 };
 

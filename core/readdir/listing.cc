@@ -8,8 +8,8 @@
 namespace ovl {
 namespace {
 
-// The topmost record of each name, in order. Different names can have one order, so names of one order are compared with
-// one another: there are about as many of them as there are layers.
+// The topmost record of each name, in order. Different names can have one order, so names of one
+// order are compared with one another: there are about as many of them as there are layers.
 class Topmost {
  public:
   explicit Topmost(const Gather& all) : all_(all) {}
@@ -99,8 +99,8 @@ Result<void> MergedListing::load(Op& op, const Node& dir) {
     if (verdict.hidden) continue;
     const uint32_t own = all.order(name_at.index());
     order = own > order ? own : order + 1;
-    out[n++] = DirEntry{position_at(order), verdict.ino, verdict.type, static_cast<uint16_t>(name.size()),
-                        name.data()};
+    out[n++] = DirEntry{position_at(order), verdict.ino, verdict.type,
+                        static_cast<uint16_t>(name.size()), name.data()};
   }
   memory.shrink(n * sizeof(DirEntry));
   all.take_records(&records_);

@@ -13,8 +13,8 @@ namespace {
 
 constexpr size_t kPage = 4096;
 
-// Memory that one thread gives back another one can get. The kernel orders that; the thread sanitizer, which doesn't see raw
-// calls, learns it from here.
+// Memory that one thread gives back another one can get. The kernel orders that; the thread
+// sanitizer, which doesn't see raw calls, learns it from here.
 std::atomic<uint32_t> given_back;
 
 size_t whole_pages(size_t bytes) { return (bytes + kPage - 1) & ~(kPage - 1); }

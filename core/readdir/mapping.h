@@ -1,4 +1,5 @@
-// Anonymous memory that outlives an operation: a listing that a DIR holds. Grows, perhaps by moving.
+// Anonymous memory that outlives an operation: a listing that a DIR holds. Grows, perhaps by
+// moving.
 #pragma once
 
 #include <stddef.h>

@@ -6,8 +6,8 @@
 namespace ovl {
 namespace {
 
-constexpr uint64_t kMark = uint64_t{1} << 42;
-constexpr unsigned kCheckBits = 10;
+constexpr uint64_t kMark = uint64_t{1} << 40;
+constexpr unsigned kCheckBits = 8;
 
 uint64_t mix(uint64_t h) {
   h ^= h >> 33;
@@ -36,7 +36,7 @@ uint64_t position_at(uint32_t order) {
 
 bool is_listing_position(uint64_t position) {
   if (position == kEndPosition) return true;
-  if (position >> 42 != 1) return false;
+  if (position >> 40 != 1) return false;
   const uint32_t order = static_cast<uint32_t>(position >> kCheckBits);
   return order != 0 && position_at(order) == position;
 }

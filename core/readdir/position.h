@@ -11,7 +11,7 @@ namespace ovl {
 constexpr uint32_t kDotDotOrder = 1;
 constexpr uint32_t kFirstOrder = 2;
 // Above it there is room for those that a collision pushes up.
-constexpr uint32_t kLastOrder = UINT32_MAX - (1u << 16);
+constexpr uint32_t kLastOrder = 0xf0000000;
 
 uint32_t name_order(Str name);
 uint64_t position_at(uint32_t order);

@@ -4,8 +4,11 @@
 namespace ovl {
 namespace {
 
-// The kernel's ALIGN(offsetof(struct linux_dirent64, d_name) + namelen + 1, sizeof(u64)); the older form comes to the same.
-size_t record_size(size_t name_size) { return (offsetof(KernelDirent, d_name) + name_size + 1 + 7) & ~size_t{7}; }
+// The kernel's ALIGN(offsetof(struct linux_dirent64, d_name) + namelen + 1, sizeof(u64)); the older
+// form comes to the same.
+size_t record_size(size_t name_size) {
+  return (offsetof(KernelDirent, d_name) + name_size + 1 + 7) & ~size_t{7};
+}
 
 void put_record(char* at, const DirEntry& entry, uint64_t next) {
   const size_t size = record_size(entry.name_size);
@@ -45,8 +48,8 @@ Result<size_t> filter(Op& op, Judge& judge, const Node& dir, char* out, size_t s
 
 }  // namespace
 
-Result<size_t> fill_from_listing(const MergedListing& listing, uint64_t from, char* out, size_t room,
-                                 uint64_t* next) {
+Result<size_t> fill_from_listing(const MergedListing& listing, uint64_t from, char* out,
+                                 size_t room, uint64_t* next) {
   const uint32_t first = listing.index_of(from);
   uint32_t i = first;
   size_t used = 0;
@@ -57,8 +60,8 @@ Result<size_t> fill_from_listing(const MergedListing& listing, uint64_t from, ch
     used += size;
   }
   if (i == first && i < listing.size()) return Error(EINVAL);
-  // A chunk doesn't end in front of an entry that another one pushed up: when that one is removed before the next chunk is
-  // read, the position of this one changes.
+  // A chunk doesn't end in front of an entry that another one pushed up: when that one is removed
+  // before the next chunk is read, the position of this one changes.
   while (i < listing.size() && listing.pushed_up(i) && i > first + 1) {
     i--;
     used -= record_size(listing[i].name_size);
@@ -67,7 +70,8 @@ Result<size_t> fill_from_listing(const MergedListing& listing, uint64_t from, ch
   return used;
 }
 
-Result<size_t> fill_from_layer(Op& op, const Node& dir, uint32_t index, int fd, char* out, size_t room) {
+Result<size_t> fill_from_layer(Op& op, const Node& dir, uint32_t index, int fd, char* out,
+                               size_t room) {
   Judge judge(op, dir);
   TRY(judge.enter(index));
   for (;;) {
@@ -79,11 +83,13 @@ Result<size_t> fill_from_layer(Op& op, const Node& dir, uint32_t index, int fd, 
 }
 
 void to_old_form(char* records, size_t size) {
-  constexpr size_t kName = offsetof(KernelDirent, d_type);  // struct linux_dirent has the name where the type is
+  constexpr size_t kName =
+      offsetof(KernelDirent, d_type);  // struct linux_dirent has the name where the type is
   for (size_t at = 0; at < size;) {
     auto* record = reinterpret_cast<KernelDirent*>(records + at);
     const uint8_t type = record->d_type;
-    memmove(records + at + kName, record->d_name, record->d_reclen - offsetof(KernelDirent, d_name));
+    memmove(records + at + kName, record->d_name,
+            record->d_reclen - offsetof(KernelDirent, d_name));
     records[at + record->d_reclen - 1] = static_cast<char>(type);
     at += record->d_reclen;
   }

@@ -19,14 +19,16 @@ uint32_t bucket_of(const Overlay& overlay, Str dir) {
 
 namespace {
 
-// For the moment in which a dead owner's word is being handed to its first waiter (EINVAL), for memory that is short, and for a
-// kernel without PI futexes. Not FUTEX_WAIT: a waiter of that kind makes the kernel refuse to unlock the word.
+// For the moment in which a dead owner's word is being handed to its first waiter (EINVAL), for
+// memory that is short, and for a kernel without PI futexes. Not FUTEX_WAIT: a waiter of that kind
+// makes the kernel refuse to unlock the word.
 void wait_a_little() {
   const timespec wait = {0, 200'000};
   raw_call(SYS_nanosleep, &wait, nullptr);
 }
 
-// Is the owner dead, with no waiter that the kernel would give the word to? `result`: what FUTEX_LOCK_PI said.
+// Is the owner dead, with no waiter that the kernel would give the word to? `result`: what
+// FUTEX_LOCK_PI said.
 bool is_abandoned(long result, uint32_t seen) {
   // Said only when nobody is queued. EPERM: a thread of the kernel has got the dead owner's number.
   if (result == -ESRCH || result == -EPERM) return true;
@@ -46,8 +48,9 @@ bool lock_word(LockWord& word, uint32_t self) {
       return died;
     }
     if (r == -EDEADLK) return false;  // ours already: an operation inside an operation
-    // The answer is about the owner that the kernel met. Another task may have taken the dead one's place since: `seen`
-    // is from before the call, and only if it still stands there it is that one.
+    // The answer is about the owner that the kernel met. Another task may have taken the dead one's
+    // place since: `seen` is from before the call, and only if it still stands there it is that
+    // one.
     if (is_abandoned(r, seen)) {
       if (word.compare_exchange_strong(seen, self, std::memory_order_acquire)) return true;
     } else {

@@ -1,9 +1,12 @@
-// See moved.h. Writers are serialised by the topology lock and may be killed between any two stores, readers take no lock:
+// See moved.h. Writers are serialised by the topology lock and may be killed between any two
+// stores, readers take no lock:
 // - an entry is published by its `overlay` field, written last, and withdrawn by it first;
 // - renaming replaces one 64-bit field;
-// - strings that an entry names are never written again. They fill one half of the string area; when that is full, the
+// - strings that an entry names are never written again. They fill one half of the string area;
+// when that is full, the
 //   live ones are copied to the other half, each entry following by itself;
-// - before a free entry or half is used again the version is bumped: a reader that sees the same version before and after has
+// - before a free entry or half is used again the version is bumped: a reader that sees the same
+// version before and after has
 //   read nothing that was overwritten meanwhile.
 #include "core/session/moved.h"
 
@@ -11,9 +14,11 @@ namespace ovl {
 namespace {
 
 constexpr uint32_t kHalf = kMovedStrings / 2;
-constexpr uint32_t kSecondHalf = 1u << 31;  // in moved_strings_used, beside the bytes used of that half
+constexpr uint32_t kSecondHalf =
+    1u << 31;  // in moved_strings_used, beside the bytes used of that half
 
-// A reader that meets writer after writer gives up on an entry: it answers as if it had come a little earlier.
+// A reader that meets writer after writer gives up on an entry: it answers as if it had come a
+// little earlier.
 constexpr int kTries = 16;
 
 struct Text {
@@ -22,17 +27,22 @@ struct Text {
   bool in_half(uint32_t half) const { return offset / kHalf == half; }
 };
 
-Text text_of(uint64_t field) { return Text{static_cast<uint32_t>(field >> 32), static_cast<uint32_t>(field)}; }
+Text text_of(uint64_t field) {
+  return Text{static_cast<uint32_t>(field >> 32), static_cast<uint32_t>(field)};
+}
 uint64_t field_of(Text text) { return uint64_t{text.offset} << 32 | text.size; }
 // Memory that programs share can hold anything.
-bool is_sane(Text text) { return text.offset <= kMovedStrings && text.size <= kMovedStrings - text.offset; }
+bool is_sane(Text text) {
+  return text.offset <= kMovedStrings && text.size <= kMovedStrings - text.offset;
+}
 
 char load_byte(const char& c) { return __atomic_load_n(&c, __ATOMIC_RELAXED); }
 void store_byte(char* c, char value) { __atomic_store_n(c, value, __ATOMIC_RELAXED); }
 
 class Moved {
  public:
-  Moved(Session& session, const Overlay& overlay) : segment_(session.segment()), owner_(overlay.index + 1) {}
+  Moved(Session& session, const Overlay& overlay)
+      : segment_(session.segment()), owner_(overlay.index + 1) {}
 
   uint32_t count() const {
     const uint32_t n = segment_.moved_count.load(std::memory_order_acquire);
@@ -46,8 +56,11 @@ class Moved {
     if (!is_sane(text) || text.size < dir.size()) return false;
     for (size_t i = 0; i < dir.size(); i++)
       if (load_byte(segment_.moved_strings[text.offset + i]) != dir[i]) return false;
-    if (text.size > dir.size() && load_byte(segment_.moved_strings[text.offset + dir.size()]) != '/') return false;
-    *rest = Text{text.offset + static_cast<uint32_t>(dir.size()), text.size - static_cast<uint32_t>(dir.size())};
+    if (text.size > dir.size() &&
+        load_byte(segment_.moved_strings[text.offset + dir.size()]) != '/')
+      return false;
+    *rest = Text{text.offset + static_cast<uint32_t>(dir.size()),
+                 text.size - static_cast<uint32_t>(dir.size())};
     return true;
   }
   // Is the path at the text or below it?
@@ -58,14 +71,18 @@ class Moved {
     return path.size() == dir.size || path[dir.size] == '/';
   }
   char* copy_to(char* out, Text text) const {
-    for (uint32_t i = 0; i < text.size; i++) *out++ = load_byte(segment_.moved_strings[text.offset + i]);
+    for (uint32_t i = 0; i < text.size; i++)
+      *out++ = load_byte(segment_.moved_strings[text.offset + i]);
     return out;
   }
 
   uint32_t version() const { return segment_.moved_version.load(std::memory_order_acquire); }
 
-  // All that was read before stays before this (a fence, in a form that the thread sanitizer follows).
-  uint32_t version_after_reads() const { return segment_.moved_version.fetch_add(0, std::memory_order_acq_rel); }
+  // All that was read before stays before this (a fence, in a form that the thread sanitizer
+  // follows).
+  uint32_t version_after_reads() const {
+    return segment_.moved_version.fetch_add(0, std::memory_order_acq_rel);
+  }
 
   // --- writers ---
   // Makes room for strings of so many bytes; entries' strings may move. ENOSPC.
@@ -123,7 +140,8 @@ Result<void> Moved::change_half(size_t bytes) {
       if (!is_sane(text) || text.in_half(target)) continue;
       const Text moved{target * kHalf + end, text.size};
       for (uint32_t k = 0; k < text.size; k++)
-        store_byte(&segment_.moved_strings[moved.offset + k], segment_.moved_strings[text.offset + k]);
+        store_byte(&segment_.moved_strings[moved.offset + k],
+                   segment_.moved_strings[text.offset + k]);
       end += text.size;
       field->store(field_of(moved), std::memory_order_release);
     }
@@ -165,11 +183,13 @@ void Moved::trim() {
 Result<void> moved_add(Session& session, const Overlay& overlay, Str lower, Str shown) {
   Moved moved(session, overlay);
   TRY(moved.publish(lower, shown));
-  // The new one first: a writer that is killed in between leaves one too many, and callers verify what they are told.
+  // The new one first: a writer that is killed in between leaves one too many, and callers verify
+  // what they are told.
   bool kept = false;
   for (uint32_t i = 0; i < moved.count(); i++) {
     Text rest;
-    if (!moved.ours(i) || !moved.at_or_below(text_of(moved.entry(i).shown.load()), shown, &rest) || rest.size != 0)
+    if (!moved.ours(i) || !moved.at_or_below(text_of(moved.entry(i).shown.load()), shown, &rest) ||
+        rest.size != 0)
       continue;
     const Text dir = text_of(moved.entry(i).lower.load());
     const bool same = dir.size == lower.size() && moved.contains(dir, lower);
@@ -189,7 +209,8 @@ Result<void> moved_rename(Session& session, const Overlay& overlay, Str from, St
   bool exactly = false;  // is `from` itself one?
   Text rest;
   for (uint32_t i = 0; i < moved.count(); i++) {
-    if (!moved.ours(i) || !moved.at_or_below(text_of(moved.entry(i).shown.load()), from, &rest)) continue;
+    if (!moved.ours(i) || !moved.at_or_below(text_of(moved.entry(i).shown.load()), from, &rest))
+      continue;
     bytes += to.size() + rest.size;
     exactly |= rest.size == 0;
   }
@@ -211,11 +232,13 @@ void moved_remove(Session& session, const Overlay& overlay, Str shown) {
   Moved moved(session, overlay);
   Text rest;
   for (uint32_t i = 0; i < moved.count(); i++)
-    if (moved.ours(i) && moved.at_or_below(text_of(moved.entry(i).shown.load()), shown, &rest)) moved.withdraw(i);
+    if (moved.ours(i) && moved.at_or_below(text_of(moved.entry(i).shown.load()), shown, &rest))
+      moved.withdraw(i);
   moved.trim();
 }
 
-CStr moved_candidate(Session& session, const Overlay& overlay, Arena& arena, Str lower, uint32_t* cursor) {
+CStr moved_candidate(Session& session, const Overlay& overlay, Arena& arena, Str lower,
+                     uint32_t* cursor) {
   Moved moved(session, overlay);
   while (*cursor < moved.count()) {
     const uint32_t i = (*cursor)++;
@@ -235,7 +258,8 @@ CStr moved_candidate(Session& session, const Overlay& overlay, Arena& arena, Str
         w[rest.size()] = 0;
         result = CStr(text, shown.size + rest.size());
       }
-      if (moved.version_after_reads() != version || moved.entry(i).lower.load(std::memory_order_relaxed) != lower_field ||
+      if (moved.version_after_reads() != version ||
+          moved.entry(i).lower.load(std::memory_order_relaxed) != lower_field ||
           moved.entry(i).shown.load(std::memory_order_relaxed) != shown_field)
         continue;
       if (match && moved.ours(i)) return result;

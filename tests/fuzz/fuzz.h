@@ -1,4 +1,5 @@
-// What the fuzz targets share. A target checks its decoder's promises with require(), beside what the sanitizers see.
+// What the fuzz targets share. A target checks its decoder's promises with require(), beside what
+// the sanitizers see.
 #pragma once
 
 #include <stddef.h>

@@ -2,7 +2,10 @@
 #include "tests/fuzz/fuzz.h"
 
 const FuzzSeed kFuzzSeeds[] = {
-    FUZZ_SEED(""), FUZZ_SEED("\x00\x04\x00\x00"), FUZZ_SEED("\x00\x24\x00\x01" "0123456789abcdef0123456789abcdef"),
+    FUZZ_SEED(""),
+    FUZZ_SEED("\x00\x04\x00\x00"),
+    FUZZ_SEED("\x00\x24\x00\x01"
+              "0123456789abcdef0123456789abcdef"),
     FUZZ_SEEDS_END,
 };
 

@@ -2,7 +2,8 @@
 #include "tests/fuzz/fuzz.h"
 
 const FuzzSeed kFuzzSeeds[] = {
-    FUZZ_SEED("U+0"), FUZZ_SEED("L-1"), FUZZ_SEED("U+2147483647"), FUZZ_SEED("L-2147483647"), FUZZ_SEEDS_END,
+    FUZZ_SEED("U+0"),          FUZZ_SEED("L-1"), FUZZ_SEED("U+2147483647"),
+    FUZZ_SEED("L-2147483647"), FUZZ_SEEDS_END,
 };
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,10 +1,18 @@
-// decode_origin(), inode_of(): a handle that is accepted is written back as the same bytes, up to flags and length.
+// decode_origin(), inode_of(): a handle that is accepted is written back as the same bytes, up to
+// flags and length.
 #include "tests/fuzz/fuzz.h"
 
 const FuzzSeed kFuzzSeeds[] = {
-    FUZZ_SEED("\x00\xfb\x1d\x00\x01" "0123456789abcdef" "\x04\x03\x02\x01\x05\x00\x00\x00"),
-    FUZZ_SEED("\x00\xfb\x21\x04\x81" "0123456789abcdef" "\x08\x07\x06\x05\x04\x03\x02\x01\x05\x00\x00\x00"),
-    FUZZ_SEED("\x00\xfb\x29\x02\x4d" "0123456789abcdef" "\x08\x07\x06\x05\x04\x03\x02\x01" "rootid00gen0"),
+    FUZZ_SEED("\x00\xfb\x1d\x00\x01"
+              "0123456789abcdef"
+              "\x04\x03\x02\x01\x05\x00\x00\x00"),
+    FUZZ_SEED("\x00\xfb\x21\x04\x81"
+              "0123456789abcdef"
+              "\x08\x07\x06\x05\x04\x03\x02\x01\x05\x00\x00\x00"),
+    FUZZ_SEED("\x00\xfb\x29\x02\x4d"
+              "0123456789abcdef"
+              "\x08\x07\x06\x05\x04\x03\x02\x01"
+              "rootid00gen0"),
     FUZZ_SEEDS_END,
 };
 

@@ -4,8 +4,11 @@
 #include "tests/fuzz/fuzz.h"
 
 const FuzzSeed kFuzzSeeds[] = {
-    FUZZ_SEED("1000:1011:0644:file"), FUZZ_SEED("0:6:0660:block-8-0"), FUZZ_SEED("0:0:0666:char1:3"),
-    FUZZ_SEED("0:0:4755"), FUZZ_SEEDS_END,
+    FUZZ_SEED("1000:1011:0644:file"),
+    FUZZ_SEED("0:6:0660:block-8-0"),
+    FUZZ_SEED("0:0:0666:char1:3"),
+    FUZZ_SEED("0:0:4755"),
+    FUZZ_SEEDS_END,
 };
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

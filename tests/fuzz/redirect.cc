@@ -2,7 +2,8 @@
 #include "tests/fuzz/fuzz.h"
 
 const FuzzSeed kFuzzSeeds[] = {
-    FUZZ_SEED("name"), FUZZ_SEED("/a/b/c"), FUZZ_SEED("/a/../b"), FUZZ_SEED("/.hidden/..x"), FUZZ_SEEDS_END,
+    FUZZ_SEED("name"),         FUZZ_SEED("/a/b/c"), FUZZ_SEED("/a/../b"),
+    FUZZ_SEED("/.hidden/..x"), FUZZ_SEEDS_END,
 };
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

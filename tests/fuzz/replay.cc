@@ -1,5 +1,6 @@
-// Runs a fuzz target without libFuzzer: the files on the command line, or a fixed sequence of random and mutated
-// inputs, each in an allocation of exactly its size so that a sanitizer sees every byte read beyond it.
+// Runs a fuzz target without libFuzzer: the files on the command line, or a fixed sequence of
+// random and mutated inputs, each in an allocation of exactly its size so that a sanitizer sees
+// every byte read beyond it.
 #include <stdio.h>
 
 #include <memory>
@@ -24,7 +25,8 @@ size_t below(std::mt19937& random, size_t limit) { return random() % limit; }
 
 void mutate(std::mt19937& random, std::string* input) {
   const auto byte = [&random] {
-    static const char kLikely[] = {0, 1, 4, '\x15', '\x7f', '\x80', '\xfb', '\xff', '/', '.', ':', '-', '+', '0', '9', '7'};
+    static const char kLikely[] = {0,   1,   4,   '\x15', '\x7f', '\x80', '\xfb', '\xff',
+                                   '/', '.', ':', '-',    '+',    '0',    '9',    '7'};
     return random() % 2 ? kLikely[below(random, sizeof kLikely)] : static_cast<char>(random());
   };
   for (size_t steps = below(random, 5); steps > 0; steps--) {
@@ -70,7 +72,8 @@ int main(int argc, char** argv) {
     return read_all ? 0 : 1;
   }
   std::vector<std::string> seeds;
-  for (const FuzzSeed* s = kFuzzSeeds; s->size != SIZE_MAX; s++) seeds.emplace_back(s->data, s->size);
+  for (const FuzzSeed* s = kFuzzSeeds; s->size != SIZE_MAX; s++)
+    seeds.emplace_back(s->data, s->size);
   for (const std::string& seed : seeds) run(seed);
   std::mt19937 random(20240229);
   for (int i = 0; i < kRounds; i++) {

@@ -1,4 +1,5 @@
-// name_to_disk(), name_from_disk(): what a program stores it gets back under the same name, and no stored name is hidden.
+// name_to_disk(), name_from_disk(): what a program stores it gets back under the same name, and no
+// stored name is hidden.
 #include "tests/fuzz/fuzz.h"
 
 const FuzzSeed kFuzzSeeds[] = {

@@ -66,7 +66,7 @@ TEST(NameToDisk, Table) {
   };
   const Case cases[] = {
       {kUser, "user.foo", false, "="},
-      {kUser, "user.overlay", false, "="},   // no dot: not below the prefix
+      {kUser, "user.overlay", false, "="},  // no dot: not below the prefix
       {kUser, "user.overlayer.x", false, "="},
       {kUser, "", false, "="},
       {kUser, "user.overlay.foo", false, "user.overlay.overlay.foo"},
@@ -173,7 +173,8 @@ TEST(ParseXattrList, FindsEachName) {
 
 TEST(ParseXattrList, TakesNothingElseForOurs) {
   for (const char* name : {"", "user.overlay.", "user.overlay.opaquer", "user.overlay.opaqu",
-                           "user.overlay.overlay.opaque", "user.containers.override_statistics", "xuser.overlay.opaque"})
+                           "user.overlay.overlay.opaque", "user.containers.override_statistics",
+                           "xuser.overlay.opaque"})
     EXPECT_TRUE(parse(kUser, std::string(name) + '\0').empty()) << name;
   EXPECT_TRUE(parse_xattr_list(kUser, nullptr, 0).empty());
 }

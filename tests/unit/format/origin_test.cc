@@ -11,7 +11,8 @@ namespace {
 using std::string_literals::operator""s;
 
 // As ext4 has it: 29 bytes, inode 0x01020304, generation 5.
-const std::string kExt4 = "\x00\xfb\x1d\x00\x01"s + "0123456789abcdef"s + "\x04\x03\x02\x01\x05\x00\x00\x00"s;
+const std::string kExt4 =
+    "\x00\xfb\x1d\x00\x01"s + "0123456789abcdef"s + "\x04\x03\x02\x01\x05\x00\x00\x00"s;
 
 std::string with(std::string bytes, size_t at, unsigned char value) {
   bytes[at] = static_cast<char>(value);
@@ -45,22 +46,23 @@ TEST(DecodeOrigin, KnowsTheFlags) {
   ASSERT_EQ(decode_origin(upper.data(), upper.size(), &handle).value(), OriginState::kKnown);
   EXPECT_TRUE(handle.path_upper);
   const std::string any_endian = with(kExt4, 3, 2 | 1);
-  EXPECT_EQ(decode_origin(any_endian.data(), any_endian.size(), &handle).value(), OriginState::kKnown);
+  EXPECT_EQ(decode_origin(any_endian.data(), any_endian.size(), &handle).value(),
+            OriginState::kKnown);
 }
 
 TEST(DecodeOrigin, WhatCannotBeReadIsUnknown) {
   EXPECT_TRUE(unknown(""));
-  EXPECT_TRUE(unknown(with(kExt4, 0, 1)));    // a newer version
-  EXPECT_TRUE(unknown(with(kExt4, 3, 8)));    // a flag that nobody knows
+  EXPECT_TRUE(unknown(with(kExt4, 0, 1)));  // a newer version
+  EXPECT_TRUE(unknown(with(kExt4, 3, 8)));  // a flag that nobody knows
   EXPECT_TRUE(unknown(with(kExt4, 3, 0x80)));
-  EXPECT_TRUE(unknown(with(kExt4, 3, 1)));    // of a machine with the other byte order
+  EXPECT_TRUE(unknown(with(kExt4, 3, 1)));  // of a machine with the other byte order
   EXPECT_TRUE(unknown(with(kExt4, 2, 200) + std::string(200, 'f')));  // longer than handles are
 }
 
 TEST(DecodeOrigin, WhatIsNoHandleIsRefused) {
-  EXPECT_EQ(error_of(with(kExt4, 1, 0xfa)), EINVAL);             // magic
-  EXPECT_EQ(error_of(with(kExt4, 2, 30)), EINVAL);               // longer than the value
-  EXPECT_EQ(error_of(with(kExt4, 2, 20)), EINVAL);               // shorter than its own head
+  EXPECT_EQ(error_of(with(kExt4, 1, 0xfa)), EINVAL);  // magic
+  EXPECT_EQ(error_of(with(kExt4, 2, 30)), EINVAL);    // longer than the value
+  EXPECT_EQ(error_of(with(kExt4, 2, 20)), EINVAL);    // shorter than its own head
   EXPECT_EQ(error_of(with(kExt4, 2, 0)), EINVAL);
   for (size_t n = 1; n < kExt4.size(); n++) EXPECT_EQ(error_of(kExt4.substr(0, n)), EINVAL) << n;
 }

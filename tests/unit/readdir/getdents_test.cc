@@ -47,7 +47,8 @@ TEST_F(Getdents, AnythingElseIsTheKernels) {
   write_file(lower("/file"), "");
   start();
   char buffer[64];
-  const int file = ::open(lower("/file").c_str(), O_RDONLY), outside = ::open("/", O_RDONLY | O_DIRECTORY);
+  const int file = ::open(lower("/file").c_str(), O_RDONLY),
+            outside = ::open("/", O_RDONLY | O_DIRECTORY);
   EXPECT_EQ(run<op_getdents64>(unsigned(file), UserBuf(buffer), 64u), kNative);
   EXPECT_EQ(run<op_getdents64>(unsigned(outside), UserBuf(buffer), 64u), kNative);
   EXPECT_EQ(run<op_getdents64>(unsigned(-1), UserBuf(buffer), 64u), -EBADF);
@@ -90,10 +91,12 @@ TEST_F(Getdents, SeekingToAnOffsetGoesOnBehindThatEntry) {
   const Names all = merged(50);
   const int fd = open_dir();
   std::vector<Seen> listed;
-  for (std::vector<Seen> seen; !(seen = chunk(fd, 200)).empty();) listed.insert(listed.end(), seen.begin(), seen.end());
+  for (std::vector<Seen> seen; !(seen = chunk(fd, 200)).empty();)
+    listed.insert(listed.end(), seen.begin(), seen.end());
   ASSERT_EQ(listed.size(), all.size() + 2);
   for (size_t i = 0; i + 1 < listed.size(); i++) {
-    ASSERT_EQ(lseek(fd, static_cast<off_t>(listed[i].off), SEEK_SET), static_cast<off_t>(listed[i].off));
+    ASSERT_EQ(lseek(fd, static_cast<off_t>(listed[i].off), SEEK_SET),
+              static_cast<off_t>(listed[i].off));
     EXPECT_EQ(chunk(fd, 300).at(0).name, listed[i + 1].name);
   }
   lseek(fd, static_cast<off_t>(listed.back().off), SEEK_SET);

@@ -68,7 +68,8 @@ TEST_F(Listing, WhiteoutsOfTheXattrFormAreLeftOut) {
 
 TEST_F(Listing, RealDevicesAreNoWhiteouts) {
   start();
-  if (mknod(upper("/null").c_str(), S_IFCHR | 0600, makedev(1, 3)) != 0) GTEST_SKIP() << "no right to make devices";
+  if (mknod(upper("/null").c_str(), S_IFCHR | 0600, makedev(1, 3)) != 0)
+    GTEST_SKIP() << "no right to make devices";
   EXPECT_EQ(load().at("null").type, DT_CHR);
 }
 
@@ -79,7 +80,8 @@ TEST_F(Listing, NamesOfAllBytesAndLengthsCome) {
     if (c != '/') bytes += static_cast<char>(c);
   all.insert(bytes.substr(0, 254));
   all.insert(std::string(255, 'n'));
-  for (const char* name : {"...", ".x", " ", "\n", "-rf", "\xff", "*", ".wh.x", ".wh..wh..opq"}) all.insert(name);
+  for (const char* name : {"...", ".x", " ", "\n", "-rf", "\xff", "*", ".wh.x", ".wh..wh..opq"})
+    all.insert(name);
   for (const std::string& name : all) write_file(lower("/" + name), "");
   start();
   write_file(upper("/y"), "");
@@ -196,15 +198,18 @@ TEST_F(Listing, AnUnreadableLayerIsAnError) {
 using Emptiness = ListingTest;
 
 TEST_F(Emptiness, Table) {
-  for (const char* name : {"/low-empty", "/low-full", "/all-gone", "/one-left", "/new-in-upper", "/both-empty"})
+  for (const char* name :
+       {"/low-empty", "/low-full", "/all-gone", "/one-left", "/new-in-upper", "/both-empty"})
     make_dir(lower(name));
-  for (const char* name : {"/low-full/x", "/all-gone/x", "/all-gone/y", "/one-left/x", "/one-left/y"})
+  for (const char* name :
+       {"/low-full/x", "/all-gone/x", "/all-gone/y", "/one-left/x", "/one-left/y"})
     write_file(lower(name), "");
   start();
-  for (const char* name : {"/all-gone", "/one-left", "/new-in-upper", "/both-empty", "/up-empty", "/up-full",
-                           "/up-whiteout"})
+  for (const char* name : {"/all-gone", "/one-left", "/new-in-upper", "/both-empty", "/up-empty",
+                           "/up-full", "/up-whiteout"})
     make_dir(upper(name));
-  for (const char* name : {"/all-gone/x", "/all-gone/y", "/one-left/x", "/up-whiteout/z"}) whiteout(name);
+  for (const char* name : {"/all-gone/x", "/all-gone/y", "/one-left/x", "/up-whiteout/z"})
+    whiteout(name);
   write_file(upper("/new-in-upper/n"), "");
   write_file(upper("/up-full/n"), "");
   EXPECT_TRUE(empty("/low-empty"));

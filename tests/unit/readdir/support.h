@@ -89,7 +89,8 @@ class ListingTest : public OverlayTest {
     EXPECT_GE(n, 0) << strerror(static_cast<int>(-n));
     for (long at = 0; at < n;) {
       auto* record = reinterpret_cast<KernelDirent*>(buffer + at);
-      seen.push_back(Seen{record->d_ino, record->d_type, static_cast<uint64_t>(record->d_off), record->d_name});
+      seen.push_back(Seen{record->d_ino, record->d_type, static_cast<uint64_t>(record->d_off),
+                          record->d_name});
       at += record->d_reclen;
     }
     return seen;
@@ -116,7 +117,8 @@ class ListingTest : public OverlayTest {
   }
   static void make_dir(const std::string& real) { ASSERT_EQ(mkdir(real.c_str(), 0755), 0) << real; }
   static void set_xattr(const std::string& real, const char* name, const std::string& value) {
-    ASSERT_EQ(lsetxattr(real.c_str(), name, value.data(), value.size(), 0), 0) << real << ": " << strerror(errno);
+    ASSERT_EQ(lsetxattr(real.c_str(), name, value.data(), value.size(), 0), 0)
+        << real << ": " << strerror(errno);
   }
   // A user's own file system may have no user xattrs, or no 0:0 devices.
   bool can_set_xattrs() {

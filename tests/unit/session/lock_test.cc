@@ -28,7 +28,7 @@ struct Shared {
   std::atomic<uint32_t> inside;   // tasks in the critical section
   std::atomic<uint32_t> clashes;  // there was another one
   std::atomic<uint32_t> inherited;
-  volatile uint64_t plain;        // not atomic: the lock's business
+  volatile uint64_t plain;  // not atomic: the lock's business
 };
 
 class Lock : public ::testing::Test {
@@ -194,7 +194,8 @@ TEST_F(Lock, SurvivesManyKillsWithoutEverLettingTwoIn) {
   const auto work = [this]() -> int {
     for (;;) {
       lock_word(shared_->word, self());
-      // A victim may have been inside: it counts no more. The plain counter is what must not be torn.
+      // A victim may have been inside: it counts no more. The plain counter is what must not be
+      // torn.
       shared_->inside.store(self());
       sched_yield();
       if (shared_->inside.load() != self()) shared_->clashes++;
@@ -269,7 +270,8 @@ TEST_F(MutationTest, ExclusiveExcludesEverything) {
 TEST_F(MutationTest, SharedOnesOfDifferentTasksGoOnTogether) {
   start();
   auto m = std::make_unique<Mutation>(session(), Mutation::Topology::kShared);
-  // Tasks whose ids fall into one shard exclude one another; the next thread has the next id, mostly.
+  // Tasks whose ids fall into one shard exclude one another; the next thread has the next id,
+  // mostly.
   int together = 0;
   for (int i = 0; i < 3; i++) together += other_gets(Mutation::Topology::kShared) ? 1 : 0;
   EXPECT_GE(together, 1);
@@ -290,7 +292,8 @@ TEST_F(MutationTest, SignalsWaitUntilItIsOver) {
   start();
   static std::atomic<int> handled;
   handled = 0;
-  struct sigaction action {}, old {};
+  struct sigaction action {
+  }, old{};
   action.sa_handler = [](int) { handled++; };
   sigaction(SIGUSR1, &action, &old);
   sigset_t before, after;

@@ -115,13 +115,16 @@ TEST_F(MovedTest, StringsAreKeptWhileTheirAreaIsUsedAgainAndAgain) {
   for (int i = 0; i < 20; i++) add("/lower" + std::to_string(i), "/first" + std::to_string(i));
   for (int round = 0; round < 500; round++)
     for (int i = 0; i < 20; i += 3)
-      ASSERT_EQ(rename((round == 0 ? "/first" + std::to_string(i) : "/r" + std::to_string(round - 1) + "-" + std::to_string(i) + tail),
-                       "/r" + std::to_string(round) + "-" + std::to_string(i) + tail),
-                0)
+      ASSERT_EQ(
+          rename((round == 0 ? "/first" + std::to_string(i)
+                             : "/r" + std::to_string(round - 1) + "-" + std::to_string(i) + tail),
+                 "/r" + std::to_string(round) + "-" + std::to_string(i) + tail),
+          0)
           << round;
   for (int i = 0; i < 20; i++)
-    EXPECT_EQ(candidates("/lower" + std::to_string(i)),
-              (Set{i % 3 == 0 ? "/r499-" + std::to_string(i) + tail : "/first" + std::to_string(i)}));
+    EXPECT_EQ(
+        candidates("/lower" + std::to_string(i)),
+        (Set{i % 3 == 0 ? "/r499-" + std::to_string(i) + tail : "/first" + std::to_string(i)}));
 }
 
 TEST_F(MovedTest, AFullListSaysSoAndStaysRight) {
