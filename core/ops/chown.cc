@@ -43,7 +43,9 @@ Result<void> drop_stored_capability(Op& op, const Changing& c) {
       NameClass::kStored)
     return {};
   if (stored.data() == nullptr) return Error(ENOMEM);
-  return ignore_if(ignore_if(c.object.remove(stored.c_str()), ENODATA), EOPNOTSUPP);
+  // EACCES: a mode that never let anybody store one.
+  const Result<void> r = c.object.remove(stored.c_str());
+  return ignore_if(ignore_if(ignore_if(r, ENODATA), EOPNOTSUPP), EACCES);
 }
 
 Result<void> apply(Op& op, const Changing& c, uid_t uid, gid_t gid) {

@@ -22,9 +22,9 @@ const Overlay* overlay_of(const Session& session, Str real, bool on_lower) {
 }
 
 // load_attributes() for an object that is only known by a descriptor.
-Result<void> load_open(Op& op, int fd, Node* node) {
+Result<void> load_open(Op& op, const Object& object, Node* node) {
   const Overlay& overlay = *node->overlay;
-  TRY(sys_fstat(fd, &node->real));
+  TRY(object.stat(&node->real));
   node->mode = node->real.stx_mode;
   node->uid = node->real.stx_uid;
   node->gid = node->real.stx_gid;
@@ -34,12 +34,12 @@ Result<void> load_open(Op& op, int fd, Node* node) {
   if (!node->in_upper()) return {};
   char* list = op.arena().array<char>(kXattrListMost);
   if (list == nullptr) return Error(ENOMEM);
-  Result<size_t> n = sys_flistxattr(fd, list, kXattrListMost);
-  if (!n.ok()) return {};  // an O_PATH descriptor, or no xattrs here
+  Result<size_t> n = object.list(list, kXattrListMost);
+  if (!n.ok()) return {};  // no xattrs on such an object
   node->priv = parse_xattr_list(overlay.prefix, list, n.value());
   if (!node->priv.has(Priv::kOverrideStat)) return {};
   char text[kOverrideStatMax];
-  n = sys_fgetxattr(fd, priv_name(overlay.prefix, Priv::kOverrideStat), text, sizeof text);
+  n = object.get(priv_name(overlay.prefix, Priv::kOverrideStat), text, sizeof text);
   OverrideStat recorded;
   if (!n.ok() || !decode_override_stat(Str(text, n.value()), &recorded).ok()) return {};
   node->uid = recorded.uid;
@@ -100,9 +100,9 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
     node->overlay = overlay_of(op.session(), found.real, found.on_lower);
     if (node->overlay == nullptr) return Error(EIO);
     node->where = found.on_lower ? Where::kLower : Where::kUpper;
-    TRY(load_open(op, t.fd.get(), node));
+    t.top = t.on_path ? Object::open_path(t.fd.get()) : Object::open(t.fd.get());
+    TRY(load_open(op, t.top, node));
     t.node = node;
-    t.top = Object::open(t.fd.get());
     return t;
   }
   t.node = found.node;
@@ -117,8 +117,6 @@ Result<void> may_change(const Target& t) {
   if (t.node->overlay->upper_layer == nullptr) return Error(EROFS);
   // A lower object that the overlay shows nowhere any more: there is no name to copy it to.
   if (t.detached && t.on_lower) return Error(EROFS);
-  // What fchmodat2(fd, "") would need of an unlinked object, no call offers.
-  if (t.detached && t.on_path) return Error(EBADF);
   return {};
 }
 
@@ -129,7 +127,7 @@ Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const
   if (now == nullptr) return Error(ENOMEM);
   *now = node;
   if (t.by_fd && t.top.is_fd() && t.node->in_upper()) {
-    TRY(load_open(op, t.fd.get(), now));
+    TRY(load_open(op, t.top, now));
     return Changing{now, t.top};
   }
   Result<void> loaded = load_attributes(op, now);

@@ -16,7 +16,15 @@ namespace ovl {
 namespace {
 
 // Which rules a name falls under.
-enum class Space : uint8_t { kUser, kTrusted, kSecurity, kAccessAcl, kDefaultAcl, kUnknown };
+enum class Space : uint8_t {
+  kUser,
+  kTrusted,
+  kSecurity,
+  kAccessAcl,
+  kDefaultAcl,
+  kSystem,   // no other ones exist here
+  kUnknown,  // nor of these
+};
 
 Space space_of(Str name) {
   if (name.starts_with(XATTR_USER_PREFIX)) return Space::kUser;
@@ -24,6 +32,7 @@ Space space_of(Str name) {
   if (name.starts_with(XATTR_SECURITY_PREFIX)) return Space::kSecurity;
   if (name == Str(kAccessAcl)) return Space::kAccessAcl;
   if (name == Str(kDefaultAcl)) return Space::kDefaultAcl;
+  if (name.starts_with(XATTR_SYSTEM_PREFIX)) return Space::kSystem;
   return Space::kUnknown;
 }
 
@@ -63,6 +72,9 @@ Result<void> may_read(Op& op, const Target& t, Space space) {
       if (!op.caller().credentials().override_dac) return Error(ENODATA);
       return {};
     case Space::kUnknown:
+      TRY(may(op, *t.node, t.top, R_OK));
+      return Error(EOPNOTSUPP);
+    case Space::kSystem:
       return Error(EOPNOTSUPP);
     default:
       return {};
@@ -93,6 +105,9 @@ Result<void> may_write(Op& op, const Target& t, Space space) {
     case Space::kSecurity:
       return {};
     case Space::kUnknown:
+      TRY(may(op, *t.node, t.top, W_OK));
+      return Error(EOPNOTSUPP);
+    case Space::kSystem:
       return Error(EOPNOTSUPP);
   }
   return {};

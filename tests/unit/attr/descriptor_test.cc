@@ -116,6 +116,22 @@ TEST_F(Descriptor, UnlinkedUpperFileIsChangedThroughItsDescriptor) {
             -EACCES);
 }
 
+TEST_F(Descriptor, UnlinkedUpperFileKeepsItsRecordForPathDescriptors) {
+  begin();
+  write_file(upper("/f"), "x", 0644);
+  if (getuid() == 0) {
+    ASSERT_EQ(::chown(upper("/f").c_str(), 1500, 1500), 0);
+  }
+  AsUser user;
+  ASSERT_EQ(chmod("/f", 0400), 0);
+  UniqueFd fd = open(upper("/f"), O_PATH);
+  ASSERT_EQ(unlink(upper("/f").c_str()), 0);
+  EXPECT_EQ(see_fd(fd.get()).st_mode, static_cast<mode_t>(S_IFREG | 0400));
+  EXPECT_EQ(run<op_fchmodat2>(fd.get(), UserPath(""), mode_t{0040}, AT_EMPTY_PATH), 0);
+  EXPECT_EQ(see_fd(fd.get()).st_mode, static_cast<mode_t>(S_IFREG | 0040));
+  EXPECT_EQ(run<op_fchmod>(fd.get(), mode_t{0600}), -EBADF);
+}
+
 TEST_F(Descriptor, RemovedLowerFileCantBeChanged) {
   write_file(lower("/f"), "x", 0644);
   begin();

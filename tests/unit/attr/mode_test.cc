@@ -104,6 +104,17 @@ TEST_F(Mode, ChownByAnOrdinaryOwner) {
   EXPECT_EQ(see("/root").st_uid, 0u);
 }
 
+TEST_F(Mode, ChownOfAFileThatWasMadeReadOnly) {
+  begin();
+  write_file(upper("/f"), "", 0444);
+  if (getuid() == 0) {
+    ASSERT_EQ(::chown(upper("/f").c_str(), 1500, 1500), 0);
+  }
+  AsUser user;
+  EXPECT_EQ(chown("/f", -1, -1), 0);
+  EXPECT_EQ(mode("/f"), 0444u);
+}
+
 TEST_F(Mode, ChownByRootIsReal) {
   if (getuid() != 0) GTEST_SKIP() << "needs root";
   write_file(lower("/f"), "x", 06755);
