@@ -48,6 +48,9 @@ uint64_t origin_ino(const Overlay& overlay, const Object& top) {
 Identity identity_of(const Node& node, const Object& top, const StatX* below) {
   const Overlay& overlay = *node.overlay;
   if (!node.in_upper()) return identity_of(overlay, node.real);
+  // A copy of a hard-linked file has left its links: they have the number.
+  if (below != nullptr && !node.is_dir() && below->stx_nlink > 1)
+    return identity_of(overlay, node.real);
   if (below != nullptr) return identity_of(overlay, *below);
   if (!node.is_dir() && node.priv.has(Priv::kOrigin)) {
     // Renamed since: only the handle tells, and it belongs to the topmost lower's file system as

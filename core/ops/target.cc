@@ -21,6 +21,14 @@ const Overlay* overlay_of(const Session& session, Str real, bool on_lower) {
   return nullptr;
 }
 
+bool in_workdir(const Session& session, Str real) {
+  for (uint32_t i = 0; i < session.overlay_count(); i++) {
+    const Overlay& overlay = session.overlay(i);
+    if (overlay.upper_layer != nullptr && is_below_or_same(real, overlay.work)) return true;
+  }
+  return false;
+}
+
 // load_attributes() for an object that is only known by a descriptor.
 Result<void> load_open(Op& op, const Object& object, Node* node) {
   const Overlay& overlay = *node->overlay;
@@ -84,6 +92,9 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
   Target t;
   FdNode found = TRY(node_of_fd(op, fd));
   if (found.node != nullptr && found.node->outside()) found.node = nullptr;
+  // What was removed, or has no name yet, may stand in the workdir.
+  if (found.node == nullptr && !found.detached)
+    found.detached = in_workdir(op.session(), found.real);
   t.detached = found.detached;
   t.on_lower = found.on_lower;
   t.by_fd = true;
