@@ -95,7 +95,7 @@ for name in sorted(headers.path_functions(os.environ.get("CC", "cc"))):
         problems.append(f"{name} of libc takes a path and is not wrapped")
 
 # --- what the object needs ---
-MEMORY = {"memcpy", "memmove", "memset", "memcmp", "strlen", "strnlen"}
+MEMORY = {"memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "strnlen"}
 TEXT = {"strchr", "strrchr", "strstr"}
 ALLOCATION = {"malloc", "calloc", "realloc", "free", "strdup"}
 STREAM = {"fdopen", "fflush", "fileno", "_IO_fclose"}

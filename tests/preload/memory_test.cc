@@ -10,6 +10,7 @@
 #define memmove own_memmove
 #define memset own_memset
 #define memcmp own_memcmp
+#define bcmp own_bcmp
 #define strlen own_strlen
 #define strnlen own_strnlen
 #define strchr own_strchr
@@ -20,6 +21,7 @@
 #undef memmove
 #undef memset
 #undef memcmp
+#undef bcmp
 #undef strlen
 #undef strnlen
 #undef strchr
