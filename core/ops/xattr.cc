@@ -115,10 +115,9 @@ Result<void> may_write(Op& op, const Target& t, Space space) {
 
 // Could the owner in whose place the caller stands set security.*? Then what the caller can't is
 // stored.
-bool owner_is_root(Op& op, const Node& node) {
-  if (!on_file_or_dir(node)) return false;
+bool as_root(Op& op, const Node& node) {
   if (op.caller().credentials().override_dac) return true;
-  return node.overlay->perm == Perm::kOwner && node.uid == 0;
+  return node.overlay->perm == Perm::kOwner && node.uid == 0 && on_file_or_dir(node);
 }
 
 // --- reading ---
@@ -241,7 +240,7 @@ Result<void> set_security(Op& op, const Changing& c, CStr name, const Value& val
   if (has_stored && (value.flags & XATTR_CREATE)) return Error(EEXIST);
   Result<void> r = c.object.set(name.c_str(), value.data, value.size, has_stored ? 0 : value.flags);
   if (r.ok()) return has_stored ? ignore_if(c.object.remove(stored.c_str()), ENODATA) : r;
-  if (r.error() != EPERM || !owner_is_root(op, *c.node)) return r;
+  if (r.error() != EPERM || !file) return r;
   return c.object.set(stored.c_str(), value.data, value.size, value.flags);
 }
 
@@ -258,7 +257,7 @@ Outcome set_value(Op& op, const Target& t, CStr name, const Value& value) {
   if (TRY(disk_name(op, *t.node, name, false)).data() == nullptr) return Error(EPERM);
   if (space == Space::kDefaultAcl && !t.node->is_dir()) return Error(EACCES);
   // Before anything is copied up for it.
-  if (space == Space::kSecurity && !owner_is_root(op, *t.node)) return Error(EPERM);
+  if (space == Space::kSecurity && !as_root(op, *t.node)) return Error(EPERM);
   return change(op, t, Data::kNone,
                 [&](const Changing& c) { return apply_set(op, c, name, space, value); });
 }
@@ -278,7 +277,7 @@ Outcome remove_value(Op& op, const Target& t, CStr name) {
   const Space space = space_of(name);
   TRY(may_write(op, t, space));
   if (TRY(disk_name(op, *t.node, name, false)).data() == nullptr) return Error(ENODATA);
-  if (space == Space::kSecurity && !owner_is_root(op, *t.node)) return Error(EPERM);
+  if (space == Space::kSecurity && !as_root(op, *t.node)) return Error(EPERM);
   // Removing nothing must not copy anything up.
   if (!t.node->in_upper()) {
     Result<size_t> n = read_value(op, t, name, space, nullptr, 0);
