@@ -41,12 +41,16 @@ Result<void> fill(Op& op, const Node& node, int upper) {
   StatX st;
   TRY(sys_fstat(lower.get(), &st));
   if (!S_ISREG(st.stx_mode)) return Error(EIO);
-  TRY(copy_data(op, lower.get(), upper, st.stx_size));
-  // Until now the marker told where the inode number comes from.
+  return copy_data(op, lower.get(), upper, st.stx_size);
+}
+
+// Until the end the marker tells where the inode number comes from; then the origin does.
+Result<void> add_origin(const Node& node, int upper) {
+  StatX st;
+  TRY(sys_lstat(node.lowers[0].path, &st));
   if (st.stx_nlink > 1) return {};
   char origin[kFileHandleMax];
-  const size_t size = node.lower_count == 1 ? origin_of(node.lowers[0].path, lower.get(), origin)
-                                            : origin_of(node.lowers[0].path, -1, origin);
+  const size_t size = origin_of(node.lowers[0].path, -1, origin);
   return sys_fsetxattr(upper, priv_name(node.overlay->prefix, Priv::kOrigin), origin, size);
 }
 
@@ -66,6 +70,7 @@ Result<const Node*> complete(Op& op, const Node& node, Data data) {
     TRY(spared.read(upper.get()));
     if (data == Data::kAll) TRY(fill(op, node, upper.get()));
     else TRY(sys_ftruncate(upper.get(), 0));
+    TRY(add_origin(node, upper.get()));
     TRY(spared.put_back(upper.get()));
     TRY(ignore_if(sys_fremovexattr(upper.get(), marker), ENODATA));
   }

@@ -12,7 +12,7 @@ Result<void> set_mark(Op& op, const Overlay& overlay, CStr real, Priv which, Str
 
 // opaque=y: nothing below the directory shows through.
 Result<void> mark_opaque(Op& op, const Overlay& overlay, CStr real);
-// opaque=x: the directory (in the upper) may hold xattr whiteouts. The kernel honours that in lowers only.
+// opaque=x: the directory (in the upper) may hold xattr whiteouts. The kernel honours that in lowers only. An opaque one stays so.
 Result<void> mark_xattr_whiteouts(Op& op, const Overlay& overlay, CStr real);
 // impure=y on an upper directory that holds an object with an origin: the kernel's readdir looks d_ino up then.
 Result<void> mark_impure(Op& op, const Node& dir);

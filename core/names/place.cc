@@ -6,7 +6,11 @@
 namespace ovl {
 
 Result<void> Target::find(UserPath path, unsigned walk_flags) {
-  path_ = TRY(op_.caller().copy_in_path(op_.arena(), path));
+  return find(TRY(op_.caller().copy_in_path(op_.arena(), path)), walk_flags);
+}
+
+Result<void> Target::find(CStr path, unsigned walk_flags) {
+  path_ = path;
   flags_ = walk_flags;
   epoch_ = op_.session().segment().epoch.load(std::memory_order_acquire);
   walked_ = TRY(walk(op_, dirfd_, path_, flags_));

@@ -30,6 +30,7 @@ class Target {
 
   // Copies the path in and walks it.
   Result<void> find(UserPath path, unsigned walk_flags);
+  Result<void> find(CStr path, unsigned walk_flags);
   // Walks once more, when a directory was moved or removed since. Requires: a Mutation. kLookAgain: it leads out of the
   // overlay now.
   Result<void> settle();

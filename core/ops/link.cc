@@ -71,7 +71,6 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
 // Another name for what `from` names, an upper file with all its data. Errors: kLookAgain (it isn't any more).
 Result<void> link_named(Op& op, Target& from, Target& to) {
   const Node& seen = *from.walked().node;
-  if (!seen.exists()) return Error(ENOENT);
   TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));
   if (seen.overlay != to.walked().parent->overlay) return Error(EXDEV);
   const Flags flags = flags_of(seen);
@@ -129,6 +128,7 @@ Outcome op_linkat(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_
   return until_still([&]() -> Outcome {
     Target from(op, dirfd), to(op, new_dirfd);
     TRY(from.find(path, walk_flags));
+    if (from.ours() && !from.walked().node->exists()) return Error(ENOENT);
     TRY(to.find(new_path, kParent));
     if (!from.ours()) {
       Unnamed unnamed;

@@ -53,9 +53,11 @@ Result<void> check(const Request& r) {
   return {};
 }
 
-unsigned walk_flags(const Request& r) {
+unsigned walk_flags(const Request& r, Str path) {
   unsigned flags = 0;
-  if (!r.has(O_NOFOLLOW) && !r.exclusive()) flags |= kFollow;
+  // With O_CREAT, a trailing slash is refused before a symlink would be followed.
+  const bool refused = r.creates() && !path.empty() && path.back() == '/';
+  if (!r.has(O_NOFOLLOW) && !r.exclusive() && !refused) flags |= kFollow;
   if (r.creates()) flags |= kParent;
   if ((r.resolve & RESOLVE_NO_XDEV) != 0) flags |= kNoXdev;
   if ((r.resolve & RESOLVE_NO_MAGICLINKS) != 0) flags |= kNoMagic;
@@ -202,9 +204,9 @@ Outcome open_unnamed(Op& op, const Request& r, Target& target) {
   return op.caller().give_fd(std::move(fd), r.flags & O_CLOEXEC);
 }
 
-Outcome attempt(Op& op, const Request& r) {
+Outcome attempt(Op& op, const Request& r, CStr path) {
   Target target(op, r.dirfd);
-  TRY(target.find(r.path, walk_flags(r)));
+  TRY(target.find(path, walk_flags(r, path)));
   if (target.native()) return Outcome::native();
   const Walked& walked = target.walked();
   if (target.outside()) return op.caller().open_for_caller(walked.outside_path, r.flags, r.mode);
@@ -218,7 +220,8 @@ Outcome attempt(Op& op, const Request& r) {
 
 Outcome open_at(Op& op, const Request& r) {
   TRY(check(r));
-  return until_still([&] { return attempt(op, r); });
+  const CStr path = TRY(op.caller().copy_in_path(op.arena(), r.path));
+  return until_still([&] { return attempt(op, r, path); });
 }
 
 // EINVAL, E2BIG, EFAULT. Kernel counterpart: copy_struct_from_user(), build_open_flags().

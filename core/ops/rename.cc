@@ -147,9 +147,11 @@ Outcome op_renameat2(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath n
     if (from.native() && to.native()) return Outcome::native();
     if (is_excluded_root(op.session(), from) || is_excluded_root(op.session(), to)) return Error(EBUSY);
     if (!from.ours() && !to.ours()) return on_outside(op, dirfd, from, new_dirfd, to, flags);
-    if (!from.ours()) TRY(from.exists_outside());
-    if (from.ours() && !from.walked().node->exists()) return Error(ENOENT);
-    if (!from.ours() || !to.ours()) return Error(EXDEV);
+    if (!from.ours() || !to.ours()) {
+      if (!from.ours()) TRY(from.exists_outside());
+      else if (!from.walked().node->exists()) return Error(ENOENT);
+      return Error(EXDEV);
+    }
     if ((flags & RENAME_WHITEOUT) != 0) return Error(EINVAL);
     return Rename(op, from, to, flags).run();
   });
