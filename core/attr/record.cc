@@ -144,6 +144,9 @@ class Setting {
 
 Result<void> set_shown(Op& op, const Overlay& overlay, const Object& object, const StatX& now,
                        const Shown& shown, Recorded recorded) {
+  // Walks pass the roots of overlays unasked until there is such a directory.
+  if (S_ISDIR(shown.mode) && (shown.mode & S_IXUSR) == 0)
+    op.session().segment().closed_directories.store(1, std::memory_order_release);
   return Setting(op, overlay, object, now, shown).run(recorded);
 }
 

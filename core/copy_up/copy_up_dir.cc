@@ -40,6 +40,7 @@ Result<const Node*> copy_up_dir(Op& op, const Node& dir) {
   if (d == nullptr) return Error(EIO);  // the root of an overlay with an upper is in it
   const Node* up = d;
   for (size_t i = 0; i < missing; i++) {
+    TRY(ensure_loaded(op, *chain[i]));
     TRY(make(op, *chain[i]));
     Node* now = op.arena().make<Node>();
     if (now == nullptr) return Error(ENOMEM);

@@ -178,7 +178,10 @@ Result<uint64_t> parent_ino(Op& op, const Node& dir) {
   if (dir.virt == Str("/")) return own_ino(dir);
   const Node* up = dir.up;
   if (up == nullptr) up = TRY(node_at(op, dir_name(dir.virt)));
-  if (!up->outside()) return shown_identity(*up).ino;
+  if (!up->outside()) {
+    TRY(ensure_loaded(op, *up));
+    return shown_identity(*up).ino;
+  }
   StatX st;
   TRY(sys_lstat(up->virt, &st));
   return st.stx_ino;

@@ -57,6 +57,17 @@ bool looks_like_an_upper(CStr root, XattrPrefix prefix) {
   return !parse_xattr_list(prefix, list, n.value()).empty();
 }
 
+// Could the root of the overlay be one that its owner may not search?
+bool may_be_closed(const OverlaySpec& spec) {
+  if (spec.perm != Perm::kOwner) return true;
+  if (spec.upper.empty()) return false;
+  char value[kOverrideStatMax];
+  Result<size_t> n = sys_lgetxattr(spec.upper, priv_name(spec.prefix, Priv::kOverrideStat), value, sizeof value);
+  OverrideStat recorded;
+  if (!n.ok()) return n.error() != ENODATA && n.error() != EOPNOTSUPP;
+  return !decode_override_stat(Str(value, n.value()), &recorded).ok() || (recorded.mode & 0100) == 0;
+}
+
 // A number for each file system of an overlay: 0 for the one that the overlay shows as its own.
 class FileSystems {
  public:
@@ -123,8 +134,10 @@ Result<void> fill(Segment* segment, const SessionSpec& spec, size_t size, size_t
   for (uint32_t i = 0; i < spec.exclude_count; i++)
     segment->excludes[i] = strings.add(spec.excludes[i]);
   uint32_t next_layer = 0;
-  for (uint32_t i = 0; i < spec.overlay_count; i++)
+  for (uint32_t i = 0; i < spec.overlay_count; i++) {
     TRY(fill_overlay(segment, &strings, spec.overlays[i], &next_layer, &segment->overlays[i]));
+    if (may_be_closed(spec.overlays[i])) segment->closed_directories.store(1, std::memory_order_relaxed);
+  }
   segment->overlay_count = spec.overlay_count;
   if (strings.overflowed()) return Error(E2BIG);
   __atomic_store_n(&segment->magic, kSegmentMagic, __ATOMIC_RELEASE);

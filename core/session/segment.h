@@ -77,6 +77,16 @@ struct MovedEntry {
   std::atomic<uint64_t> shown;    // relative to the overlay's root
 };
 
+// A directory of a lower, found to be one (and no symlink): true as long as the session lives, since the lower does not change.
+// Written by whoever looks first, under an odd `sequence`; a writer that is killed leaves an entry that nobody reads again.
+constexpr uint32_t kKnownDirectories = 4096;
+constexpr uint32_t kKnownWords = 14;
+struct KnownDirectory {
+  std::atomic<uint32_t> sequence;
+  std::atomic<uint32_t> size;
+  std::atomic<uint64_t> words[kKnownWords];  // the real path
+};
+
 enum class Counter : uint32_t {
   kOps, kCopyUps, kMetacopies, kCopiedBytes, kClonedBytes, kWhiteouts, kOpaques, kRedirects, kLockWaits, kCount
 };
@@ -105,12 +115,15 @@ struct Segment {
   alignas(64) std::atomic<uint64_t> epoch;   // bumped by every directory rename and removal
   std::atomic<uint32_t> temp_counter;        // names of temporaries
   std::atomic<uint32_t> unportable;          // bit per overlay: its upper carries the mark (a cache of that)
+  std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by its owner, perhaps a root
   std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
   alignas(64) std::atomic<uint32_t> moved_count;  // entries from here on are free; changes under topology
   std::atomic<uint32_t> moved_version;            // bumped before memory that was in use is used for something else
   uint32_t moved_strings_used;                    // session/moved.cc
   MovedEntry moved[kMovedMax];
   char moved_strings[kMovedStrings];
+
+  alignas(64) KnownDirectory known_directories[kKnownDirectories];
 
   CStr str(StrRef r) const {
     return CStr(reinterpret_cast<const char*>(this) + strings_offset + r.offset, r.size);

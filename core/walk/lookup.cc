@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "core/attr/attr.h"
+#include "core/session/known.h"
 
 namespace ovl {
 namespace {
@@ -87,7 +88,8 @@ Result<bool> present(CStr real, StatX* st) {
 // The search through the layers for one name. Kernel counterpart: struct ovl_lookup_data.
 class LayerSearch {
  public:
-  LayerSearch(Op& op, const Node& dir, Node* node) : op_(op), dir_(dir), node_(node), overlay_(*dir.overlay) {}
+  LayerSearch(Op& op, const Node& dir, Node* node, Purpose purpose)
+      : op_(op), dir_(dir), node_(node), overlay_(*dir.overlay), pass_(purpose == Purpose::kPass) {}
 
   Result<void> run(Str name) {
     rest_ = name;
@@ -136,6 +138,13 @@ class LayerSearch {
   Result<void> lower(const LowerRef& start) {
     StatX st;
     CStr real;
+    // Only passed, and known to be a directory: then so it is.
+    const bool passes = pass_ && !start.layer->has_format && rest_.find('/') == SIZE_MAX;
+    if (passes) {
+      real = op_.arena().join(start.path, rest_);
+      if (real.data() == nullptr) return Error(ENOMEM);
+      if (is_known_directory(op_.session().segment(), real)) return known(start, real);
+    }
     if (!TRY(descend(start, &real, &st)) || done_) return {};
     const bool first = !node_->exists();
     if (first) {
@@ -150,6 +159,7 @@ class LayerSearch {
       return {};
     }
     if (want_data_ && !S_ISREG(st.stx_mode)) return Error(EIO);
+    if (passes && S_ISDIR(st.stx_mode)) remember_directory(op_.session().segment(), real);
     found_[found_count_++] = LowerRef{start.layer, real};
     PrivSet priv = node_->priv;
     if (!first) {
@@ -164,6 +174,19 @@ class LayerSearch {
     }
     TRY(check_metacopy(real));
     return redirect(real, priv, start.layer);
+  }
+
+  Result<void> known(const LowerRef& start, CStr real) {
+    if (!node_->exists()) {
+      node_->where = Where::kLower;
+      node_->mode = S_IFDIR;
+      node_->loaded = false;
+    } else if (!node_->is_dir()) {
+      done_ = true;
+      return {};
+    }
+    found_[found_count_++] = LowerRef{start.layer, real};
+    return {};
   }
 
   // Walks rest_ (one name, or the path of a redirect) inside one layer. False: not there.
@@ -252,6 +275,7 @@ class LayerSearch {
   const Node& dir_;
   Node* node_;
   const Overlay& overlay_;
+  const bool pass_;
   const LowerRef* starts_ = nullptr;  // directories, one per layer, in which rest_ is looked up
   uint32_t start_count_ = 0;
   Str rest_;
@@ -265,9 +289,9 @@ class LayerSearch {
 
 }  // namespace
 
-Result<const Node*> lookup(Op& op, const Node& dir, Str name, Search search) {
+Result<const Node*> lookup(Op& op, const Node& dir, Str name, Search search, Purpose purpose) {
   if (name.size() > NAME_MAX) return Error(ENAMETOOLONG);
-  if (search == Search::kChecked && dir.in_upper()) TRY(may(op, dir, 1 /* X_OK */));
+  if (search == Search::kChecked) TRY(may_search(op, dir));
   Node* node = op.arena().make<Node>();
   if (node == nullptr) return Error(ENOMEM);
   node->overlay = dir.overlay;
@@ -275,7 +299,7 @@ Result<const Node*> lookup(Op& op, const Node& dir, Str name, Search search) {
   node->virt = op.arena().join(dir.virt, name);
   if (!dir.upper.empty()) node->upper = op.arena().join(dir.upper, name);
   if (node->virt.data() == nullptr || node->upper.data() == nullptr) return Error(ENOMEM);
-  TRY(LayerSearch(op, dir, node).run(name));
+  TRY(LayerSearch(op, dir, node, purpose).run(name));
   return node;
 }
 
@@ -291,18 +315,34 @@ Result<const Node*> lookup_root(Op& op, const Overlay& overlay) {
   node->where = overlay.upper_layer != nullptr ? Where::kUpper : Where::kLower;
   node->lowers = lowers;
   node->lower_count = overlay.lower_count;
-  TRY(load_attributes(op, node));
+  node->mode = S_IFDIR;
+  node->loaded = false;
   return node;
+}
+
+Result<void> ensure_loaded(Op& op, const Node& node) {
+  if (node.loaded || node.outside() || !node.exists()) return {};
+  return load_attributes(op, const_cast<Node*>(&node));  // NOLINT: every node is this op's own
+}
+
+Result<void> may_search(Op& op, const Node& dir) {
+  if (dir.outside() || !dir.in_upper()) return {};  // a lower's directory: the kernel tells
+  if (!dir.loaded) {
+    if (op.session().segment().closed_directories.load(std::memory_order_acquire) == 0) return {};
+    TRY(ensure_loaded(op, dir));
+  }
+  return may(op, dir, 1 /* X_OK */);
 }
 
 Result<void> load_attributes(Op& op, Node* node) {
   StatX st;
   TRY(sys_lstat(node->top(), &st));
   const Layer& layer = node->in_upper() ? *node->overlay->upper_layer : *node->lowers[0].layer;
+  node->loaded = true;
   return set_attributes(op, layer, node->top(), st, node);
 }
 
-Result<const Node*> node_at(Op& op, Str virt) {
+Result<const Node*> node_at(Op& op, Str virt, Purpose purpose) {
   const Overlay* overlay = op.session().containing(virt);
   if (overlay == nullptr) {
     Node* node = op.arena().make<Node>();
@@ -317,9 +357,13 @@ Result<const Node*> node_at(Op& op, Str virt) {
     if (end == SIZE_MAX) end = rest.size();
     if (!node->exists()) return Error(ENOENT);
     if (!node->is_dir()) return Error(ENOTDIR);
-    node = TRY(lookup(op, *node, rest.sub(1, end - 1), Search::kUnchecked));
+    const bool last = end == rest.size();
+    node = TRY(lookup(op, *node, rest.sub(1, end - 1), Search::kUnchecked, last ? purpose : Purpose::kPass));
     rest = rest.sub(end);
   }
+  if (purpose == Purpose::kPass) return node;
+  TRY(ensure_loaded(op, *node));
+  if (node->up != nullptr) TRY(ensure_loaded(op, *node->up));
   return node;
 }
 

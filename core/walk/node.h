@@ -37,7 +37,9 @@ struct Node {
   const LowerRef* lowers = nullptr;
   uint32_t lower_count = 0;
 
-  // Of the topmost object, when exists().
+  // Of the topmost object, when exists() and loaded. A directory that a walk only passes may not be: then of these only the type
+  // in `mode` is known (lookup.h: ensure_loaded).
+  bool loaded = true;
   StatX real{};   // as the kernel tells
   PrivSet priv;   // private xattrs that it has
   mode_t mode = 0;  // type and permission that programs see (override_stat applied)

@@ -59,9 +59,7 @@ class Walk {
 
   Result<void> start_at(CStr real) {
     CStr virt = TRY(map_back(op_, real));
-    Result<const Node*> node = node_at(op_, virt);
-    if (!node.ok()) return Error(node.error());
-    current_ = node.value();
+    current_ = TRY(node_at(op_, virt, Purpose::kPass));
     start_ = current_;
     if (current_->outside()) {
       natural_ = real == Str(virt);
@@ -75,7 +73,7 @@ class Walk {
 
   Result<void> to_root() {
     const bool was_outside = current_ == nullptr || current_->outside();
-    current_ = TRY(node_at(op_, "/"));
+    current_ = TRY(node_at(op_, "/", Purpose::kPass));
     TRY(crossed(was_outside));
     if (start_ == nullptr) start_ = current_;
     return {};
@@ -88,6 +86,7 @@ class Walk {
       TRY(begin(dirfd, "."));
       w.native = natural_ && current_->outside();
       w.node = current_;
+      TRY(load(w.node));
     } else {
       FdNode fd = TRY(node_of_fd(op_, dirfd));
       w.native = fd.node == nullptr;
@@ -134,8 +133,7 @@ class Walk {
   }
 
   Result<void> search_current() {
-    if (current_->outside() || !current_->in_upper()) return {};
-    return may(op_, *current_, 1 /* X_OK */);
+    return may_search(op_, *current_);
   }
 
   Result<void> dot_dot() {
@@ -147,7 +145,7 @@ class Walk {
     if (current_->virt == Str("/")) return {};
     const bool was_outside = current_->outside();
     const Node* up = current_->up;
-    current_ = up != nullptr ? up : TRY(node_at(op_, dir_name(current_->virt)));
+    current_ = up != nullptr ? up : TRY(node_at(op_, dir_name(current_->virt), Purpose::kPass));
     return crossed(was_outside);
   }
 
@@ -155,7 +153,7 @@ class Walk {
     const CStr virt = op_.arena().join(current_->virt, name_);
     if (const Overlay* other = op_.session().rooted_at(virt)) return enter(*other);
     if (op_.session().exclude_count() != 0 && op_.session().excluded(virt)) return leave(virt);
-    found_ = TRY(lookup(op_, *current_, name_));
+    found_ = TRY(lookup(op_, *current_, name_, Search::kChecked, last_ ? Purpose::kResult : Purpose::kPass));
     if (!found_->exists()) return last_ ? Result<void>() : Result<void>(Error(ENOENT));
     if (found_->is_symlink() && follows()) return overlay_symlink();
     if (last_) return {};
@@ -271,6 +269,12 @@ class Walk {
   }
 
   // --- what it came to ---
+  // The node, and the directory that holds it: what an op looks at.
+  Result<void> load(const Node* node) {
+    TRY(ensure_loaded(op_, *node));
+    return node->up != nullptr ? ensure_loaded(op_, *node->up) : Result<void>();
+  }
+
   Result<Walked> native() {
     Walked w;
     w.native = true;
@@ -296,6 +300,7 @@ class Walk {
       return w;
     }
     if (slash_ && (flags_ & kParent) == 0 && w.node->exists() && !w.node->is_dir()) return Error(ENOTDIR);
+    TRY((flags_ & kParent) ? load(w.node) : ensure_loaded(op_, *w.node));
     return w;
   }
 
