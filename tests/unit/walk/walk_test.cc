@@ -112,11 +112,12 @@ TEST_F(WalkTest, DescriptorsNameTheirDirectory) {
 }
 
 TEST_F(WalkTest, MagicLinksLeadToTheObject) {
+  ASSERT_EQ(chdir("/"), 0);
   int fd = open(lower("/d/f").c_str(), O_RDONLY);
-  EXPECT_EQ(resolve("../../../../../../proc/self/fd/" + std::to_string(fd)), "/lower/d/f");
+  EXPECT_EQ(resolve("proc/self/fd/" + std::to_string(fd)), "/lower/d/f");
   int pipes[2];
   ASSERT_EQ(pipe(pipes), 0);
-  EXPECT_EQ(resolve("../../../../../../../proc/self/fd/" + std::to_string(pipes[0])), "native");
+  EXPECT_EQ(resolve("proc/self/fd/" + std::to_string(pipes[0])), "native");
   close(fd);
   close(pipes[0]);
   close(pipes[1]);
