@@ -13,13 +13,13 @@ struct Message {
   enum Kind : uint32_t {
     // keeper -> front
     kStarted,  // value: pid of the command
-    kStopped,  // value: signal that stopped the command
+    kStopped,  // value: signal that stopped the command; payload: the how many-th stop it is
     kContinued,
     kEnded,  // value: wait status of the command
     // front -> keeper
     kSignal,  // value: pass this signal on to the command
     kReady,   // the front has opened what it wants of the session's files
-    kResume,  // the front was continued: so shall the command be
+    kResume,  // the front was continued: so shall the command be; payload: from which stop
   };
   Kind kind;
   int32_t value;

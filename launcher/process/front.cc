@@ -35,15 +35,21 @@ namespace {
   _exit(128 + signal_number);  // not reached: a signal that ended the command ends this too
 }
 
-// Stops this process as the command was stopped, until somebody continues it.
-void stop_by(int signal_number) {
+// Stops this process as the command was stopped, until somebody continues it. When that happened
+// already, the command runs again, or the signal that is pending here was discarded with it
+// (SIGCONT does that).
+void stop_by(int signal_number, pid_t command) {
   struct sigaction normal = {}, old;
   normal.sa_handler = SIG_DFL;
   sigaction(signal_number, &normal, &old);
   sigset_t one;
   sigemptyset(&one);
   sigaddset(&one, signal_number);
-  raise(signal_number);
+  if (signal_number != SIGSTOP || is_stopped(command)) raise(signal_number);
+  if (signal_number != SIGSTOP && !is_stopped(command)) {
+    normal.sa_handler = SIG_IGN;  // discards what is pending
+    sigaction(signal_number, &normal, nullptr);
+  }
   sigprocmask(SIG_UNBLOCK, &one, nullptr);  // stops here
   sigprocmask(SIG_BLOCK, &one, nullptr);
   if (signal_number != SIGSTOP) sigaction(signal_number, &old, nullptr);
@@ -81,7 +87,10 @@ class Front {
         send_message(channel_, Message{Message::kReady, 0, 0, 0});
       }
       if (message.kind == Message::kEnded) return message.value;
-      if (message.kind == Message::kStopped && is_stopped(command_)) stop_by(message.value);
+      if (message.kind == Message::kStopped) {
+        last_stop_ = message.payload;
+        stop_by(message.value, command_);
+      }
     }
   }
 
@@ -103,7 +112,7 @@ class Front {
     const int number = static_cast<int>(info.ssi_signo);
     if (number == SIGCHLD) return;
     if (number == SIGCONT) {
-      send_message(channel_, Message{Message::kResume, 0, 0, 0});
+      send_message(channel_, Message{Message::kResume, 0, 0, last_stop_});
       return;
     }
     if (info.ssi_code == SI_KERNEL && from_terminal(number)) return;
@@ -139,6 +148,7 @@ class Front {
   int channel_;
   pid_t keeper_;
   pid_t command_ = 0;
+  int64_t last_stop_ = 0;
 };
 
 }  // namespace

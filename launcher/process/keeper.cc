@@ -64,7 +64,10 @@ class Keeper {
         kill(command_, message.value);
       }
     } else if (message.kind == Message::kResume && is_stopped(command_)) {
-      kill(command_, SIGCONT);
+      // Only from the stop that the front has seen: it may have been continued and stopped again
+      // since.
+      reap();
+      if (command_ > 0 && stops_ == message.payload) kill(command_, SIGCONT);
     }
   }
 
@@ -75,10 +78,10 @@ class Keeper {
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
       if (pid != command_) continue;
       if (WIFSTOPPED(status)) {
-        tell(Message::kStopped, WSTOPSIG(status));
+        send(Message{Message::kStopped, WSTOPSIG(status), 0, ++stops_});
       } else if (WIFCONTINUED(status)) {
-        tell(Message::kContinued, 0);
-        if (is_stopped(front_)) kill(front_, SIGCONT);  // somebody continued the command alone
+        send(Message{Message::kContinued, 0, 0, 0});
+        wake_front();  // somebody continued the command alone
       } else {
         end_status_ = status;
         command_ = -1;
@@ -89,12 +92,16 @@ class Keeper {
 
   void tell_end() {
     if (!end_status_) return;
-    tell(Message::kEnded, *end_status_);
+    send(Message{Message::kEnded, *end_status_, 0, 0});
+    wake_front();  // killed while stopped
     end_status_.reset();
   }
 
-  void tell(Message::Kind kind, int value) {
-    if (channel_ >= 0) send_message(channel_, Message{kind, value, 0, 0});
+  void send(const Message& message) {
+    if (channel_ >= 0) send_message(channel_, message);
+  }
+  void wake_front() {
+    if (channel_ >= 0 && is_stopped(front_)) kill(front_, SIGCONT);
   }
 
   int channel_;
@@ -102,6 +109,7 @@ class Keeper {
   pid_t command_;
   std::optional<int> end_status_;  // of the command; not told yet
   bool front_is_ready_ = false;
+  int64_t stops_ = 0;  // of the command, so far
 };
 
 }  // namespace

@@ -166,6 +166,19 @@ class JobControl(sandbox.Scenario):
 
         self.assertEqual(Terminal(scenario).finish(), [["stopped", signal.SIGSTOP], ["exited", 8]])
 
+    def test_killed_while_stopped(self):
+        argv = self.argv("sh", "-c", "echo $$ > \"$1\"; kill -STOP $$", "sh", self.top + "/pid")
+
+        def scenario():
+            pid = job(argv, self.top)
+            report = [wait(pid)]
+            with open(self.top + "/pid") as file:
+                os.kill(int(file.read()), signal.SIGKILL)
+            report.append(wait(pid))
+            return report
+
+        self.assertEqual(Terminal(scenario).finish(), [["stopped", signal.SIGSTOP], ["killed", signal.SIGKILL]])
+
     def test_background_job_that_reads_is_stopped(self):
         argv = self.argv("sh", "-c", "read x; echo got $x")
 
@@ -205,7 +218,8 @@ class JobControl(sandbox.Scenario):
         seen = b""
         while b"ready" not in seen:
             seen += os.read(master, 1024)
-        keeper = int(open(f"/proc/{pid}/task/{pid}/children").read())
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            keeper = int(children.read())
         os.close(master)
         os.waitpid(pid, 0)
         sandbox.wait_for_end(keeper)
