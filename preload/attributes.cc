@@ -123,8 +123,7 @@ int ip_utimensat(int dirfd, const char* path, const struct timespec* times, int 
 int ip_remove(const char* path) {
   const long r = OVL_CALL(unlinkat, AT_FDCWD, UserPath(path), 0);
   if (r != -EISDIR) return static_cast<int>(libc_style(r));
-  const long removed = OVL_CALL(unlinkat, AT_FDCWD, UserPath(path), AT_REMOVEDIR);
-  return static_cast<int>(libc_style(removed == -ENOTDIR ? r : removed));
+  return ip_rmdir(path);
 }
 
 int ip_ioctl(int fd, unsigned long request, ...) {

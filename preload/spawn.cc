@@ -49,7 +49,10 @@ static_assert(sizeof(Action) == 32 && offsetof(Action, open.path) == 16 && offse
 static_assert(sizeof(posix_spawn_file_actions_t) == 80 && offsetof(posix_spawn_file_actions_t, __actions) == 8);
 static_assert(sizeof(posix_spawnattr_t) == 336 && offsetof(posix_spawnattr_t, __policy) == 268);
 
-constexpr int kKnownFlags = POSIX_SPAWN_RESETIDS | POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+constexpr int kSetCgroup = 0x100;  // POSIX_SPAWN_SETCGROUP, glibc 2.39: the group's descriptor follows __policy
+static_assert(offsetof(posix_spawnattr_t, __pad) == 272);
+
+constexpr int kKnownFlags = kSetCgroup | POSIX_SPAWN_RESETIDS | POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
                             POSIX_SPAWN_SETSCHEDPARAM | POSIX_SPAWN_SETSCHEDULER | POSIX_SPAWN_USEVFORK | POSIX_SPAWN_SETSID;
 constexpr size_t kStackSize = 256 * 1024;  // touched as far as it is used
 constexpr int kSignals = 64;
@@ -70,6 +73,7 @@ struct Spawn {
   char* const* argv;
   char* const* envp;
   uint64_t old_mask;
+  int pidfd;
   int error;  // what the child failed with; the parent sees it, since memory is shared
 };
 
@@ -92,10 +96,20 @@ long reset_signals(const Spawn& s) {
   return 0;
 }
 
+// Into a cgroup by its own file; the kernel's CLONE_INTO_CGROUP asks for the same rights.
+long enter_cgroup(int directory) {
+  const long fd = raw_call(SYS_openat, directory, "cgroup.procs", O_WRONLY | O_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  const long r = raw_call(SYS_write, fd, "0", 1);
+  raw_call(SYS_close, fd);
+  return r < 0 ? r : 0;
+}
+
 long apply_attributes(const Spawn& s) {
   const int flags = flags_of(s);
   const posix_spawnattr_t* a = s.attributes;
   long r = 0;
+  if ((flags & kSetCgroup) != 0 && (r = enter_cgroup(a->__pad[0])) < 0) return r;
   if ((flags & POSIX_SPAWN_SETSCHEDULER) != 0) {
     r = raw_call(SYS_sched_setscheduler, 0, a->__policy, &a->__sp);
   } else if ((flags & POSIX_SPAWN_SETSCHEDPARAM) != 0) {
@@ -189,9 +203,12 @@ int child(void* argument) {
 
 }  // namespace
 
-int spawn(pid_t* pid, const char* file, Search search, const posix_spawn_file_actions_t* actions,
-          const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
-  Spawn s = {file, search, actions, attributes, argv, envp, 0, 0};
+namespace {
+
+// With a descriptor of the child where `pidfd` is not null.
+int spawn_child(pid_t* pid, int* pidfd, const char* file, Search search, const posix_spawn_file_actions_t* actions,
+                const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
+  Spawn s = {file, search, actions, attributes, argv, envp, 0, -1, 0};
   if ((flags_of(s) & ~kKnownFlags) != 0) return EINVAL;
   ErrnoSaver saver;
   const long stack = raw_call(SYS_mmap, nullptr, kStackSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -201,14 +218,26 @@ int spawn(pid_t* pid, const char* file, Search search, const posix_spawn_file_ac
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &s.old_mask, sizeof all);
   int old_state;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old_state);
-  const int made = clone(child, reinterpret_cast<char*>(stack) + kStackSize, CLONE_VM | CLONE_VFORK | SIGCHLD, &s);
+  const int clone_flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (pidfd != nullptr ? CLONE_PIDFD : 0);
+  const int made = clone(child, reinterpret_cast<char*>(stack) + kStackSize, clone_flags, &s, &s.pidfd);
   int error = made < 0 ? errno : s.error;
-  if (made > 0 && error != 0) raw_call(SYS_wait4, made, nullptr, 0, nullptr);
+  if (made > 0 && error != 0) {
+    raw_call(SYS_wait4, made, nullptr, 0, nullptr);
+    if (s.pidfd >= 0) close_raw(s.pidfd);
+  }
   if (error == 0 && pid != nullptr) *pid = made;
+  if (error == 0 && pidfd != nullptr) *pidfd = s.pidfd;
   pthread_setcancelstate(old_state, nullptr);
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &s.old_mask, nullptr, sizeof s.old_mask);
   raw_call(SYS_munmap, stack, kStackSize);
   return error;
+}
+
+}  // namespace
+
+int spawn(pid_t* pid, const char* file, Search search, const posix_spawn_file_actions_t* actions,
+          const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
+  return spawn_child(pid, nullptr, file, search, actions, attributes, argv, envp);
 }
 
 int ip_posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
@@ -218,6 +247,15 @@ int ip_posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_
 int ip_posix_spawnp(pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions,
                     const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
   return spawn(pid, file, Search::kPath, actions, attributes, argv, envp);
+}
+
+int ip_pidfd_spawn(int* pidfd, const char* path, const posix_spawn_file_actions_t* actions,
+                   const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
+  return spawn_child(nullptr, pidfd, path, Search::kNo, actions, attributes, argv, envp);
+}
+int ip_pidfd_spawnp(int* pidfd, const char* file, const posix_spawn_file_actions_t* actions,
+                    const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
+  return spawn_child(nullptr, pidfd, file, Search::kPath, actions, attributes, argv, envp);
 }
 
 }  // namespace ovl
