@@ -1,5 +1,5 @@
-// Files that libc opens behind its account and login functions. What only reads /etc/passwd and its like is libc's own affair;
-// these write, and must not write to a lower.
+// Files that libc opens behind its account and login functions. What only reads /etc/passwd and its
+// like is libc's own affair; these write, and must not write to a lower.
 #include <fcntl.h>
 #include <paths.h>
 #include <sys/time.h>
@@ -18,7 +18,7 @@ namespace ovl {
 namespace {
 
 constexpr char kPasswordLock[] = "/etc/.pwd.lock";  // _PATH_PASSWDLCK of libc
-constexpr char kHostId[] = "/etc/hostid";      // HOSTIDFILE
+constexpr char kHostId[] = "/etc/hostid";           // HOSTIDFILE
 constexpr int kLockSeconds = 15;
 constexpr long kRetryNanoseconds = 20'000'000;
 
@@ -75,7 +75,8 @@ void ip_updwtmp(const char* path, const struct utmp* entry) {
   // What a writer left half done is cut off.
   const off_t whole = end.value() - end.value() % static_cast<off_t>(sizeof *entry);
   ignore(sys_ftruncate(fd.get(), whole));
-  if (!sys_pwrite(fd.get(), entry, sizeof *entry, whole).ok()) ignore(sys_ftruncate(fd.get(), whole));
+  if (!sys_pwrite(fd.get(), entry, sizeof *entry, whole).ok())
+    ignore(sys_ftruncate(fd.get(), whole));
 }
 
 void ip_logwtmp(const char* line, const char* name, const char* host) {
@@ -94,7 +95,8 @@ void ip_logwtmp(const char* line, const char* name, const char* host) {
 
 int ip_lckpwdf() {
   if (password_lock_fd.load(std::memory_order_relaxed) != -1) return -1;
-  const int fd = static_cast<int>(libc_style(open_kernel_style(AT_FDCWD, kPasswordLock, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)));
+  const int fd = static_cast<int>(
+      libc_style(open_kernel_style(AT_FDCWD, kPasswordLock, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)));
   if (fd < 0) return -1;
   const long r = lock_file(fd, kLockSeconds);
   if (r < 0) {
@@ -117,7 +119,8 @@ int ip_sethostid(long id) {
     errno = EOVERFLOW;
     return -1;
   }
-  const long opened = open_kernel_style(AT_FDCWD, kHostId, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
+  const long opened =
+      open_kernel_style(AT_FDCWD, kHostId, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
   if (libc_style(opened) < 0) return -1;
   UniqueFd fd(static_cast<int>(opened));
   return libc_style(-write_all(fd.get(), &number, sizeof number).error()) < 0 ? -1 : 0;

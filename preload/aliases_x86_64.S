@@ -1,4 +1,5 @@
-// The second names of the table. A jump rather than an alias of the symbol, so that the two may stand in different files;
+// The second names of the table. A jump rather than an alias of the symbol, so that the two may
+// stand in different files;
 // arguments stay where they are, whatever the function takes.
 #if defined(__x86_64__)
         .text

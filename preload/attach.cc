@@ -1,5 +1,5 @@
-// See attach.h. The states only ever go unattached -> busy -> attached or none, so that vfork children, which share this
-// memory, can spoil nothing.
+// See attach.h. The states only ever go unattached -> busy -> attached or none, so that vfork
+// children, which share this memory, can spoil nothing.
 #include "preload/attach.h"
 
 #include <signal.h>
@@ -18,7 +18,8 @@ namespace {
 enum State : int { kUnattached, kBusy, kNone, kAttached };
 
 std::atomic<int> state{kUnattached};
-// Constructed when there is a session: a Session holds tables that would otherwise be relocated at each start.
+// Constructed when there is a session: a Session holds tables that would otherwise be relocated at
+// each start.
 alignas(Session) char session_bytes[sizeof(Session)];
 Session* const session = reinterpret_cast<Session*>(session_bytes);
 
@@ -56,7 +57,8 @@ void take_out(char** env, char* entry) {
   if (removed_count < kRemovedMost) removed[removed_count++] = entry;
 }
 
-// LD_LIBRARY_PATH was lengthened at exec (core/exec/libraries.h), and the loader has read it: the program sees its own again.
+// LD_LIBRARY_PATH was lengthened at exec (core/exec/libraries.h), and the loader has read it: the
+// program sees its own again.
 void restore_library_path(char** env) {
   char** lengthened = find(env, kLibraryVariable.sub(0, kLibraryVariable.size() - 1));
   char** original = find(env, kOriginalLibraries.sub(0, kOriginalLibraries.size() - 1));
@@ -70,7 +72,8 @@ void restore_library_path(char** env) {
   }
   char* const entry = *original;
   char* const old = *lengthened;
-  *lengthened = entry + kOriginalPrefix.size();  // "OVLRUN_LD_LIBRARY_PATH=x" ends in what is wanted
+  *lengthened =
+      entry + kOriginalPrefix.size();  // "OVLRUN_LD_LIBRARY_PATH=x" ends in what is wanted
   remove(env, entry);
   memset(old, 0, strlen(old));
 }
@@ -116,11 +119,12 @@ void hide(char** env) {
 [[noreturn]] void fail(Str path, int error) {
   char digits[12];
   size_t count = 0;
-  for (int left = error; count == 0 || left > 0; left /= 10) digits[count++] = static_cast<char>('0' + left % 10);
+  for (int left = error; count == 0 || left > 0; left /= 10)
+    digits[count++] = static_cast<char>('0' + left % 10);
   char number[12];
   for (size_t i = 0; i < count; i++) number[i] = digits[count - 1 - i];
-  const Str parts[] = {"ovlrun: the session ", path, " cannot be attached (errno ", Str(number, count),
-                       "): not running without the overlay\n"};
+  const Str parts[] = {"ovlrun: the session ", path, " cannot be attached (errno ",
+                       Str(number, count), "): not running without the overlay\n"};
   for (Str part : parts) raw_call(SYS_write, 2, part.data(), part.size());
   for (;;) raw_call(SYS_exit_group, 125);
 }
@@ -168,8 +172,8 @@ __attribute__((constructor(101))) void constructor(int, char**, char** env) {
 Session* attached() {
   int now = state.load(std::memory_order_acquire);
   if (__builtin_expect(now == kUnattached || now == kBusy, 0)) {
-    // Before libc has set `environ` up (an ifunc resolver) there is no way to know; nothing there names a path
-    // of the program's.
+    // Before libc has set `environ` up (an ifunc resolver) there is no way to know; nothing there
+    // names a path of the program's.
     if (environ == nullptr) return nullptr;
     attach_once(environ);
     now = state.load(std::memory_order_acquire);

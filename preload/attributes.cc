@@ -1,8 +1,7 @@
 // Attributes: what libc does around the system call.
+#include <stdarg.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
-
-#include <stdarg.h>
 #include <time.h>
 
 #include "preload/call.h"
@@ -50,7 +49,8 @@ bool to_timespecs(const struct timeval from[2], struct timespec to[2]) {
 int make_node(int dirfd, const char* path, mode_t mode, dev_t device) {
   const unsigned kernel_device = static_cast<unsigned>(device);
   if (kernel_device != device) return fail(EINVAL);
-  return static_cast<int>(libc_style(OVL_CALL(mknodat, dirfd, UserPath(path), mode, kernel_device)));
+  return static_cast<int>(
+      libc_style(OVL_CALL(mknodat, dirfd, UserPath(path), mode, kernel_device)));
 }
 
 }  // namespace
@@ -90,7 +90,9 @@ int ip_fstatvfs(int fd, struct statvfs* st) {
   return 0;
 }
 
-int ip_mknod(const char* path, mode_t mode, dev_t device) { return make_node(AT_FDCWD, path, mode, device); }
+int ip_mknod(const char* path, mode_t mode, dev_t device) {
+  return make_node(AT_FDCWD, path, mode, device);
+}
 int ip_mknodat(int dirfd, const char* path, mode_t mode, dev_t device) {
   return make_node(dirfd, path, mode, device);
 }
@@ -116,8 +118,10 @@ int ip_futimens(int fd, const struct timespec* times) {
   return static_cast<int>(libc_style(OVL_CALL(utimensat, fd, UserPath(), buf(times), 0)));
 }
 int ip_utimensat(int dirfd, const char* path, const struct timespec* times, int flags) {
-  if (path == nullptr) return fail(EINVAL);  // libc keeps what the kernel takes for futimens to itself
-  return static_cast<int>(libc_style(OVL_CALL(utimensat, dirfd, UserPath(path), buf(times), flags)));
+  if (path == nullptr)
+    return fail(EINVAL);  // libc keeps what the kernel takes for futimens to itself
+  return static_cast<int>(
+      libc_style(OVL_CALL(utimensat, dirfd, UserPath(path), buf(times), flags)));
 }
 
 int ip_remove(const char* path) {

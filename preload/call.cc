@@ -13,13 +13,16 @@ extern "C" __attribute__((visibility("hidden"))) void __cxa_pure_virtual() { __b
 
 namespace ovl {
 
-CancellationPoint::CancellationPoint() { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old_type_); }
+CancellationPoint::CancellationPoint() {
+  pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old_type_);
+}
 CancellationPoint::~CancellationPoint() { pthread_setcanceltype(old_type_, nullptr); }
 
 Outcome PreloadCaller::open_for_caller(CStr real, int flags, mode_t mode) {
   At at(real);
   if (at.error()) return Error(at.error());
-  // A path of more than PATH_MAX is held by a descriptor of ours, which a cancelled thread would leave behind.
+  // A path of more than PATH_MAX is held by a descriptor of ours, which a cancelled thread would
+  // leave behind.
   if (at.dirfd() != AT_FDCWD) return raw_call(SYS_openat, at.dirfd(), at.name(), flags, mode);
   CancellationPoint point;
   return raw_call(SYS_openat, AT_FDCWD, at.name(), flags, mode);

@@ -1,4 +1,5 @@
-// From a libc function to an operation: the body that interposers share. Async-signal-safe, no malloc, no dlsym.
+// From a libc function to an operation: the body that interposers share. Async-signal-safe, no
+// malloc, no dlsym.
 #pragma once
 
 #include <errno.h>
@@ -10,8 +11,9 @@
 
 namespace ovl {
 
-// Makes one blocking call a cancellation point, as libc does it: a cancellation request acts at once meanwhile. Requires: no
-// lock and no descriptor of ours is held, since a cancelled thread never comes back here.
+// Makes one blocking call a cancellation point, as libc does it: a cancellation request acts at
+// once meanwhile. Requires: no lock and no descriptor of ours is held, since a cancelled thread
+// never comes back here.
 class CancellationPoint {
  public:
   CancellationPoint();
@@ -23,7 +25,8 @@ class CancellationPoint {
   int old_type_;
 };
 
-// This task, with what an open(2) of libc promises: it may be cancelled while it waits for a FIFO's other end.
+// This task, with what an open(2) of libc promises: it may be cancelled while it waits for a FIFO's
+// other end.
 class PreloadCaller final : public LocalCaller {
  public:
   Outcome open_for_caller(CStr real, int flags, mode_t mode) override;
@@ -32,7 +35,9 @@ class PreloadCaller final : public LocalCaller {
 // Arguments as the registers of a system call.
 inline long to_register(long value) { return value; }
 template <class T>
-inline long to_register(UserPtr<T> pointer) { return static_cast<long>(pointer.address()); }
+inline long to_register(UserPtr<T> pointer) {
+  return static_cast<long>(pointer.address());
+}
 
 // Calls that an old kernel lacks, made from older ones. -errno on failure.
 long native_fchmodat2(int dirfd, const char* path, mode_t mode, int flags);

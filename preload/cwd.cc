@@ -22,8 +22,8 @@ long get(char* buffer, size_t size) {
 
 Next<char*(char*, size_t)> next_getcwd("getcwd");
 
-// Deeper than the kernel's getcwd can tell: libc walks up the directories, and the real path maps back by its prefix.
-// malloc'ed; nullptr and errno on failure.
+// Deeper than the kernel's getcwd can tell: libc walks up the directories, and the real path maps
+// back by its prefix. malloc'ed; nullptr and errno on failure.
 char* get_long() {
   auto* real = next_getcwd.get();
   char* path = real != nullptr ? real(nullptr, 0) : nullptr;
@@ -38,7 +38,8 @@ char* get_long() {
   return nullptr;
 }
 
-// A malloc'ed path as getcwd gives it: in the buffer when there is one, else in `size` bytes (0: as they are needed).
+// A malloc'ed path as getcwd gives it: in the buffer when there is one, else in `size` bytes (0: as
+// they are needed).
 char* give(char* path, char* buffer, size_t size) {
   if (path == nullptr) return nullptr;
   const size_t needed = strlen(path) + 1;
@@ -75,8 +76,10 @@ char* ip_getcwd(char* buffer, size_t size) {
   }
   if (buffer == nullptr) free(made);
   char* result = nullptr;
-  if (n == -ENAMETOOLONG || (n == -ERANGE && size == 0)) result = give(get_long(), buffer, size);
-  else errno = static_cast<int>(-n);
+  if (n == -ENAMETOOLONG || (n == -ERANGE && size == 0))
+    result = give(get_long(), buffer, size);
+  else
+    errno = static_cast<int>(-n);
   if (result == nullptr) saver.fail(errno);
   return result;
 }

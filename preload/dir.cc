@@ -1,5 +1,6 @@
-// Directory streams. libc's own are bound to its own getdents, so DIR is ours for every directory (the type is opaque). A
-// stream is a descriptor and a buffer of getdents64 records; the position lives in the descriptor, as in libc's.
+// Directory streams. libc's own are bound to its own getdents, so DIR is ours for every directory
+// (the type is opaque). A stream is a descriptor and a buffer of getdents64 records; the position
+// lives in the descriptor, as in libc's.
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,14 +20,15 @@ constexpr size_t kBufferSize = 32 * 1024;
 struct Stream {
   int fd;  // first, as in libc's: old programs look
   Mutex mutex;
-  size_t at = 0;      // of the next record in the buffer
+  size_t at = 0;  // of the next record in the buffer
   size_t filled = 0;
   long position = 0;  // telldir: where the next record is
   alignas(KernelDirent) char buffer[kBufferSize];
 
   explicit Stream(int descriptor) : fd(descriptor) {}
 };
-static_assert(offsetof(struct dirent, d_name) == offsetof(KernelDirent, d_name), "records are handed out as they are");
+static_assert(offsetof(struct dirent, d_name) == offsetof(KernelDirent, d_name),
+              "records are handed out as they are");
 
 Stream* stream_of(DIR* dir) { return reinterpret_cast<Stream*>(dir); }
 
@@ -40,7 +42,8 @@ DIR* make(int fd) {
 struct dirent* next(Stream* s, int* error) {
   *error = 0;
   if (s->at >= s->filled) {
-    const long n = OVL_CALL(getdents64, static_cast<unsigned>(s->fd), UserBuf(s->buffer), static_cast<unsigned>(kBufferSize));
+    const long n = OVL_CALL(getdents64, static_cast<unsigned>(s->fd), UserBuf(s->buffer),
+                            static_cast<unsigned>(kBufferSize));
     if (n <= 0) {
       // A directory that was removed meanwhile is at its end.
       if (n != -ENOENT) *error = static_cast<int>(-n);

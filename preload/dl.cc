@@ -1,5 +1,6 @@
-// dlopen(3). The loader opens objects with its own calls, and looks at who called it (RUNPATH, namespace): so the public
-// functions are jumps (dl_<arch>.S) into the loader's with nothing changed but the path, which comes from here.
+// dlopen(3). The loader opens objects with its own calls, and looks at who called it (RUNPATH,
+// namespace): so the public functions are jumps (dl_<arch>.S) into the loader's with nothing
+// changed but the path, which comes from here.
 #include <stdlib.h>
 
 #include <atomic>
@@ -24,8 +25,8 @@ constexpr char kNowhere[] = "/proc/self/fd/-1/";
 
 void* no_loader() { return nullptr; }
 
-// Real paths that were handed to the loader. It copies them, but only after the jump; so they stay. As many as there are
-// objects in the upper that a process loads by path.
+// Real paths that were handed to the loader. It copies them, but only after the jump; so they stay.
+// As many as there are objects in the upper that a process loads by path.
 struct Kept {
   Kept* next;
   char path[];
@@ -56,10 +57,11 @@ void find_loader() {
 }  // namespace
 }  // namespace ovl
 
-// The path for the loader. What programs don't see gets a name that the loader can't find either: its own look would be at
-// the lower.
+// The path for the loader. What programs don't see gets a name that the loader can't find either:
+// its own look would be at the lower.
 const char* ovl_object_path(const char* path) {
-  using namespace ovl;  // NOLINT(google-build-using-namespace): one function outside for the sake of its name
+  using namespace ovl;  // NOLINT(google-build-using-namespace): one function outside for the sake
+                        // of its name
   ErrnoSaver saver;
   find_loader();
   Session* session = attached();

@@ -1,5 +1,5 @@
-// The exec family: libc's search of PATH and its fallback to the shell, on our execve. What the kernel is given (interpreter,
-// environment) is the business of op_execve.
+// The exec family: libc's search of PATH and its fallback to the shell, on our execve. What the
+// kernel is given (interpreter, environment) is the business of op_execve.
 #include "preload/exec.h"
 
 #include <fcntl.h>
@@ -44,9 +44,12 @@ long exec_with_shell(Arena& arena, const char* path, char* const* argv, char* co
   return exec_kernel_style(kShell, with_shell, envp);
 }
 
-long exec_or_shell(Arena& arena, const char* path, char* const* argv, char* const* envp, OnUnknownFormat on_unknown) {
+long exec_or_shell(Arena& arena, const char* path, char* const* argv, char* const* envp,
+                   OnUnknownFormat on_unknown) {
   const long r = exec_kernel_style(path, argv, envp);
-  return r == -ENOEXEC && on_unknown == OnUnknownFormat::kShell ? exec_with_shell(arena, path, argv, envp) : r;
+  return r == -ENOEXEC && on_unknown == OnUnknownFormat::kShell
+             ? exec_with_shell(arena, path, argv, envp)
+             : r;
 }
 
 // Does an error with one directory of the search path let the search go on? As in libc.
@@ -64,7 +67,8 @@ bool go_on(long error) {
   }
 }
 
-// The list that starts with `first`, in an array. Requires: `out` has room for `n` pointers with the null.
+// The list that starts with `first`, in an array. Requires: `out` has room for `n` pointers with
+// the null.
 void collect(char** out, size_t n, const char* first, va_list rest) {
   out[0] = const_cast<char*>(first);
   for (size_t i = 1; i < n; i++) out[i] = va_arg(rest, char*);
@@ -84,7 +88,8 @@ long exec_kernel_style(const char* path, char* const* argv, char* const* envp) {
   return OVL_CALL(execve, UserPath(path), buf(argv), buf(envp));
 }
 
-long exec_search(const char* file, char* const* argv, char* const* envp, OnUnknownFormat on_unknown) {
+long exec_search(const char* file, char* const* argv, char* const* envp,
+                 OnUnknownFormat on_unknown) {
   Scratch scratch;
   Arena& arena = scratch.arena();
   const Str name(file, strlen(file));
@@ -129,13 +134,13 @@ int ip_execvpe(const char* file, char* const* argv, char* const* envp) {
 }
 
 // As libc, these keep the array on the stack: a vfork child or a signal handler may call them.
-#define OVL_COLLECT(argv, first)                                                 \
-  va_list args;                                                                  \
-  va_start(args, arg);                                                           \
-  const size_t size = list_size(first, args);                                    \
-  va_end(args);                                                                  \
-  char** argv = static_cast<char**>(__builtin_alloca(size * sizeof(char*)));     \
-  va_start(args, arg);                                                           \
+#define OVL_COLLECT(argv, first)                                             \
+  va_list args;                                                              \
+  va_start(args, arg);                                                       \
+  const size_t size = list_size(first, args);                                \
+  va_end(args);                                                              \
+  char** argv = static_cast<char**>(__builtin_alloca(size * sizeof(char*))); \
+  va_start(args, arg);                                                       \
   collect(argv, size, first, args)
 
 int ip_execl(const char* path, const char* arg, ...) {

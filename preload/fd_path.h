@@ -10,7 +10,8 @@ struct FdPath {
   explicit FdPath(int fd) {
     char digits[12];
     int count = 0;
-    for (int left = fd; count == 0 || left > 0; left /= 10) digits[count++] = static_cast<char>('0' + left % 10);
+    for (int left = fd; count == 0 || left > 0; left /= 10)
+      digits[count++] = static_cast<char>('0' + left % 10);
     char* w = text + strlen(text);
     while (count > 0) *w++ = digits[--count];
     *w = 0;

@@ -1,5 +1,6 @@
-// fts(3). The structures are the program's to look at, so they have libc's layout; each entry is one allocation: FTSENT, name,
-// struct stat. Semantics are 4.4BSD's, which libc's follow. Without FTS_NOCHDIR the walk changes the current directory.
+// fts(3). The structures are the program's to look at, so they have libc's layout; each entry is
+// one allocation: FTSENT, name, struct stat. Semantics are 4.4BSD's, which libc's follow. Without
+// FTS_NOCHDIR the walk changes the current directory.
 #include <errno.h>
 #include <fts.h>
 #include <stdlib.h>
@@ -16,7 +17,9 @@ constexpr size_t kPathMost = 0xffff;  // fts_pathlen is a short
 
 enum class Build { kRead, kChildren, kNames };
 
-bool is_dot(const char* name) { return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0)); }
+bool is_dot(const char* name) {
+  return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0));
+}
 
 bool has(const FTS* sp, int option) { return (sp->fts_options & option) != 0; }
 
@@ -54,7 +57,8 @@ int open_here() { return ip_openat(AT_FDCWD, ".", O_RDONLY | O_CLOEXEC); }
 // fchdir for walks that change directory. False: errno.
 bool change_to(const FTS* sp, int fd) { return has(sp, FTS_NOCHDIR) || ip_fchdir(fd) == 0; }
 
-// Changes to the directory of `p`, by descriptor or by path, if it still is that directory (symlink attacks). False: errno.
+// Changes to the directory of `p`, by descriptor or by path, if it still is that directory (symlink
+// attacks). False: errno.
 bool change_safely(const FTS* sp, const FTSENT* p, int fd, const char* path) {
   if (has(sp, FTS_NOCHDIR)) return true;
   const int opened = fd >= 0 ? fd : ip_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,7 +101,8 @@ unsigned short look(const FTS* sp, FTSENT* p, bool follow) {
     p->fts_ino = st->st_ino;
     p->fts_nlink = st->st_nlink;
     if (is_dot(p->fts_name)) return FTS_DOT;
-    for (FTSENT* above = p->fts_parent; above->fts_level >= FTS_ROOTLEVEL; above = above->fts_parent) {
+    for (FTSENT* above = p->fts_parent; above->fts_level >= FTS_ROOTLEVEL;
+         above = above->fts_parent) {
       if (above->fts_ino == p->fts_ino && above->fts_dev == p->fts_dev) {
         p->fts_cycle = above;
         return FTS_DC;
@@ -119,8 +124,10 @@ FTSENT* sort(FTS* sp, FTSENT* head, size_t count) {
   }
   FTSENT** array = sp->fts_array;
   for (FTSENT* p = head; p != nullptr; p = p->fts_link) *array++ = p;
-  qsort(sp->fts_array, count, sizeof(FTSENT*), reinterpret_cast<int (*)(const void*, const void*)>(sp->fts_compar));
-  for (size_t i = 0; i < count; i++) sp->fts_array[i]->fts_link = i + 1 < count ? sp->fts_array[i + 1] : nullptr;
+  qsort(sp->fts_array, count, sizeof(FTSENT*),
+        reinterpret_cast<int (*)(const void*, const void*)>(sp->fts_compar));
+  for (size_t i = 0; i < count; i++)
+    sp->fts_array[i]->fts_link = i + 1 < count ? sp->fts_array[i + 1] : nullptr;
   return sp->fts_array[0];
 }
 
@@ -232,8 +239,10 @@ class Builder {
     p->fts_parent = cur_;
     p->fts_pathlen = static_cast<unsigned short>(prefix + size);
     describe(p, entry, prefix);
-    if (head_ == nullptr) head_ = p;
-    else tail_->fts_link = p;
+    if (head_ == nullptr)
+      head_ = p;
+    else
+      tail_->fts_link = p;
     tail_ = p;
     count_++;
     return true;
@@ -247,8 +256,8 @@ class Builder {
       return;
     }
     p->fts_accpath = has(sp_, FTS_NOCHDIR) ? p->fts_path : p->fts_name;
-    const bool known_leaf = has(sp_, FTS_NOSTAT) && has(sp_, FTS_PHYSICAL) && entry->d_type != DT_DIR &&
-                            entry->d_type != DT_UNKNOWN;
+    const bool known_leaf = has(sp_, FTS_NOSTAT) && has(sp_, FTS_PHYSICAL) &&
+                            entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN;
     if (!stat_ || known_leaf) {
       p->fts_info = FTS_NSOK;
       return;
@@ -267,8 +276,9 @@ class Builder {
       sp_->fts_path[cur_->fts_pathlen] = 0;
     }
     const bool go_back = descended_ && (type_ == Build::kChildren || head_ == nullptr);
-    if (go_back && !(cur_->fts_level == FTS_ROOTLEVEL ? change_to(sp_, sp_->fts_rfd)
-                                                      : change_safely(sp_, cur_->fts_parent, -1, ".."))) {
+    if (go_back &&
+        !(cur_->fts_level == FTS_ROOTLEVEL ? change_to(sp_, sp_->fts_rfd)
+                                           : change_safely(sp_, cur_->fts_parent, -1, ".."))) {
       free_list(head_);
       cur_->fts_info = FTS_ERR;
       stop(sp_);
@@ -305,7 +315,8 @@ void follow(FTS* sp, FTSENT* p) {
   }
 }
 
-// Into the directory `p` that was returned before. nullptr: it has no entries to return, or they can't be read.
+// Into the directory `p` that was returned before. nullptr: it has no entries to return, or they
+// can't be read.
 FTSENT* descend(FTS* sp, FTSENT* p) {
   if (sp->fts_child != nullptr && has(sp, FTS_NAMEONLY)) {
     sp->fts_options &= ~FTS_NAMEONLY;
@@ -392,9 +403,12 @@ FTS* ip_fts_open(char* const* roots, int options, FtsCompare compare) {
     p->fts_parent = above;
     p->fts_accpath = p->fts_name;
     p->fts_info = look(sp, p, has(sp, FTS_COMFOLLOW));
-    if (p->fts_info == FTS_DOT) p->fts_info = FTS_D;  // "." and ".." that are asked for are directories
-    if (head == nullptr) head = p;
-    else tail->fts_link = p;
+    if (p->fts_info == FTS_DOT)
+      p->fts_info = FTS_D;  // "." and ".." that are asked for are directories
+    if (head == nullptr)
+      head = p;
+    else
+      tail->fts_link = p;
     tail = p;
   }
   if (error == 0 && compare != nullptr && count > 1) head = sort(sp, head, count);
@@ -483,7 +497,8 @@ FTSENT* ip_fts_children(FTS* sp, int instruction) {
     sp->fts_options |= FTS_NAMEONLY;
     type = Build::kNames;
   }
-  // A relative root is reached from where the walk began; building goes back there by ".." only for deeper levels.
+  // A relative root is reached from where the walk began; building goes back there by ".." only for
+  // deeper levels.
   if (p->fts_level != FTS_ROOTLEVEL || p->fts_accpath[0] == '/' || has(sp, FTS_NOCHDIR))
     return sp->fts_child = Builder(sp, type).run();
   const int here = open_here();
@@ -495,8 +510,9 @@ FTSENT* ip_fts_children(FTS* sp, int instruction) {
 }
 
 int ip_fts_set(FTS*, FTSENT* p, int instruction) {
-  if (instruction < 0 || (instruction != 0 && instruction != FTS_AGAIN && instruction != FTS_FOLLOW &&
-                          instruction != FTS_NOINSTR && instruction != FTS_SKIP)) {
+  if (instruction < 0 ||
+      (instruction != 0 && instruction != FTS_AGAIN && instruction != FTS_FOLLOW &&
+       instruction != FTS_NOINSTR && instruction != FTS_SKIP)) {
     errno = EINVAL;
     return -1;
   }

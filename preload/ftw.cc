@@ -1,6 +1,7 @@
-// ftw(3) and nftw(3). Each directory is listed once and closed, so that the walk holds one descriptor whatever its depth and
-// nopenfd say; the walk is a list of levels, not a recursion. Semantics follow glibc's, which differ from POSIX's in a few
-// places: FTW_ACTIONRETVAL, a directory seen twice is left out silently, unreadable entries come as FTW_NS.
+// ftw(3) and nftw(3). Each directory is listed once and closed, so that the walk holds one
+// descriptor whatever its depth and nopenfd say; the walk is a list of levels, not a recursion.
+// Semantics follow glibc's, which differ from POSIX's in a few places: FTW_ACTIONRETVAL, a
+// directory seen twice is left out silently, unreadable entries come as FTW_NS.
 #include <ftw.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -117,8 +118,10 @@ class Walk {
     if (start_cwd_ < 0) return -1;
     int result = enter_directory_of_path() ? start_here() : -1;
     const int error = errno;
-    if (ip_fchdir(start_cwd_) != 0 && result == 0) result = -1;
-    else errno = error;
+    if (ip_fchdir(start_cwd_) != 0 && result == 0)
+      result = -1;
+    else
+      errno = error;
     raw_call(SYS_close, start_cwd_);
     return result;
   }
@@ -129,7 +132,8 @@ class Walk {
     return -1;
   }
 
-  // Makes the directory that holds what path_ names the current one. Requires: the walk's first cwd is the current one.
+  // Makes the directory that holds what path_ names the current one. Requires: the walk's first cwd
+  // is the current one.
   bool enter_directory_of_path() {
     if (ftw_.base == 0) return true;
     if (ftw_.base == 1) return ip_chdir("/") == 0;
@@ -192,7 +196,9 @@ class Walk {
       result = report(&st, type);
     }
     if (result == -1) saver.fail(errno);
-    if ((flags_ & FTW_ACTIONRETVAL) != 0 && (result == FTW_SKIP_SUBTREE || result == FTW_SKIP_SIBLINGS)) return 0;
+    if ((flags_ & FTW_ACTIONRETVAL) != 0 &&
+        (result == FTW_SKIP_SUBTREE || result == FTW_SKIP_SIBLINGS))
+      return 0;
     return result;
   }
 
@@ -200,7 +206,8 @@ class Walk {
     return (flags_ & FTW_PHYS) != 0 ? 1 : visited_.add({st.st_dev, st.st_ino});
   }
 
-  // Lists the directory that path_ names and reports it where it comes before its entries. 0: level_ is it.
+  // Lists the directory that path_ names and reports it where it comes before its entries. 0:
+  // level_ is it.
   int push(const struct stat& st) {
     DIR* dir = open_directory_at(AT_FDCWD, access_path());
     if (dir == nullptr) return errno == EACCES ? report(&st, FTW_DNR) : -1;
@@ -249,14 +256,16 @@ class Walk {
     free(level);
   }
 
-  // Leaves level_ with `result`: reports it where it comes after its entries, and goes back to its parent directory.
+  // Leaves level_ with `result`: reports it where it comes after its entries, and goes back to its
+  // parent directory.
   int leave(int result) {
     const struct stat st = level_->st;
     const bool more_above = level_->up != nullptr;
     pop();
     if ((flags_ & FTW_ACTIONRETVAL) != 0 && result == FTW_SKIP_SIBLINGS) result = 0;
     if (result == 0 && (flags_ & FTW_DEPTH) != 0) result = report(&st, FTW_DP);
-    const bool goes_on = result == 0 || ((flags_ & FTW_ACTIONRETVAL) != 0 && result != -1 && result != FTW_STOP);
+    const bool goes_on =
+        result == 0 || ((flags_ & FTW_ACTIONRETVAL) != 0 && result != -1 && result != FTW_STOP);
     if (more_above && goes_on && (flags_ & FTW_CHDIR) != 0 && !return_from_directory()) result = -1;
     return result;
   }
@@ -303,14 +312,16 @@ class Walk {
   struct FTW ftw_ = {0, 0};
   dev_t device_ = 0;
   int start_cwd_ = -1;  // with FTW_CHDIR
-  Bytes path_;  // NUL-terminated
+  Bytes path_;          // NUL-terminated
   Level* level_ = nullptr;
   Visited visited_;
 };
 
 }  // namespace
 
-int ip_ftw(const char* path, __ftw_func_t function, int) { return Walk(function, nullptr, 0).run(path); }
+int ip_ftw(const char* path, __ftw_func_t function, int) {
+  return Walk(function, nullptr, 0).run(path);
+}
 
 int ip_nftw(const char* path, __nftw_func_t function, int, int flags) {
   if ((flags & ~(FTW_PHYS | FTW_MOUNT | FTW_CHDIR | FTW_DEPTH | FTW_ACTIONRETVAL)) != 0) {

@@ -1,4 +1,5 @@
-// glob(3): libc's own, with our way into directories. A program that brings its own (GLOB_ALTDIRFUNC) keeps it.
+// glob(3): libc's own, with our way into directories. A program that brings its own
+// (GLOB_ALTDIRFUNC) keeps it.
 #include <glob.h>
 
 #include "preload/call.h"
@@ -12,14 +13,17 @@ Next<int(const char*, int, int (*)(const char*, int), glob_t*)> next_glob("glob"
 
 void close_dir(void* dir) { ip_closedir(static_cast<DIR*>(dir)); }
 void* open_dir(const char* path) { return ip_opendir(path); }
-struct dirent* read_dir(void* dir) { return ip_readdir(static_cast<DIR*>(dir)); }
+struct dirent* read_dir(void* dir) {
+  return ip_readdir(static_cast<DIR*>(dir));
+}
 
 }  // namespace
 
 int ip_glob(const char* pattern, int flags, int (*on_error)(const char*, int), glob_t* result) {
   auto* real = next_glob.get();
   if (real == nullptr) return GLOB_ABORTED;
-  if ((flags & GLOB_ALTDIRFUNC) != 0 || attached() == nullptr) return real(pattern, flags, on_error, result);
+  if ((flags & GLOB_ALTDIRFUNC) != 0 || attached() == nullptr)
+    return real(pattern, flags, on_error, result);
   const glob_t before = *result;
   result->gl_closedir = close_dir;
   result->gl_readdir = read_dir;

@@ -11,7 +11,8 @@ UserBuf B(const void* memory) { return UserBuf(reinterpret_cast<uintptr_t>(memor
 
 template <class... Args>
 long call_number(long number, Args... args) {
-  long registers[6] = {(long)(args)...};  // NOLINT(google-readability-casting): pointers and integers
+  long registers[6] = {
+      (long)(args)...};  // NOLINT(google-readability-casting): pointers and integers
   if (Session* session = attached()) {
     PreloadCaller caller;
     Outcome outcome = dispatch(caller, *session, number, registers);

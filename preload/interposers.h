@@ -36,7 +36,8 @@ using ScandirCompare = int (*)(const struct dirent**, const struct dirent**);
 namespace ovl {
 extern "C" {
 // The asm label keeps the C++ name apart from libc's declaration of the same function.
-#define IP_HAND(ret, name, params) ret ip_##name params __asm__(#name) __attribute__((visibility("default")));
+#define IP_HAND(ret, name, params) \
+  ret ip_##name params __asm__(#name) __attribute__((visibility("default")));
 #define IP(ret, name, params, op, ...) IP_HAND(ret, name, params)
 #define IP_NUMBER(ret, name, params, nr, ...) IP_HAND(ret, name, params)
 #define IP_ALIAS(name, target)

@@ -1,5 +1,5 @@
-// dl_iterate_phdr(3): our object comes last, not first. ASan's runtime refuses to start unless it is the first object after the
-// program; apart from such looks at the order, nobody can tell.
+// dl_iterate_phdr(3): our object comes last, not first. ASan's runtime refuses to start unless it
+// is the first object after the program; apart from such looks at the order, nobody can tell.
 #include <link.h>
 
 #include "preload/call.h"

@@ -1,5 +1,6 @@
-// The memory and string functions that the core and this folder use, as our own hidden symbols. The program's may be somebody
-// else's: a sanitizer's runtime would see races in memory whose synchronisation it doesn't see, and check before it has started.
+// The memory and string functions that the core and this folder use, as our own hidden symbols. The
+// program's may be somebody else's: a sanitizer's runtime would see races in memory whose
+// synchronisation it doesn't see, and check before it has started.
 #include <stddef.h>
 #include <stdint.h>
 #if defined(__SSE2__)
@@ -56,8 +57,10 @@ inline void copy_forward(char* to, const char* from, size_t n) {
 }  // namespace
 
 OVL_OWN void* memcpy(void* to, const void* from, size_t n) {
-  if (n < 32) copy_small(static_cast<char*>(to), static_cast<const char*>(from), n);
-  else copy_forward(static_cast<char*>(to), static_cast<const char*>(from), n);
+  if (n < 32)
+    copy_small(static_cast<char*>(to), static_cast<const char*>(from), n);
+  else
+    copy_forward(static_cast<char*>(to), static_cast<const char*>(from), n);
   return to;
 }
 
@@ -100,11 +103,13 @@ OVL_OWN int memcmp(const void* a, const void* b, size_t n) {
   return 0;
 }
 
-// (The blocks may begin and end beside the text, in the same page: no business of ASan's, where a test has it.)
+// (The blocks may begin and end beside the text, in the same page: no business of ASan's, where a
+// test has it.)
 OVL_OWN __attribute__((no_sanitize("address"))) size_t strnlen(const char* text, size_t most) {
   size_t n = 0;
 #if defined(__SSE2__)
-  // Up to an aligned address, then in aligned blocks: these never reach into a page that the text doesn't.
+  // Up to an aligned address, then in aligned blocks: these never reach into a page that the text
+  // doesn't.
   for (; n < most && reinterpret_cast<uintptr_t>(text + n) % 16 != 0; n++)
     if (text[n] == 0) return n;
   const __m128i zero = _mm_setzero_si128();

@@ -1,5 +1,6 @@
-// A mutex of one word on a futex: no libc behind it, so it is the same in every glibc. Not robust: it guards what belongs to
-// this process alone, and is held for memory operations and single system calls.
+// A mutex of one word on a futex: no libc behind it, so it is the same in every glibc. Not robust:
+// it guards what belongs to this process alone, and is held for memory operations and single system
+// calls.
 #pragma once
 
 #include <linux/futex.h>

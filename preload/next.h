@@ -1,5 +1,5 @@
-// The function that a program would have got without us: dlsym(RTLD_NEXT). Only for functions that are no thin wrapper of a
-// system call, and that cannot come before the loader is ready.
+// The function that a program would have got without us: dlsym(RTLD_NEXT). Only for functions that
+// are no thin wrapper of a system call, and that cannot come before the loader is ready.
 #pragma once
 
 #include <errno.h>

@@ -1,10 +1,11 @@
 // open(2) and its spellings. POSIX makes them cancellation points.
+#include "preload/open.h"
+
 #include <fcntl.h>
 #include <stdarg.h>
 
 #include "preload/call.h"
 #include "preload/interposers.h"
-#include "preload/open.h"
 
 extern "C" [[noreturn]] void __chk_fail();
 

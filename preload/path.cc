@@ -51,7 +51,8 @@ char* ip_realpath(const char* path, char* resolved) {
   PreloadCaller caller;
   Op op(caller, *session);
   Result<CStr> text = caller.copy_in_path(op.arena(), UserPath(path));
-  Result<Walked> w = text.ok() ? walk_existing(op, AT_FDCWD, text.value(), kFollow) : Error(text.error());
+  Result<Walked> w =
+      text.ok() ? walk_existing(op, AT_FDCWD, text.value(), kFollow) : Error(text.error());
   if (!w.ok()) {
     errno = w.error();
     return nullptr;
@@ -88,19 +89,23 @@ auto call_with_real_path(Function* real, const char* path, Argument argument) {
 
 }  // namespace
 
-long ip_pathconf(const char* path, int name) { return call_with_real_path(next_pathconf.get(), path, name); }
+long ip_pathconf(const char* path, int name) {
+  return call_with_real_path(next_pathconf.get(), path, name);
+}
 
 // A message catalogue; a name without a slash is searched for by libc.
 void* ip_catopen(const char* name, int flags) {
   auto* real = next_catopen.get();
-  if (real != nullptr && (name == nullptr || strchr(name, '/') == nullptr)) return real(name, flags);
+  if (real != nullptr && (name == nullptr || strchr(name, '/') == nullptr))
+    return real(name, flags);
   return call_with_real_path(real, name, flags);
 }
 
 key_t ip_ftok(const char* path, int project) {
   struct stat st;
   if (ip_stat(path, &st) != 0) return -1;
-  return static_cast<key_t>((st.st_ino & 0xffff) | ((st.st_dev & 0xff) << 16) | (static_cast<unsigned>(project) << 24));
+  return static_cast<key_t>((st.st_ino & 0xffff) | ((st.st_dev & 0xff) << 16) |
+                            (static_cast<unsigned>(project) << 24));
 }
 
 FILE* ip_setmntent(const char* path, const char* mode) {

@@ -1,5 +1,6 @@
-// Programs built with -pg write their profile as they end, by libc's own open: "gmon.out" in the current directory, or
-// $GMON_OUT_PREFIX.<pid>. Here the file is made as an operation, and libc finds it from the real directory that it is in.
+// Programs built with -pg write their profile as they end, by libc's own open: "gmon.out" in the
+// current directory, or $GMON_OUT_PREFIX.<pid>. Here the file is made as an operation, and libc
+// finds it from the real directory that it is in.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@ Result<CStr> make_and_resolve(Op& op, CStr name) {
 CStr pid_text(Arena& arena) {
   char digits[12];
   size_t at = sizeof digits;
-  for (int left = sys_getpid(); at == sizeof digits || left > 0; left /= 10) digits[--at] = static_cast<char>('0' + left % 10);
+  for (int left = sys_getpid(); at == sizeof digits || left > 0; left /= 10)
+    digits[--at] = static_cast<char>('0' + left % 10);
   return arena.dup(Str(digits + at, sizeof digits - at));
 }
 
@@ -44,9 +46,11 @@ void ip__mcleanup() {
   const char* prefix = environment(kPrefix);
   if (prefix != nullptr) {
     const CStr suffix = op.arena().concat(".", pid_text(op.arena()));
-    Result<CStr> file = make_and_resolve(op, op.arena().concat(Str(prefix, strlen(prefix)), suffix));
+    Result<CStr> file =
+        make_and_resolve(op, op.arena().concat(Str(prefix, strlen(prefix)), suffix));
     if (!file.ok()) return;
-    const CStr real_prefix = op.arena().dup(file.value().sub(0, file.value().size() - suffix.size()));
+    const CStr real_prefix =
+        op.arena().dup(file.value().sub(0, file.value().size() - suffix.size()));
     setenv(kPrefix, real_prefix.c_str(), 1);
     return real();
   }

@@ -35,7 +35,8 @@ struct List {
 
 }  // namespace
 
-int ip_scandirat(int dirfd, const char* path, struct dirent*** result, ScandirSelect select, ScandirCompare compare) {
+int ip_scandirat(int dirfd, const char* path, struct dirent*** result, ScandirSelect select,
+                 ScandirCompare compare) {
   DIR* dir = open_directory_at(dirfd, path);
   if (dir == nullptr) return -1;
   ErrnoSaver saver;
@@ -61,12 +62,14 @@ int ip_scandirat(int dirfd, const char* path, struct dirent*** result, ScandirSe
     return -1;
   }
   if (compare != nullptr && list.count > 1)
-    qsort(list.items, list.count, sizeof *list.items, reinterpret_cast<int (*)(const void*, const void*)>(compare));
+    qsort(list.items, list.count, sizeof *list.items,
+          reinterpret_cast<int (*)(const void*, const void*)>(compare));
   *result = list.items;
   return static_cast<int>(list.count);
 }
 
-int ip_scandir(const char* path, struct dirent*** list, ScandirSelect select, ScandirCompare compare) {
+int ip_scandir(const char* path, struct dirent*** list, ScandirSelect select,
+               ScandirCompare compare) {
   return ip_scandirat(AT_FDCWD, path, list, select, compare);
 }
 

@@ -1,4 +1,5 @@
-// system(3), popen(3), pclose(3), wordexp(3): libc's start the shell inside libc, with an environment that has no session in it.
+// system(3), popen(3), pclose(3), wordexp(3): libc's start the shell inside libc, with an
+// environment that has no session in it.
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -120,8 +121,10 @@ Piped* forget(FILE* stream) {
   Piped* previous = nullptr;
   for (Piped* p = piped.load(std::memory_order_relaxed); p != nullptr; previous = p, p = p->next) {
     if (p->stream != stream) continue;
-    if (previous != nullptr) previous->next = p->next;
-    else piped.store(p->next, std::memory_order_release);
+    if (previous != nullptr)
+      previous->next = p->next;
+    else
+      piped.store(p->next, std::memory_order_release);
     return p;
   }
   return nullptr;
@@ -138,14 +141,16 @@ int close_and_wait(Piped* p) {
   return r < 0 ? static_cast<int>(libc_style(r)) : status;
 }
 
-// Starts the shell with `child_end` as its `number` (0 or 1). Other popen streams are not for it. Positive errno.
+// Starts the shell with `child_end` as its `number` (0 or 1). Other popen streams are not for it.
+// Positive errno.
 int start_shell(const char* command, int child_end, int number, pid_t* pid) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   int error = posix_spawn_file_actions_adddup2(&actions, child_end, number);
   {
     Guard guard(piped_mutex);
-    for (Piped* p = piped.load(std::memory_order_relaxed); p != nullptr && error == 0; p = p->next) {
+    for (Piped* p = piped.load(std::memory_order_relaxed); p != nullptr && error == 0;
+         p = p->next) {
       const int fd = fileno(p->stream);
       if (fd >= 0 && fd != number) error = posix_spawn_file_actions_addclose(&actions, fd);
     }
@@ -166,10 +171,14 @@ int ip_system(const char* command) {
 FILE* ip_popen(const char* command, const char* mode) {
   bool reading = false, writing = false, close_on_exec = false;
   for (const char* c = mode; *c != 0; c++) {
-    if (*c == 'r') reading = true;
-    else if (*c == 'w') writing = true;
-    else if (*c == 'e') close_on_exec = true;
-    else reading = writing = true;  // refused below
+    if (*c == 'r')
+      reading = true;
+    else if (*c == 'w')
+      writing = true;
+    else if (*c == 'e')
+      close_on_exec = true;
+    else
+      reading = writing = true;  // refused below
   }
   if (reading == writing) {
     errno = EINVAL;
@@ -183,8 +192,10 @@ FILE* ip_popen(const char* command, const char* mode) {
   int error = stream == nullptr ? errno : start_shell(command, theirs, reading ? 1 : 0, &node->pid);
   close_raw(theirs);
   if (error != 0) {
-    if (stream != nullptr) _IO_fclose(stream);
-    else close_raw(ours);
+    if (stream != nullptr)
+      _IO_fclose(stream);
+    else
+      close_raw(ours);
     free(node);
     errno = error;
     return nullptr;
@@ -202,8 +213,8 @@ int ip_pclose(FILE* stream) {
   return p != nullptr ? close_and_wait(p) : _IO_fclose(stream);
 }
 
-// libc starts the shell of a command substitution itself, beside the overlay: such words are refused with the error that
-// there is for them. All the rest of wordexp reads only.
+// libc starts the shell of a command substitution itself, beside the overlay: such words are
+// refused with the error that there is for them. All the rest of wordexp reads only.
 int ip_wordexp(const char* words, wordexp_t* result, int flags) {
   auto* real = next_wordexp.get();
   if (real == nullptr) return WRDE_NOSPACE;
@@ -211,7 +222,8 @@ int ip_wordexp(const char* words, wordexp_t* result, int flags) {
 }
 
 int ip_fclose(FILE* stream) {
-  if (__builtin_expect(piped.load(std::memory_order_acquire) == nullptr, 1)) return _IO_fclose(stream);
+  if (__builtin_expect(piped.load(std::memory_order_acquire) == nullptr, 1))
+    return _IO_fclose(stream);
   return ip_pclose(stream);
 }
 

@@ -1,5 +1,5 @@
-// Sockets: only names of AF_UNIX sockets that lie in the file system concern the overlay; everything else goes straight on.
-// Where libc's functions are cancellation points, so are these.
+// Sockets: only names of AF_UNIX sockets that lie in the file system concern the overlay;
+// everything else goes straight on. Where libc's functions are cancellation points, so are these.
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -39,7 +39,8 @@ void show_name(void* address, socklen_t room, socklen_t* size) {
   const CStr real = op.arena().dup(Str(un->sun_path, strnlen(un->sun_path, *size - kOffset)));
   if (real.data() == nullptr) return;
   Result<CStr> shown = map_back(op, real);
-  if (!shown.ok() || shown.value() == Str(real) || shown.value().size() >= sizeof un->sun_path) return;
+  if (!shown.ok() || shown.value() == Str(real) || shown.value().size() >= sizeof un->sun_path)
+    return;
   const socklen_t whole = kOffset + static_cast<socklen_t>(shown.value().size()) + 1;
   memcpy(un->sun_path, shown.value().c_str(), (whole < room ? whole : room) - kOffset);
   *size = whole;
@@ -73,14 +74,16 @@ ssize_t ip_sendto(int fd, const void* data, size_t size, int flags, const struct
 
 ssize_t ip_sendmsg(int fd, const struct msghdr* message, int flags) {
   const bool ours = message != nullptr && has_path(message->msg_name, message->msg_namelen);
-  return libc_style(ours ? OVL_CALL(sendmsg, fd, buf(message), flags) : cancellable(SYS_sendmsg, fd, message, flags));
+  return libc_style(ours ? OVL_CALL(sendmsg, fd, buf(message), flags)
+                         : cancellable(SYS_sendmsg, fd, message, flags));
 }
 
 int ip_sendmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags) {
   bool ours = false;
   for (unsigned i = 0; messages != nullptr && i < count; i++)
     ours |= has_path(messages[i].msg_hdr.msg_name, messages[i].msg_hdr.msg_namelen);
-  if (!ours) return static_cast<int>(libc_style(cancellable(SYS_sendmmsg, fd, messages, count, flags)));
+  if (!ours)
+    return static_cast<int>(libc_style(cancellable(SYS_sendmmsg, fd, messages, count, flags)));
   // One after the other, as the kernel does; an error shows only when nothing was sent.
   unsigned sent = 0;
   for (; sent < count; sent++) {
@@ -100,15 +103,18 @@ int ip_accept(int fd, struct sockaddr* address, socklen_t* size) {
 }
 int ip_accept4(int fd, struct sockaddr* address, socklen_t* size, int flags) {
   const socklen_t room = size != nullptr ? *size : 0;
-  return static_cast<int>(receive(cancellable(SYS_accept4, fd, address, size, flags), address, room, size));
+  return static_cast<int>(
+      receive(cancellable(SYS_accept4, fd, address, size, flags), address, room, size));
 }
 
-ssize_t ip_recvfrom(int fd, void* data, size_t size, int flags, struct sockaddr* address, socklen_t* address_size) {
+ssize_t ip_recvfrom(int fd, void* data, size_t size, int flags, struct sockaddr* address,
+                    socklen_t* address_size) {
   const socklen_t room = address_size != nullptr ? *address_size : 0;
-  return receive(cancellable(SYS_recvfrom, fd, data, size, flags, address, address_size), address, room, address_size);
+  return receive(cancellable(SYS_recvfrom, fd, data, size, flags, address, address_size), address,
+                 room, address_size);
 }
-ssize_t ip___recvfrom_chk(int fd, void* data, size_t size, size_t room, int flags, struct sockaddr* address,
-                          socklen_t* address_size) {
+ssize_t ip___recvfrom_chk(int fd, void* data, size_t size, size_t room, int flags,
+                          struct sockaddr* address, socklen_t* address_size) {
   if (size > room) __chk_fail();
   return ip_recvfrom(fd, data, size, flags, address, address_size);
 }
@@ -119,7 +125,8 @@ ssize_t ip_recvmsg(int fd, struct msghdr* message, int flags) {
   const long r = cancellable(SYS_recvmsg, fd, message, flags);
   return wanted ? receive(r, message->msg_name, room, &message->msg_namelen) : libc_style(r);
 }
-int ip_recvmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags, struct timespec* timeout) {
+int ip_recvmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags,
+                struct timespec* timeout) {
   const long n = cancellable(SYS_recvmmsg, fd, messages, count, flags, timeout);
   // Each buffer has room for a whole name, or what it held was cut off already.
   for (long i = 0; i < n; i++) {

@@ -1,7 +1,8 @@
-// posix_spawn(3). libc's opens, changes directory and executes inside libc, so this is one of our own: a child that shares our
-// memory (CLONE_VM | CLONE_VFORK) and does the attributes and actions through the interposers. The actions and attributes are
-// objects of libc's, made by its functions; their layout has been the same since glibc 2.2 (actions are only ever added at
-// the end of the list), and is checked here as far as <spawn.h> tells.
+// posix_spawn(3). libc's opens, changes directory and executes inside libc, so this is one of our
+// own: a child that shares our memory (CLONE_VM | CLONE_VFORK) and does the attributes and actions
+// through the interposers. The actions and attributes are objects of libc's, made by its functions;
+// their layout has been the same since glibc 2.2 (actions are only ever added at the end of the
+// list), and is checked here as far as <spawn.h> tells.
 #include "preload/spawn.h"
 
 #include <fcntl.h>
@@ -45,15 +46,20 @@ struct Action {
     } chdir;
   };
 };
-static_assert(sizeof(Action) == 32 && offsetof(Action, open.path) == 16 && offsetof(Action, chdir.path) == 8);
-static_assert(sizeof(posix_spawn_file_actions_t) == 80 && offsetof(posix_spawn_file_actions_t, __actions) == 8);
+static_assert(sizeof(Action) == 32 && offsetof(Action, open.path) == 16 &&
+              offsetof(Action, chdir.path) == 8);
+static_assert(sizeof(posix_spawn_file_actions_t) == 80 &&
+              offsetof(posix_spawn_file_actions_t, __actions) == 8);
 static_assert(sizeof(posix_spawnattr_t) == 336 && offsetof(posix_spawnattr_t, __policy) == 268);
 
-constexpr int kSetCgroup = 0x100;  // POSIX_SPAWN_SETCGROUP, glibc 2.39: the group's descriptor follows __policy
+constexpr int kSetCgroup =
+    0x100;  // POSIX_SPAWN_SETCGROUP, glibc 2.39: the group's descriptor follows __policy
 static_assert(offsetof(posix_spawnattr_t, __pad) == 272);
 
-constexpr int kKnownFlags = kSetCgroup | POSIX_SPAWN_RESETIDS | POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-                            POSIX_SPAWN_SETSCHEDPARAM | POSIX_SPAWN_SETSCHEDULER | POSIX_SPAWN_USEVFORK | POSIX_SPAWN_SETSID;
+constexpr int kKnownFlags = kSetCgroup | POSIX_SPAWN_RESETIDS | POSIX_SPAWN_SETPGROUP |
+                            POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+                            POSIX_SPAWN_SETSCHEDPARAM | POSIX_SPAWN_SETSCHEDULER |
+                            POSIX_SPAWN_USEVFORK | POSIX_SPAWN_SETSID;
 constexpr size_t kStackSize = 256 * 1024;  // touched as far as it is used
 constexpr int kSignals = 64;
 constexpr int kFailed = 127;
@@ -85,8 +91,10 @@ long reset_signals(const Spawn& s) {
   for (int sig = 1; sig <= kSignals; sig++) {
     KernelSigaction action = {};
     if (!set_default || sigismember(&s.attributes->__sd, sig) != 1) {
-      const bool of_libc = sig == 32 || sig == 33;  // for cancellation and setuid: ignored from here on
-      if (!of_libc && raw_call(SYS_rt_sigaction, sig, nullptr, &action, sizeof action.mask) != 0) continue;
+      const bool of_libc =
+          sig == 32 || sig == 33;  // for cancellation and setuid: ignored from here on
+      if (!of_libc && raw_call(SYS_rt_sigaction, sig, nullptr, &action, sizeof action.mask) != 0)
+        continue;
       if (!of_libc && (action.handler == SIG_IGN || action.handler == SIG_DFL)) continue;
       action = {};
       if (of_libc) action.handler = SIG_IGN;
@@ -117,7 +125,8 @@ long apply_attributes(const Spawn& s) {
   }
   if (r < 0) return r;
   if ((flags & POSIX_SPAWN_SETSID) != 0 && (r = raw_call(SYS_setsid)) < 0) return r;
-  if ((flags & POSIX_SPAWN_SETPGROUP) != 0 && (r = raw_call(SYS_setpgid, 0, a->__pgrp)) < 0) return r;
+  if ((flags & POSIX_SPAWN_SETPGROUP) != 0 && (r = raw_call(SYS_setpgid, 0, a->__pgrp)) < 0)
+    return r;
   if ((flags & POSIX_SPAWN_RESETIDS) != 0) {
     // The raw calls: libc's would change the ids of the parent's threads as well.
     if ((r = raw_call(SYS_setresuid, -1, raw_call(SYS_getuid), -1)) < 0) return r;
@@ -132,7 +141,8 @@ long close_from(int from) {
   if (r != -ENOSYS) return r;
   rlimit limit;
   if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit) != 0) return -EMFILE;
-  for (unsigned long fd = static_cast<unsigned long>(from); fd < limit.rlim_cur; fd++) raw_call(SYS_close, fd);
+  for (unsigned long fd = static_cast<unsigned long>(from); fd < limit.rlim_cur; fd++)
+    raw_call(SYS_close, fd);
   return 0;
 }
 
@@ -140,7 +150,8 @@ long close_from(int from) {
 long open_as(const Action& action) {
   const int wanted = action.open.fd;
   raw_call(SYS_close, wanted);
-  const long fd = open_kernel_style(AT_FDCWD, action.open.path, action.open.flags, action.open.mode);
+  const long fd =
+      open_kernel_style(AT_FDCWD, action.open.path, action.open.flags, action.open.mode);
   if (fd < 0 || fd == wanted) return fd;
   const long r = raw_call(SYS_dup2, fd, wanted);
   raw_call(SYS_close, fd);
@@ -153,16 +164,20 @@ long apply(const Spawn& s, const Action& action) {
       const long r = raw_call(SYS_close, action.one.fd);
       // Closing what isn't open is fine, unless it never could be.
       rlimit limit;
-      if (r == 0 || (action.one.fd >= 0 && raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit) == 0 &&
-                     static_cast<unsigned long>(action.one.fd) < limit.rlim_cur))
+      if (r == 0 ||
+          (action.one.fd >= 0 && raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit) == 0 &&
+           static_cast<unsigned long>(action.one.fd) < limit.rlim_cur))
         return 0;
       return r;
     }
     case kDup2:
       // Onto itself: the descriptor is to be inherited.
-      if (action.dup2.fd != action.dup2.new_fd) return raw_call(SYS_dup2, action.dup2.fd, action.dup2.new_fd);
-      if (const long flags = raw_call(SYS_fcntl, action.dup2.fd, F_GETFD); flags < 0) return flags;
-      else return raw_call(SYS_fcntl, action.dup2.fd, F_SETFD, flags & ~FD_CLOEXEC);
+      if (action.dup2.fd != action.dup2.new_fd)
+        return raw_call(SYS_dup2, action.dup2.fd, action.dup2.new_fd);
+      if (const long flags = raw_call(SYS_fcntl, action.dup2.fd, F_GETFD); flags < 0)
+        return flags;
+      else
+        return raw_call(SYS_fcntl, action.dup2.fd, F_SETFD, flags & ~FD_CLOEXEC);
     case kOpen:
       return open_as(action);
     case kChdir:
@@ -173,7 +188,8 @@ long apply(const Spawn& s, const Action& action) {
       return close_from(action.one.fd);
     case kSetTerminalGroup: {
       const bool given = (flags_of(s) & POSIX_SPAWN_SETPGROUP) != 0 && s.attributes->__pgrp != 0;
-      const pid_t group = given ? s.attributes->__pgrp : static_cast<pid_t>(raw_call(SYS_getpgid, 0));
+      const pid_t group =
+          given ? s.attributes->__pgrp : static_cast<pid_t>(raw_call(SYS_getpgid, 0));
       return raw_call(SYS_ioctl, action.one.fd, TIOCSPGRP, &group);
     }
   }
@@ -189,7 +205,8 @@ long prepare_and_exec(const Spawn& s) {
     if (const long r = apply(s, list[i]); r < 0) return r;
   }
   const bool mask_given = (flags_of(s) & POSIX_SPAWN_SETSIGMASK) != 0;
-  raw_call(SYS_rt_sigprocmask, SIG_SETMASK, mask_given ? static_cast<const void*>(&s.attributes->__ss) : &s.old_mask, nullptr,
+  raw_call(SYS_rt_sigprocmask, SIG_SETMASK,
+           mask_given ? static_cast<const void*>(&s.attributes->__ss) : &s.old_mask, nullptr,
            sizeof s.old_mask);
   if (s.search == Search::kNo) return exec_kernel_style(s.file, s.argv, s.envp);
   return exec_search(s.file, s.argv, s.envp, OnUnknownFormat::kFail);
@@ -206,12 +223,14 @@ int child(void* argument) {
 namespace {
 
 // With a descriptor of the child where `pidfd` is not null.
-int spawn_child(pid_t* pid, int* pidfd, const char* file, Search search, const posix_spawn_file_actions_t* actions,
-                const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
+int spawn_child(pid_t* pid, int* pidfd, const char* file, Search search,
+                const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
+                char* const* argv, char* const* envp) {
   Spawn s = {file, search, actions, attributes, argv, envp, 0, -1, 0};
   if ((flags_of(s) & ~kKnownFlags) != 0) return EINVAL;
   ErrnoSaver saver;
-  const long stack = raw_call(SYS_mmap, nullptr, kStackSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  const long stack = raw_call(SYS_mmap, nullptr, kStackSize, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack < 0 && stack > -4096) return static_cast<int>(-stack);
   // Neither a handler nor a cancellation may catch the thread whose memory the child uses.
   const uint64_t all = ~uint64_t{0};
@@ -219,7 +238,8 @@ int spawn_child(pid_t* pid, int* pidfd, const char* file, Search search, const p
   int old_state;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old_state);
   const int clone_flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (pidfd != nullptr ? CLONE_PIDFD : 0);
-  const int made = clone(child, reinterpret_cast<char*>(stack) + kStackSize, clone_flags, &s, &s.pidfd);
+  const int made =
+      clone(child, reinterpret_cast<char*>(stack) + kStackSize, clone_flags, &s, &s.pidfd);
   int error = made < 0 ? errno : s.error;
   if (made > 0 && error != 0) {
     raw_call(SYS_wait4, made, nullptr, 0, nullptr);

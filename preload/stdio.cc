@@ -1,5 +1,5 @@
-// fopen and freopen: libc's open the file inside libc. Here the file is opened as an operation, and the stream made of the
-// descriptor.
+// fopen and freopen: libc's open the file inside libc. Here the file is opened as an operation, and
+// the stream made of the descriptor.
 #include <stdio.h>
 #include <unistd.h>
 
@@ -23,10 +23,18 @@ struct Mode {
 Mode parse(const char* mode) {
   Mode m = {0, "", false, true};
   switch (mode[0]) {
-    case 'r': m.flags = O_RDONLY; break;
-    case 'w': m.flags = O_WRONLY | O_CREAT | O_TRUNC; break;
-    case 'a': m.flags = O_WRONLY | O_CREAT | O_APPEND; break;
-    default: m.valid = false; return m;
+    case 'r':
+      m.flags = O_RDONLY;
+      break;
+    case 'w':
+      m.flags = O_WRONLY | O_CREAT | O_TRUNC;
+      break;
+    case 'a':
+      m.flags = O_WRONLY | O_CREAT | O_APPEND;
+      break;
+    default:
+      m.valid = false;
+      return m;
   }
   size_t n = 0;
   m.text[n++] = mode[0];
@@ -34,8 +42,10 @@ Mode parse(const char* mode) {
   for (; *at != 0 && *at != ',' && at < mode + 8; at++) {
     if (*at == '+') m.flags = (m.flags & ~O_ACCMODE) | O_RDWR;
     if (*at == 'e') m.flags |= O_CLOEXEC;
-    if (*at == 'x') m.flags |= O_EXCL;
-    else m.text[n++] = *at;
+    if (*at == 'x')
+      m.flags |= O_EXCL;
+    else
+      m.text[n++] = *at;
   }
   const char* ccs = strstr(mode, ",ccs=");
   m.wide = ccs != nullptr;
@@ -81,7 +91,8 @@ FILE* ip_fopen(const char* path, const char* mode) {
   if (fd < 0) return nullptr;
   if (m.wide) return open_wide(fd, m);
   // Appending begins at the end, also for ftell before the first write.
-  if ((m.flags & (O_APPEND | O_ACCMODE)) == (O_APPEND | O_WRONLY)) raw_call(SYS_lseek, fd, 0, SEEK_END);
+  if ((m.flags & (O_APPEND | O_ACCMODE)) == (O_APPEND | O_WRONLY))
+    raw_call(SYS_lseek, fd, 0, SEEK_END);
   FILE* stream = fdopen(fd, m.text);
   if (stream == nullptr) {
     const int error = errno;
@@ -91,19 +102,21 @@ FILE* ip_fopen(const char* path, const char* mode) {
   return stream;
 }
 
-// libc's freopen closes what the stream had, opens, and moves the new file onto the old descriptor number. It is given a
-// second descriptor of the file that was opened here.
+// libc's freopen closes what the stream had, opens, and moves the new file onto the old descriptor
+// number. It is given a second descriptor of the file that was opened here.
 FILE* ip_freopen(const char* path, const char* mode, FILE* stream) {
   auto* real = next_freopen.get();
   if (real == nullptr) return nullptr;
   const Mode m = parse(mode);
   const int old = fileno(stream);
-  if (!m.valid || attached() == nullptr || (path == nullptr && old < 0)) return real(path, mode, stream);
+  if (!m.valid || attached() == nullptr || (path == nullptr && old < 0))
+    return real(path, mode, stream);
   fflush(stream);
   const int fd = open_file(path != nullptr ? path : FdPath(old).text, m.flags | O_CLOEXEC);
   if (fd < 0) {
     const int error = errno;
-    real("/proc/self/fd/-1", m.text, stream);  // fails, and leaves the stream closed as a failure does
+    real("/proc/self/fd/-1", m.text,
+         stream);  // fails, and leaves the stream closed as a failure does
     errno = error;
     return nullptr;
   }

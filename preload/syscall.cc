@@ -1,4 +1,5 @@
-// syscall(2): programs that are ahead of their libc. Six longs are read whatever the call takes, and passed on.
+// syscall(2): programs that are ahead of their libc. Six longs are read whatever the call takes,
+// and passed on.
 #include <stdarg.h>
 
 #include "preload/call.h"

@@ -19,13 +19,16 @@ constexpr char kTmp[] = "/tmp";  // P_tmpdir
 
 uint64_t random_bits() {
   uint64_t bits = 0;
-  if (raw_call(SYS_getrandom, &bits, sizeof bits, 1 /* GRND_NONBLOCK */) == sizeof bits) return bits;
+  if (raw_call(SYS_getrandom, &bits, sizeof bits, 1 /* GRND_NONBLOCK */) == sizeof bits)
+    return bits;
   timespec now;
   raw_call(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_nsec) * 0x9e3779b97f4a7c15u ^ reinterpret_cast<uintptr_t>(&bits);
+  return static_cast<uint64_t>(now.tv_nsec) * 0x9e3779b97f4a7c15u ^
+         reinterpret_cast<uintptr_t>(&bits);
 }
 
-// Tries names in place of the X's before the suffix until `make` gives something else than EEXIST. -errno on failure.
+// Tries names in place of the X's before the suffix until `make` gives something else than EEXIST.
+// -errno on failure.
 template <class Make>
 long make_unique(char* pattern, int suffix_size, Make make) {
   const size_t size = strlen(pattern);
@@ -43,7 +46,8 @@ long make_unique(char* pattern, int suffix_size, Make make) {
 
 long make_file(char* pattern, int suffix_size, int flags) {
   return make_unique(pattern, suffix_size, [flags](const char* path) {
-    return open_kernel_style(AT_FDCWD, path, (flags & ~O_ACCMODE) | O_RDWR | O_CREAT | O_EXCL, 0600);
+    return open_kernel_style(AT_FDCWD, path, (flags & ~O_ACCMODE) | O_RDWR | O_CREAT | O_EXCL,
+                             0600);
   });
 }
 
@@ -57,7 +61,8 @@ long check_free(const char* path) {
 
 bool is_directory(const char* path) {
   struct stat st;
-  return OVL_CALL(newfstatat, AT_FDCWD, UserPath(path), UserBuf(&st), 0) == 0 && S_ISDIR(st.st_mode);
+  return OVL_CALL(newfstatat, AT_FDCWD, UserPath(path), UserBuf(&st), 0) == 0 &&
+         S_ISDIR(st.st_mode);
 }
 
 // "<dir>/<prefix>XXXXXX". False: does not fit.
@@ -107,13 +112,16 @@ char* ip_tmpnam(char* name) {
 char* ip_tempnam(const char* dir, const char* prefix) {
   const char* tmpdir = environment("TMPDIR");
   const char* chosen = kTmp;
-  if (tmpdir != nullptr && is_directory(tmpdir)) chosen = tmpdir;
-  else if (dir != nullptr && is_directory(dir)) chosen = dir;
+  if (tmpdir != nullptr && is_directory(tmpdir))
+    chosen = tmpdir;
+  else if (dir != nullptr && is_directory(dir))
+    chosen = dir;
   if (prefix == nullptr || prefix[0] == 0) prefix = "file";
   const size_t room = strlen(chosen) + strlen(prefix) + 16;
   auto* name = static_cast<char*>(malloc(room));
   if (name == nullptr) return nullptr;
-  if (!build(name, room, chosen, prefix, strnlen(prefix, 5)) || libc_style(make_unique(name, 0, check_free)) < 0) {
+  if (!build(name, room, chosen, prefix, strnlen(prefix, 5)) ||
+      libc_style(make_unique(name, 0, check_free)) < 0) {
     ErrnoSaver saver;
     free(name);
     return nullptr;

@@ -1,4 +1,5 @@
-// The preload object's own memory functions against libc's, for all small sizes, alignments and overlaps.
+// The preload object's own memory functions against libc's, for all small sizes, alignments and
+// overlaps.
 #include <gtest/gtest.h>
 #include <string.h>
 
@@ -30,8 +31,9 @@
 
 namespace {
 
-constexpr size_t kSizes[] = {0,  1,  2,  3,  4,  5,  7,  8,  9,  15, 16,  17,  23,  24,   31,   32,   33,
-                             47, 48, 49, 63, 64, 65, 95, 96, 97, 127, 128, 200, 1023, 1024, 1025, 3000};
+constexpr size_t kSizes[] = {0,  1,  2,  3,  4,   5,   7,   8,    9,    15,   16,
+                             17, 23, 24, 31, 32,  33,  47,  48,   49,   63,   64,
+                             65, 95, 96, 97, 127, 128, 200, 1023, 1024, 1025, 3000};
 
 std::vector<char> pattern() {
   std::vector<char> bytes(4096);
@@ -84,7 +86,8 @@ TEST(Memory, FindsTheEndLikeLibc) {
     for (size_t start = 0; start < 20; start++) {
       std::string text(start + n, 'x');
       EXPECT_EQ(own_strlen(text.c_str() + start), n);
-      for (size_t most : {size_t{0}, size_t{1}, n, n + 1, size_t{15}, size_t{16}, size_t{17}, size_t{50}})
+      for (size_t most :
+           {size_t{0}, size_t{1}, n, n + 1, size_t{15}, size_t{16}, size_t{17}, size_t{50}})
         EXPECT_EQ(own_strnlen(text.c_str() + start, most), strnlen(text.c_str() + start, most));
     }
   }

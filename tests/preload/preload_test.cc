@@ -1,5 +1,6 @@
-// The preload object in real processes. Most tests run one command of the probe twice: natively on a tree, and below an overlay
-// whose merged view is the same tree; what the two print, and the trees afterwards, must be equal.
+// The preload object in real processes. Most tests run one command of the probe twice: natively on
+// a tree, and below an overlay whose merged view is the same tree; what the two print, and the
+// trees afterwards, must be equal.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -45,8 +46,10 @@ std::map<std::string, std::string> contents(const fs::path& tree) {
     lstat(entry.path().c_str(), &st);
     std::ostringstream text;
     text << std::oct << st.st_mode << ' ';
-    if (entry.is_symlink()) text << fs::read_symlink(entry.path()).string();
-    else if (entry.is_regular_file()) text << std::ifstream(entry.path()).rdbuf();
+    if (entry.is_symlink())
+      text << fs::read_symlink(entry.path()).string();
+    else if (entry.is_regular_file())
+      text << std::ifstream(entry.path()).rdbuf();
     all[fs::relative(entry.path(), tree)] = text.str();
   }
   return all;
@@ -79,14 +82,16 @@ class Preload : public ::testing::Test {
   }
   // A change that the upper brings: made by a shell in both.
   void change(const std::string& script) {
-    const Ran a = run(native(), {"sh", "-ec", "cd tree; " + script}), b = below({"sh", "-ec", "cd tree; " + script});
+    const Ran a = run(native(), {"sh", "-ec", "cd tree; " + script}),
+              b = below({"sh", "-ec", "cd tree; " + script});
     EXPECT_EQ(a.status, 0) << a.output;
     EXPECT_EQ(b.status, 0) << b.output;
     EXPECT_EQ(a.output, b.output);
   }
 
   static Ran run(const fs::path& cwd, const std::vector<std::string>& command) {
-    const std::string line = "cd '" + cwd.string() + "' && exec " + quoted(command) + " 2>&1 </dev/null";
+    const std::string line =
+        "cd '" + cwd.string() + "' && exec " + quoted(command) + " 2>&1 </dev/null";
     FILE* f = popen(line.c_str(), "r");
     std::string output;
     for (int c; (c = fgetc(f)) != EOF;) output += static_cast<char>(c);
@@ -108,8 +113,9 @@ class Preload : public ::testing::Test {
   void expect_lower_unchanged() { EXPECT_EQ(before_, contents(overlay() / "tree")); }
   // What programs see in the end.
   void expect_same_trees() {
-    const std::vector<std::string> look = {"sh", "-c",
-                                           "find tree -printf '%p %y %m %l\\n' | sort; find tree -type f | sort | xargs cat"};
+    const std::vector<std::string> look = {
+        "sh", "-c",
+        "find tree -printf '%p %y %m %l\\n' | sort; find tree -type f | sort | xargs cat"};
     EXPECT_EQ(run(native(), look).output, below(look).output);
   }
 
@@ -119,7 +125,8 @@ class Preload : public ::testing::Test {
 
 // Some of each kind, with names that the probe's fts knows.
 void make_tree(const fs::path& tree) {
-  for (const char* dir : {"a/b/c", "children/inside", "children/again", "skip/deep", "empty"}) fs::create_directories(tree / dir);
+  for (const char* dir : {"a/b/c", "children/inside", "children/again", "skip/deep", "empty"})
+    fs::create_directories(tree / dir);
   write_file(tree / "a/file", "text\n");
   write_file(tree / "a/b/.hidden", "");
   write_file(tree / "a/b/c/deep.c", "deep\n");
@@ -133,7 +140,8 @@ void make_tree(const fs::path& tree) {
 }
 
 const char kChanges[] =
-    "echo new >a/new; rm a/file; mkdir a/b/made; echo y >children/inside/y; rm -r empty; mkdir empty; ln -s new a/to-new";
+    "echo new >a/new; rm a/file; mkdir a/b/made; echo y >children/inside/y; rm -r empty; mkdir "
+    "empty; ln -s new a/to-new";
 
 class Walks : public Preload, public ::testing::WithParamInterface<bool> {
  protected:
@@ -143,8 +151,9 @@ class Walks : public Preload, public ::testing::WithParamInterface<bool> {
   }
   void TearDown() override { expect_lower_unchanged(); }
 };
-INSTANTIATE_TEST_SUITE_P(Trees, Walks, ::testing::Bool(),
-                         [](const auto& param) { return param.param ? std::string("Merged") : std::string("Untouched"); });
+INSTANTIATE_TEST_SUITE_P(Trees, Walks, ::testing::Bool(), [](const auto& param) {
+  return param.param ? std::string("Merged") : std::string("Untouched");
+});
 
 TEST_P(Walks, FtwReportsWhatLibcReports) {
   // Not through two links to one directory: which of them comes first is the file system's to say.
@@ -156,7 +165,8 @@ TEST_P(Walks, FtwReportsWhatLibcReports) {
 }
 
 TEST_P(Walks, NftwReportsWhatLibcReports) {
-  for (int flags : {0, 1, 4, 5, 8, 9, 12, 13, 3, 16, 32}) same({"nftw", "tree/a", std::to_string(flags)});
+  for (int flags : {0, 1, 4, 5, 8, 9, 12, 13, 3, 16, 32})
+    same({"nftw", "tree/a", std::to_string(flags)});
   for (int flags : {1, 5, 13}) same({"nftw", "tree", std::to_string(flags)});
   same({"nftw", "tree/script", "5"});
 }
@@ -168,18 +178,22 @@ TEST_P(Walks, NftwFollowsTheCallersInstructions) {
 }
 
 TEST_P(Walks, FtsReturnsWhatLibcReturns) {
-  constexpr int kLogical = 2, kNoChdir = 4, kNoStat = 8, kPhysical = 16, kSeeDot = 32, kComFollow = 1;
-  for (int options : {kPhysical, kPhysical | kNoChdir, kLogical, kPhysical | kSeeDot, kPhysical | kNoStat, kPhysical | kComFollow,
-                      kPhysical | kNoStat | kNoChdir, 0x1000}) {
+  constexpr int kLogical = 2, kNoChdir = 4, kNoStat = 8, kPhysical = 16, kSeeDot = 32,
+                kComFollow = 1;
+  for (int options :
+       {kPhysical, kPhysical | kNoChdir, kLogical, kPhysical | kSeeDot, kPhysical | kNoStat,
+        kPhysical | kComFollow, kPhysical | kNoStat | kNoChdir, 0x1000}) {
     same({"fts", std::to_string(options), "tree"});
-    same({"fts", std::to_string(options), "tree/skip", "tree/a/b", "tree/script", "tree/dangling", "tree/nowhere"});
+    same({"fts", std::to_string(options), "tree/skip", "tree/a/b", "tree/script", "tree/dangling",
+          "tree/nowhere"});
   }
   same({"fts", "16", "tree/children/link", "tree/"});
   same({"fts", "16", ""});
 }
 
 TEST_P(Walks, GlobFindsWhatLibcFinds) {
-  constexpr int kMark = 2, kNoSort = 4, kNoCheck = 16, kBrace = 1 << 10, kPeriod = 1 << 7, kOnlyDir = 1 << 13;
+  constexpr int kMark = 2, kNoSort = 4, kNoCheck = 16, kBrace = 1 << 10, kPeriod = 1 << 7,
+                kOnlyDir = 1 << 13;
   same({"glob", "0", "tree/*", "tree/a/*/*.c", "tree/*/nothing*"});
   same({"glob", std::to_string(kMark), "tree/*", "tree/dang*"});
   same({"glob", std::to_string(kBrace | kPeriod), "tree/{a,children}/*", "tree/a/b/.*"});
@@ -189,26 +203,33 @@ TEST_P(Walks, GlobFindsWhatLibcFinds) {
 }
 
 TEST_P(Walks, ScandirListsWhatLibcLists) {
-  for (const char* dir : {"tree", "tree/a", "tree/a/b", "tree/empty", "tree/script", "nowhere"}) same({"scandir", dir});
+  for (const char* dir : {"tree", "tree/a", "tree/a/b", "tree/empty", "tree/script", "nowhere"})
+    same({"scandir", dir});
 }
 
 TEST_P(Walks, PositionsLeadBack) {
   for (const char* dir : {"tree", "tree/a", "tree/empty"}) same({"positions", dir});
 }
 
-TEST_P(Walks, OpendirAnswersAsLibc) { same({"opendir", "tree/a", "tree/script", "nowhere", "tree/dangling"}); }
-
-TEST_P(Walks, RealpathShowsTheProgramsPaths) {
-  same({"realpath", "tree", "tree/a/b/up/to-file", "tree/children/link/b", "tree/dangling", "tree/script/", "tree/nowhere",
-        "tree/nowhere/x", "tree/a/../script", "/", "", "tree/a/new", "tree/a/to-new"});
+TEST_P(Walks, OpendirAnswersAsLibc) {
+  same({"opendir", "tree/a", "tree/script", "nowhere", "tree/dangling"});
 }
 
-TEST_P(Walks, GetcwdShowsTheProgramsPaths) { same({"cwd", "tree/a/b", "..", "b/c", "nowhere", "../up/../children"}); }
+TEST_P(Walks, RealpathShowsTheProgramsPaths) {
+  same({"realpath", "tree", "tree/a/b/up/to-file", "tree/children/link/b", "tree/dangling",
+        "tree/script/", "tree/nowhere", "tree/nowhere/x", "tree/a/../script", "/", "", "tree/a/new",
+        "tree/a/to-new"});
+}
+
+TEST_P(Walks, GetcwdShowsTheProgramsPaths) {
+  same({"cwd", "tree/a/b", "..", "b/c", "nowhere", "../up/../children"});
+}
 
 TEST_F(Preload, LargeDirectoriesAreWholeWhenMerged) {
   lower([](const fs::path& tree) {
     fs::create_directories(tree / "many");
-    for (int i = 0; i < 700; i++) write_file(tree / "many" / ("a-name-that-takes-some-space." + std::to_string(i)), "");
+    for (int i = 0; i < 700; i++)
+      write_file(tree / "many" / ("a-name-that-takes-some-space." + std::to_string(i)), "");
   });
   change("for i in 1 2 3; do echo $i >many/new.$i; rm many/a-name-that-takes-some-space.$i; done");
   same({"scandir", "tree/many"});
@@ -277,7 +298,8 @@ TEST_F(Preload, SuccessLeavesErrnoAlone) {
 }
 
 void make_programs(const fs::path& tree) {
-  const std::string body = "echo \"$# $1 $2 $GIVEN\"; test -e /proc/self/fd/9 && echo leak; exit 7\n";
+  const std::string body =
+      "echo \"$# $1 $2 $GIVEN\"; test -e /proc/self/fd/9 && echo leak; exit 7\n";
   write_file(tree / "script", "#!/bin/sh\n" + body, 0755);
   write_file(tree / "plain", body, 0755);
   write_file(tree / "denied", "#!/bin/sh\n", 0644);
@@ -301,7 +323,8 @@ TEST_F(Preload, ExecFamilyRunsWhatIsOnlyInTheUpper) {
 
 TEST_F(Preload, PosixSpawnDoesItsActionsInTheOverlay) {
   lower(make_programs);
-  const std::string script = "echo in $(basename $PWD); ls; head -c 9 <&7; echo err >&2; ls /proc/self/fd | wc -l";
+  const std::string script =
+      "echo in $(basename $PWD); ls; head -c 9 <&7; echo err >&2; ls /proc/self/fd | wc -l";
   const std::string shown = same({"spawn", "tree", script});
   EXPECT_NE(shown.find("out: in tree"), std::string::npos) << shown;
   EXPECT_NE(shown.find("leader"), std::string::npos) << shown;
@@ -319,8 +342,10 @@ TEST_F(Preload, ShellsOfSystemAndPopenAreCovered) {
 
 TEST_F(Preload, ProfilesLandInTheOverlay) {
   lower([](const fs::path& tree) { fs::create_directories(tree / "dir"); });
-  const std::string look = "cd tree/dir && " OVLRUN_PROBE "_profiled && pwd | grep -c dir; ls; GMON_OUT_PREFIX=../pre " OVLRUN_PROBE
-                           "_profiled; ls .. | sed 's/[0-9]*$//'";
+  const std::string look =
+      "cd tree/dir && " OVLRUN_PROBE
+      "_profiled && pwd | grep -c dir; ls; GMON_OUT_PREFIX=../pre " OVLRUN_PROBE
+      "_profiled; ls .. | sed 's/[0-9]*$//'";
   const std::string shown = below({"sh", "-c", look}).output;
   EXPECT_EQ(shown, run(native(), {"sh", "-c", look}).output);
   EXPECT_NE(shown.find("gmon.out"), std::string::npos) << shown;
@@ -329,8 +354,10 @@ TEST_F(Preload, ProfilesLandInTheOverlay) {
 
 TEST_F(Preload, WordsWithCommandsAreRefused) {
   lower([](const fs::path&) {});
-  EXPECT_EQ(below({OVLRUN_PROBE, "wordexp", "a $HOME b"}).output, run(native(), {OVLRUN_PROBE, "wordexp", "a $HOME b"}).output);
-  EXPECT_EQ(below({OVLRUN_PROBE, "wordexp", "$(touch tree/made)"}).output, "commands are refused\n");
+  EXPECT_EQ(below({OVLRUN_PROBE, "wordexp", "a $HOME b"}).output,
+            run(native(), {OVLRUN_PROBE, "wordexp", "a $HOME b"}).output);
+  EXPECT_EQ(below({OVLRUN_PROBE, "wordexp", "$(touch tree/made)"}).output,
+            "commands are refused\n");
   expect_lower_unchanged();
 }
 
@@ -356,15 +383,19 @@ TEST_F(Preload, SignalsInterruptOpen) {
 TEST_F(Preload, SocketsHaveTheProgramsPaths) {
   lower([](const fs::path& tree) { fs::create_directories(tree / "dir"); });
   same({"socket", "tree/dir"});
-  const std::string shown = below({OVLRUN_PROBE, "socket", (overlay() / "tree/dir").string()}).output;
+  const std::string shown =
+      below({OVLRUN_PROBE, "socket", (overlay() / "tree/dir").string()}).output;
   EXPECT_NE(shown.find("name ok, the program's own 1"), std::string::npos) << shown;
   expect_lower_unchanged();
 }
 
 TEST_F(Preload, ObjectsOfTheUpperAreLoaded) {
   lower([](const fs::path& tree) { fs::copy_file(OVLRUN_PROBE_MODULE, tree / "lower.so"); });
-  change("cp lower.so upper.so; mkdir dir; cp lower.so dir/upper.so; ln -s dir/upper.so link.so; rm lower.so");
-  same({"dlopen", "tree/upper.so", "./tree/dir/upper.so", "tree/link.so", "tree/lower.so", "nowhere.so"});
+  change(
+      "cp lower.so upper.so; mkdir dir; cp lower.so dir/upper.so; ln -s dir/upper.so link.so; rm "
+      "lower.so");
+  same({"dlopen", "tree/upper.so", "./tree/dir/upper.so", "tree/link.so", "tree/lower.so",
+        "nowhere.so"});
 }
 
 TEST_F(Preload, EnvironmentShowsNothingOfOurs) {
@@ -397,16 +428,22 @@ TEST_F(Preload, EmptyEnvironmentsStayCovered) {
 }
 
 TEST_F(Preload, SessionThatCannotBeAttachedEndsTheProgram) {
-  const Ran ran = run(root_, {"env", "LD_PRELOAD=" OVLRUN_PRELOAD_OBJECT, "OVLRUN_SESSION=/no/such/session", "echo", "not reached"});
+  const Ran ran = run(root_, {"env", "LD_PRELOAD=" OVLRUN_PRELOAD_OBJECT,
+                              "OVLRUN_SESSION=/no/such/session", "echo", "not reached"});
   EXPECT_EQ(WEXITSTATUS(ran.status), 125);
-  EXPECT_EQ(ran.output.find("ovlrun: the session /no/such/session cannot be attached"), 0u) << ran.output;
+  EXPECT_EQ(ran.output.find("ovlrun: the session /no/such/session cannot be attached"), 0u)
+      << ran.output;
   EXPECT_EQ(ran.output.find("not reached"), std::string::npos);
 }
 
 TEST_F(Preload, WithoutASessionEverythingIsNative) {
   make_tree(native() / "tree");
-  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
-           {"fts", "16", "tree"}, {"glob", "0", "tree/*"}, {"realpath", "tree/a/b/up"}, {"scandir", "tree"}, {"exec", "tree"}}) {
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"fts", "16", "tree"},
+                                             {"glob", "0", "tree/*"},
+                                             {"realpath", "tree/a/b/up"},
+                                             {"scandir", "tree"},
+                                             {"exec", "tree"}}) {
     std::vector<std::string> words = {OVLRUN_PROBE};
     words.insert(words.end(), command.begin(), command.end());
     const Ran plain = run(native(), words);

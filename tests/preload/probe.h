@@ -1,5 +1,6 @@
-// A program for looking at libc through the preload object. Each command prints what a program sees; the tests compare that with
-// what it sees natively on a tree that looks the same. No inode numbers, times or addresses in what is printed.
+// A program for looking at libc through the preload object. Each command prints what a program
+// sees; the tests compare that with what it sees natively on a tree that looks the same. No inode
+// numbers, times or addresses in what is printed.
 #pragma once
 
 #include <errno.h>

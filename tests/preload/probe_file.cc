@@ -28,14 +28,16 @@ namespace {
 
 // fopen FILE...: every mode on each file; 'w' and 'a' change it.
 int fopen_command(const Arguments& a) {
-  static const char* const kModes[] = {"r", "rb", "r+", "re", "a", "a+e", "ab+", "wx", "w", "w+", "w+x", "q", ""};
+  static const char* const kModes[] = {"r",  "rb", "r+", "re",  "a", "a+e", "ab+",
+                                       "wx", "w",  "w+", "w+x", "q", ""};
   for (const std::string& path : a) {
     for (const char* mode : kModes) {
       FILE* f = fopen(path.c_str(), mode);
       printf("%s \"%s\": %s", path.c_str(), mode, outcome(f != nullptr ? 0 : -1).c_str());
       if (f != nullptr) {
         const int fd = fileno(f);
-        printf(" flags %o cloexec %d at %ld", fcntl(fd, F_GETFL) & ~O_LARGEFILE, fcntl(fd, F_GETFD), ftell(f));
+        printf(" flags %o cloexec %d at %ld", fcntl(fd, F_GETFL) & ~O_LARGEFILE, fcntl(fd, F_GETFD),
+               ftell(f));
         printf(" write %d", fputs("text\n", f) >= 0 && fflush(f) == 0);
         fclose(f);
       }
@@ -69,7 +71,8 @@ int freopen_command(const Arguments& a) {
   printf("same stream %d, same number %d\n", again == f, fileno(f) == number);
   fputs("written\n", f);
   again = freopen(nullptr, "a", f);
-  printf("mode change %s, flags %o\n", outcome(again != nullptr ? 0 : -1).c_str(), fcntl(fileno(f), F_GETFL) & O_APPEND);
+  printf("mode change %s, flags %o\n", outcome(again != nullptr ? 0 : -1).c_str(),
+         fcntl(fileno(f), F_GETFL) & O_APPEND);
   fputs("appended\n", f);
   again = freopen(a[1].c_str(), "re", f);
   printf("cloexec %d\n", fcntl(fileno(f), F_GETFD));
@@ -95,7 +98,8 @@ int spellings_command(const Arguments& a) {
   printf(" size %ld\n", static_cast<long>(st.st_size));
   printf("__xstat of no version %s\n", outcome(__xstat(7, path, &st)).c_str());
   printf("__fxstatat %s\n", outcome(__fxstatat(1, AT_FDCWD, path, &st, 0)).c_str());
-  for (int fd : {__open_2(path, O_RDONLY), __open64_2(path, O_RDONLY), __openat_2(AT_FDCWD, path, O_RDONLY)}) {
+  for (int fd : {__open_2(path, O_RDONLY), __open64_2(path, O_RDONLY),
+                 __openat_2(AT_FDCWD, path, O_RDONLY)}) {
     char byte = 0;
     const ssize_t n = read(fd, &byte, 1);
     printf("open %s, first byte %d\n", outcome(n).c_str(), byte);
@@ -104,12 +108,15 @@ int spellings_command(const Arguments& a) {
   char buffer[PATH_MAX];
   const ssize_t n = __readlink_chk(a[1].c_str(), buffer, 100, sizeof buffer);
   printf("__readlink_chk %.*s\n", static_cast<int>(n > 0 ? n : 0), buffer);
-  printf("__realpath_chk %s\n", __realpath_chk(path, buffer, sizeof buffer) != nullptr ? strrchr(buffer, '/') : "-");
+  printf("__realpath_chk %s\n",
+         __realpath_chk(path, buffer, sizeof buffer) != nullptr ? strrchr(buffer, '/') : "-");
   printf("__getcwd_chk %d\n", __getcwd_chk(buffer, 4096, sizeof buffer) != nullptr);
   const long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0);
   printf("syscall openat %s\n", outcome(fd).c_str());
-  printf("syscall statx of NULL: %s\n", outcome(syscall(SYS_statx, AT_FDCWD, nullptr, 0, 0, nullptr)).c_str());
-  printf("syscall fstat %s size %ld\n", outcome(syscall(SYS_fstat, fd, &st)).c_str(), static_cast<long>(st.st_size));
+  printf("syscall statx of NULL: %s\n",
+         outcome(syscall(SYS_statx, AT_FDCWD, nullptr, 0, 0, nullptr)).c_str());
+  printf("syscall fstat %s size %ld\n", outcome(syscall(SYS_fstat, fd, &st)).c_str(),
+         static_cast<long>(st.st_size));
   printf("syscall of no number: %s\n", outcome(syscall(100000)).c_str());
   close(static_cast<int>(fd));
   return 0;
@@ -124,7 +131,8 @@ int realpath_command(const Arguments& a) {
     if (shown.compare(0, strlen(cwd), cwd) == 0) shown = "CWD" + shown.substr(strlen(cwd));
     printf("%s -> %s\n", path.c_str(), shown.c_str());
     char buffer[PATH_MAX];
-    if (realpath(path.c_str(), buffer) != nullptr) printf("same in a buffer %d\n", strcmp(buffer, made) == 0);
+    if (realpath(path.c_str(), buffer) != nullptr)
+      printf("same in a buffer %d\n", strcmp(buffer, made) == 0);
     free(made);
   }
   errno = 0;
@@ -142,7 +150,8 @@ int cwd_command(const Arguments& a) {
     char exact[PATH_MAX];
     if (here != nullptr) {
       printf("too small: %s\n", outcome(getcwd(exact, strlen(here)) == nullptr ? -1 : 0).c_str());
-      printf("just right: %s\n", outcome(getcwd(exact, strlen(here) + 1) == nullptr ? -1 : 0).c_str());
+      printf("just right: %s\n",
+             outcome(getcwd(exact, strlen(here) + 1) == nullptr ? -1 : 0).c_str());
     }
     printf("of no size: %s\n", outcome(getcwd(exact, 0) == nullptr ? -1 : 0).c_str());
     setenv("PWD", "/nowhere", 1);
@@ -160,13 +169,14 @@ int temp_command(const Arguments& a) {
   std::string pattern = a[0] + "/made.XXXXXX";
   const int fd = mkstemp(pattern.data());
   struct stat st;
-  printf("mkstemp %s, there %d, cloexec %d\n", outcome(fd).c_str(), stat(pattern.c_str(), &st) == 0, fcntl(fd, F_GETFD));
+  printf("mkstemp %s, there %d, cloexec %d\n", outcome(fd).c_str(), stat(pattern.c_str(), &st) == 0,
+         fcntl(fd, F_GETFD));
   printf("mode %o\n", st.st_mode & 07777);
   unlink(pattern.c_str());
   std::string suffixed = a[0] + "/made.XXXXXX.c";
   const int second = mkostemps(suffixed.data(), 2, O_CLOEXEC | O_APPEND);
-  printf("mkostemps %s flags %o cloexec %d\n", outcome(second).c_str(), fcntl(second, F_GETFL) & (O_APPEND | O_ACCMODE),
-         fcntl(second, F_GETFD));
+  printf("mkostemps %s flags %o cloexec %d\n", outcome(second).c_str(),
+         fcntl(second, F_GETFL) & (O_APPEND | O_ACCMODE), fcntl(second, F_GETFD));
   unlink(suffixed.c_str());
   std::string dir = a[0] + "/made.XXXXXX";
   printf("mkdtemp %s\n", outcome(mkdtemp(dir.data()) != nullptr ? 0 : -1).c_str());
@@ -175,11 +185,14 @@ int temp_command(const Arguments& a) {
   printf("bad pattern: %s\n", outcome(mkstemp(bad)).c_str());
   setenv("TMPDIR", a[0].c_str(), 1);
   char* name = tempnam("/nowhere", "abcdefgh");
-  printf("tempnam in TMPDIR %d, prefix %d, free %d\n", strncmp(name, a[0].c_str(), a[0].size()) == 0,
-         strstr(name, "/abcde") != nullptr && strstr(name, "abcdef") == nullptr, access(name, F_OK) != 0);
+  printf("tempnam in TMPDIR %d, prefix %d, free %d\n",
+         strncmp(name, a[0].c_str(), a[0].size()) == 0,
+         strstr(name, "/abcde") != nullptr && strstr(name, "abcdef") == nullptr,
+         access(name, F_OK) != 0);
   free(name);
   FILE* f = tmpfile();
-  printf("tmpfile %d, links %d\n", f != nullptr, fstat(fileno(f), &st) == 0 ? static_cast<int>(st.st_nlink) : -1);
+  printf("tmpfile %d, links %d\n", f != nullptr,
+         fstat(fileno(f), &st) == 0 ? static_cast<int>(st.st_nlink) : -1);
   fclose(f);
   return 0;
 }
@@ -196,7 +209,8 @@ int misc_command(const Arguments& a) {
   printf("ftok is stable %d\n", ftok(path, 1) == ftok(path, 1));
   const timeval times[2] = {{1000, 5}, {2000, 999999}};
   printf("lutimes %s", outcome(lutimes(path, times)).c_str());
-  printf(" mtime %ld\n", lstat(path, &st) == 0 ? st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 : -1);
+  printf(" mtime %ld\n",
+         lstat(path, &st) == 0 ? st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 : -1);
   const timeval wrong[2] = {{1000, 5}, {2000, 1000000}};
   printf("lutimes of no time: %s\n", outcome(lutimes(path, wrong)).c_str());
   const int fd = open(path, O_RDONLY);

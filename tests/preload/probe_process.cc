@@ -34,11 +34,14 @@ void in_child(const char* what, Exec exec) {
   printf("%s: %s\n", what, ended(status).c_str());
 }
 
-// exec DIR: DIR/script has a "#!" line, DIR/plain has none, DIR/denied is not executable, DIR/link is a symlink to script.
+// exec DIR: DIR/script has a "#!" line, DIR/plain has none, DIR/denied is not executable, DIR/link
+// is a symlink to script.
 int exec_command(const Arguments& a) {
   const std::string dir = a[0];
-  const std::string script = dir + "/script", plain = dir + "/plain", denied = dir + "/denied", link = dir + "/link";
-  char* const argv[] = {const_cast<char*>("name"), const_cast<char*>("one"), const_cast<char*>("two"), nullptr};
+  const std::string script = dir + "/script", plain = dir + "/plain", denied = dir + "/denied",
+                    link = dir + "/link";
+  char* const argv[] = {const_cast<char*>("name"), const_cast<char*>("one"),
+                        const_cast<char*>("two"), nullptr};
   char variable[] = "GIVEN=yes";
   char* const env[] = {variable, nullptr};
   in_child("execve", [&] { execve(script.c_str(), argv, env); });
@@ -48,7 +51,8 @@ int exec_command(const Arguments& a) {
   in_child("execv without #!", [&] { execv(plain.c_str(), argv); });
   in_child("execvp without #!", [&] { execvp(plain.c_str(), argv); });
   in_child("execl", [&] { execl(script.c_str(), "name", "three", static_cast<char*>(nullptr)); });
-  in_child("execle", [&] { execle(script.c_str(), "name", "four", static_cast<char*>(nullptr), env); });
+  in_child("execle",
+           [&] { execle(script.c_str(), "name", "four", static_cast<char*>(nullptr), env); });
   in_child("denied", [&] { execv(denied.c_str(), argv); });
   in_child("absent", [&] { execvp("no-such-program", argv); });
   in_child("empty", [&] { execvp("", argv); });
@@ -59,7 +63,8 @@ int exec_command(const Arguments& a) {
   in_child("fexecve", [&] { fexecve(open(script.c_str(), O_RDONLY), argv, env); });
   setenv("PATH", ("/nowhere:" + dir + ":/usr/bin:/bin").c_str(), 1);
   in_child("execvp", [&] { execvp("script", argv); });
-  in_child("execlp without #!", [&] { execlp("plain", "name", "five", static_cast<char*>(nullptr)); });
+  in_child("execlp without #!",
+           [&] { execlp("plain", "name", "five", static_cast<char*>(nullptr)); });
   in_child("execvp of what is denied", [&] { execvp("denied", argv); });
   in_child("execvpe", [&] { execvpe("script", argv, env); });
   return 0;
@@ -74,7 +79,8 @@ int wait_for(pid_t pid) {
 // spawn DIR
 int spawn_command(const Arguments& a) {
   const std::string dir = a[0], out = dir + "/out", script = dir + "/script";
-  char* const argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), const_cast<char*>(a[1].c_str()), nullptr};
+  char* const argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"),
+                        const_cast<char*>(a[1].c_str()), nullptr};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -97,9 +103,12 @@ int spawn_command(const Arguments& a) {
   r = posix_spawn(&pid, "/bin/sh", &actions, nullptr, argv, environ);
   printf("of an absent file: %s, pid %d\n", strerrorname_np(r), pid);
   posix_spawn_file_actions_destroy(&actions);
-  printf("of an absent program: %s\n", strerrorname_np(posix_spawn(&pid, (dir + "/nowhere").c_str(), nullptr, nullptr, argv, environ)));
+  printf("of an absent program: %s\n",
+         strerrorname_np(
+             posix_spawn(&pid, (dir + "/nowhere").c_str(), nullptr, nullptr, argv, environ)));
   printf("of a script without #!: %s\n",
-         strerrorname_np(posix_spawn(&pid, (dir + "/plain").c_str(), nullptr, nullptr, argv, environ)));
+         strerrorname_np(
+             posix_spawn(&pid, (dir + "/plain").c_str(), nullptr, nullptr, argv, environ)));
 
   // Attributes: the child tells its own.
   posix_spawnattr_t attributes;
@@ -113,33 +122,41 @@ int spawn_command(const Arguments& a) {
   sigemptyset(&set);
   sigaddset(&set, SIGUSR2);
   posix_spawnattr_setsigdefault(&attributes, &set);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-  char status_command[] = "grep -E 'Sig(Blk|Ign)' /proc/self/status; test $(ps -o sid= -p $$) = $$ && echo leader";
-  char* const status_argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), status_command, nullptr};
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+  char status_command[] =
+      "grep -E 'Sig(Blk|Ign)' /proc/self/status; test $(ps -o sid= -p $$) = $$ && echo leader";
+  char* const status_argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), status_command,
+                               nullptr};
   fflush(stdout);
   r = posix_spawn(&pid, "/bin/sh", nullptr, &attributes, status_argv, environ);
   printf("with attributes %d: %s\n", r, ended(wait_for(pid)).c_str());
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   posix_spawnattr_setpgroup(&attributes, 0);
   char group_command[] = "test $(ps -o pgid= -p $$) = $$ && echo own group";
-  char* const group_argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), group_command, nullptr};
+  char* const group_argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), group_command,
+                              nullptr};
   fflush(stdout);
   r = posix_spawnp(&pid, "sh", nullptr, &attributes, group_argv, environ);
   printf("in a group %d: %s\n", r, ended(wait_for(pid)).c_str());
   posix_spawnattr_destroy(&attributes);
 
   // Newer than the oldest libc: a program that finds it uses it.
-  using PidfdSpawn = int (*)(int*, const char*, const void*, const void*, char* const*, char* const*);
+  using PidfdSpawn =
+      int (*)(int*, const char*, const void*, const void*, char* const*, char* const*);
   if (auto pidfd_spawn = reinterpret_cast<PidfdSpawn>(dlsym(RTLD_DEFAULT, "pidfd_spawnp"))) {
     int fd = -1;
     siginfo_t info = {};
     if (pidfd_spawn(&fd, "true", nullptr, nullptr, argv, environ) != 0 ||
-        waitid(static_cast<idtype_t>(3 /* P_PIDFD */), static_cast<id_t>(fd), &info, WEXITED) != 0 || info.si_status != 0)
+        waitid(static_cast<idtype_t>(3 /* P_PIDFD */), static_cast<id_t>(fd), &info, WEXITED) !=
+            0 ||
+        info.si_status != 0)
       puts("pidfd_spawnp does not work");
     close(fd);
   }
   setenv("PATH", ("/nowhere:" + dir).c_str(), 1);
-  char* const script_argv[] = {const_cast<char*>("script"), const_cast<char*>("by search"), nullptr};
+  char* const script_argv[] = {const_cast<char*>("script"), const_cast<char*>("by search"),
+                               nullptr};
   fflush(stdout);
   r = posix_spawnp(&pid, "script", nullptr, nullptr, script_argv, environ);
   printf("posix_spawnp %d: %s\n", r, r == 0 ? ended(wait_for(pid)).c_str() : "-");
@@ -151,7 +168,8 @@ int shell_command(const Arguments& a) {
   fflush(stdout);
   printf("there is a shell: %d\n", system(nullptr));
   fflush(stdout);
-  printf("system: %s\n", ended(system(("cd " + a[0] + " && ls && echo made >by-system; exit 3").c_str())).c_str());
+  printf("system: %s\n",
+         ended(system(("cd " + a[0] + " && ls && echo made >by-system; exit 3").c_str())).c_str());
   printf("killed: %s\n", ended(system("kill -TERM $$")).c_str());
   FILE* f = popen(("cat " + a[0] + "/by-system; exit 5").c_str(), "r");
   char line[256];
@@ -172,15 +190,18 @@ int shell_command(const Arguments& a) {
 int wordexp_command(const Arguments& a) {
   wordexp_t words;
   const int r = wordexp(a[0].c_str(), &words, 0);
-  if (r == WRDE_CMDSUB) puts("commands are refused");
-  else for (size_t i = 0; r == 0 && i < words.we_wordc; i++) puts(words.we_wordv[i]);
+  if (r == WRDE_CMDSUB)
+    puts("commands are refused");
+  else
+    for (size_t i = 0; r == 0 && i < words.we_wordc; i++) puts(words.we_wordv[i]);
   return 0;
 }
 
 // A vfork child shares our memory, not our cwd.
 int vfork_command(const Arguments& a) {
   fflush(stdout);
-  static char* const argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), const_cast<char*>("ls; echo x >from-child"), nullptr};
+  static char* const argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"),
+                               const_cast<char*>("ls; echo x >from-child"), nullptr};
   for (int i = 0; i < 40; i++) {  // more than there are blocks in the scratch pool
     const pid_t pid = vfork();
     if (pid == 0) {
@@ -265,7 +286,7 @@ int interrupt_command(const Arguments& a) {
 
 }  // namespace
 
-const Entry kProcessCommands[] = {{"exec", exec_command},     {"spawn", spawn_command},   {"shell", shell_command},
-                                  {"vfork", vfork_command},   {"cancel", cancel_command}, {"interrupt", interrupt_command},
-                                  {"wordexp", wordexp_command},
-                                  {nullptr, nullptr}};
+const Entry kProcessCommands[] = {{"exec", exec_command},       {"spawn", spawn_command},
+                                  {"shell", shell_command},     {"vfork", vfork_command},
+                                  {"cancel", cancel_command},   {"interrupt", interrupt_command},
+                                  {"wordexp", wordexp_command}, {nullptr, nullptr}};

@@ -19,7 +19,9 @@ namespace {
 int environment_command(const Arguments&) {
   std::vector<std::string> seen;
   for (char** e = environ; *e != nullptr; e++)
-    if (strstr(*e, "OVLRUN") != nullptr || strstr(*e, "libovlrun") != nullptr || strncmp(*e, "LD_", 3) == 0) seen.push_back(*e);
+    if (strstr(*e, "OVLRUN") != nullptr || strstr(*e, "libovlrun") != nullptr ||
+        strncmp(*e, "LD_", 3) == 0)
+      seen.push_back(*e);
   for (const std::string& entry : seen) printf("environ: %s\n", entry.c_str());
   for (const char* name : {"LD_PRELOAD", "OVLRUN_SESSION", "LD_LIBRARY_PATH"})
     printf("getenv %s: %s\n", name, getenv(name) != nullptr ? getenv(name) : "-");
@@ -27,7 +29,10 @@ int environment_command(const Arguments&) {
   std::string bytes;
   for (int c; (c = fgetc(f)) != EOF;) bytes += static_cast<char>(c);
   fclose(f);
-  printf("/proc/self/environ: %s\n", bytes.find("ovlrun") == std::string::npos && bytes.find("OVLRUN") == std::string::npos ? "clean" : "not clean");
+  printf("/proc/self/environ: %s\n",
+         bytes.find("ovlrun") == std::string::npos && bytes.find("OVLRUN") == std::string::npos
+             ? "clean"
+             : "not clean");
   return 0;
 }
 
@@ -58,14 +63,18 @@ int socket_command(const Arguments& a) {
   address.sun_family = AF_UNIX;
   memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const int server = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
-  printf("bind %s\n", outcome(bind(server, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
-  printf("bind again %s\n", outcome(bind(client, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
+  printf("bind %s\n",
+         outcome(bind(server, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
+  printf("bind again %s\n",
+         outcome(bind(client, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
   listen(server, 1);
-  printf("connect %s\n", outcome(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
+  printf("connect %s\n",
+         outcome(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
   for (auto look : {&getsockname, &getpeername}) {
     sockaddr_un name = {};
     socklen_t size = sizeof name;
-    const int r = look(look == &getsockname ? server : client, reinterpret_cast<sockaddr*>(&name), &size);
+    const int r =
+        look(look == &getsockname ? server : client, reinterpret_cast<sockaddr*>(&name), &size);
     printf("name %s", outcome(r).c_str());
     // Of a relative path the kernel keeps the words, which are not the overlay's to keep.
     if (path[0] == '/') printf(", the program's own %d", path == name.sun_path);
@@ -76,8 +85,11 @@ int socket_command(const Arguments& a) {
   const int receiver = socket(AF_UNIX, SOCK_DGRAM, 0), sender = socket(AF_UNIX, SOCK_DGRAM, 0);
   const std::string datagrams = a[0] + "/datagrams";
   memcpy(address.sun_path, datagrams.c_str(), datagrams.size() + 1);
-  printf("bind %s\n", outcome(bind(receiver, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
-  printf("sendto %s\n", outcome(sendto(sender, "a", 1, 0, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
+  printf("bind %s\n",
+         outcome(bind(receiver, reinterpret_cast<sockaddr*>(&address), sizeof address)).c_str());
+  printf("sendto %s\n",
+         outcome(sendto(sender, "a", 1, 0, reinterpret_cast<sockaddr*>(&address), sizeof address))
+             .c_str());
   iovec part = {const_cast<char*>("bc"), 2};
   mmsghdr messages[2] = {};
   for (mmsghdr& m : messages) {
@@ -89,7 +101,8 @@ int socket_command(const Arguments& a) {
   printf("sendmsg %s\n", outcome(sendmsg(sender, &messages[0].msg_hdr, 0)).c_str());
   printf("sendmmsg %d\n", sendmmsg(sender, messages, 2, 0));
   char buffer[8];
-  for (int i = 0; i < 4; i++) printf("received %zd\n", recv(receiver, buffer, sizeof buffer, MSG_DONTWAIT));
+  for (int i = 0; i < 4; i++)
+    printf("received %zd\n", recv(receiver, buffer, sizeof buffer, MSG_DONTWAIT));
   unlink(path.c_str());
   unlink(datagrams.c_str());
   return 0;

@@ -30,7 +30,8 @@ void* work(void* number) {
 int main(int, char** argv) {
   directory = argv[1];
   pthread_t threads[3];
-  for (long i = 0; i < 3; i++) pthread_create(&threads[i], nullptr, work, reinterpret_cast<void*>(i));
+  for (long i = 0; i < 3; i++)
+    pthread_create(&threads[i], nullptr, work, reinterpret_cast<void*>(i));
   for (pthread_t thread : threads) pthread_join(thread, nullptr);
   puts("done");
   return 0;

@@ -37,7 +37,8 @@ int on_ftw(const char* path, const struct stat* st, int type) {
 }
 
 int on_nftw(const char* path, const struct stat* st, int type, struct FTW* ftw) {
-  std::string line = describe(path, st, type) + " base " + (path + ftw->base) + " level " + std::to_string(ftw->level);
+  std::string line = describe(path, st, type) + " base " + (path + ftw->base) + " level " +
+                     std::to_string(ftw->level);
   struct stat here;
   if (lstat(path + ftw->base, &here) == 0) line += " reachable by name";
   lines.push_back(line);
@@ -68,7 +69,8 @@ int nftw_command(const Arguments& a) {
 
 int by_name(const FTSENT** a, const FTSENT** b) { return strcmp((*a)->fts_name, (*b)->fts_name); }
 
-// fts OPTIONS ROOT...: in order of names; "skip" is skipped, "link" is followed, NAME "again" is seen twice.
+// fts OPTIONS ROOT...: in order of names; "skip" is skipped, "link" is followed, NAME "again" is
+// seen twice.
 int fts_command(const Arguments& a) {
   std::vector<char*> roots;
   for (size_t i = 1; i < a.size(); i++) roots.push_back(const_cast<char*>(a[i].c_str()));
@@ -82,9 +84,11 @@ int fts_command(const Arguments& a) {
   errno = 0;
   while (FTSENT* e = fts_read(fts)) {
     printf("%s name %s level %d info %d", e->fts_path, e->fts_name, e->fts_level, e->fts_info);
-    printf(" pathlen %zu namelen %zu", strlen(e->fts_path) - e->fts_pathlen, strlen(e->fts_name) - e->fts_namelen);
+    printf(" pathlen %zu namelen %zu", strlen(e->fts_path) - e->fts_pathlen,
+           strlen(e->fts_name) - e->fts_namelen);
     struct stat st;
-    if (e->fts_info != FTS_NS && e->fts_info != FTS_NSOK && e->fts_info != FTS_SLNONE && e->fts_info != FTS_DP)
+    if (e->fts_info != FTS_NS && e->fts_info != FTS_NSOK && e->fts_info != FTS_SLNONE &&
+        e->fts_info != FTS_DP)
       printf(" %s", lstat(e->fts_accpath, &st) == 0 ? type_name(st.st_mode) : "not reachable");
     if (e->fts_errno != 0) printf(" errno %d", e->fts_errno);
     if (e->fts_info == FTS_DC) printf(" cycle %s", e->fts_cycle->fts_name);
@@ -96,7 +100,8 @@ int fts_command(const Arguments& a) {
       fts_set(fts, e, FTS_AGAIN);
     }
     if (e->fts_info == FTS_D && strcmp(e->fts_name, "children") == 0) {
-      for (FTSENT* c = fts_children(fts, e->fts_level % 2 ? FTS_NAMEONLY : 0); c != nullptr; c = c->fts_link)
+      for (FTSENT* c = fts_children(fts, e->fts_level % 2 ? FTS_NAMEONLY : 0); c != nullptr;
+           c = c->fts_link)
         printf("  child %s\n", c->fts_name);
     }
     errno = 0;
@@ -111,7 +116,8 @@ int glob_command(const Arguments& a) {
   int flags = atoi(a[0].c_str());
   for (size_t i = 1; i < a.size(); i++) {
     const int r = glob(a[i].c_str(), flags, nullptr, &found);
-    printf("%s: result %d, flags %d\n", a[i].c_str(), r, found.gl_flags & (GLOB_APPEND | GLOB_ALTDIRFUNC));
+    printf("%s: result %d, flags %d\n", a[i].c_str(), r,
+           found.gl_flags & (GLOB_APPEND | GLOB_ALTDIRFUNC));
     flags |= GLOB_APPEND;
   }
   for (size_t i = 0; i < found.gl_pathc; i++) puts(found.gl_pathv[found.gl_offs + i]);
@@ -119,7 +125,9 @@ int glob_command(const Arguments& a) {
   return 0;
 }
 
-int not_dots(const struct dirent* e) { return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0; }
+int not_dots(const struct dirent* e) {
+  return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+}
 
 int scandir_command(const Arguments& a) {
   struct dirent** list = nullptr;
@@ -181,8 +189,10 @@ int opendir_command(const Arguments& a) {
     const int fd = open(path.c_str(), O_RDONLY);
     dir = fdopendir(fd);
     printf("fdopendir: %s\n", outcome(dir != nullptr ? 0 : -1).c_str());
-    if (dir != nullptr) closedir(dir);
-    else close(fd);
+    if (dir != nullptr)
+      closedir(dir);
+    else
+      close(fd);
     const int path_fd = open(path.c_str(), O_PATH);
     printf("fdopendir of O_PATH: %s\n", fdopendir(path_fd) == nullptr ? outcome(-1).c_str() : "ok");
     close(path_fd);
@@ -204,12 +214,7 @@ int empty_command(const Arguments& a) {
 
 }  // namespace
 
-const Entry kWalkCommands[] = {{"ftw", ftw_command},
-                               {"nftw", nftw_command},
-                               {"fts", fts_command},
-                               {"glob", glob_command},
-                               {"scandir", scandir_command},
-                               {"positions", positions_command},
-                               {"opendir", opendir_command},
-                               {"empty", empty_command},
-                               {nullptr, nullptr}};
+const Entry kWalkCommands[] = {
+    {"ftw", ftw_command},         {"nftw", nftw_command},       {"fts", fts_command},
+    {"glob", glob_command},       {"scandir", scandir_command}, {"positions", positions_command},
+    {"opendir", opendir_command}, {"empty", empty_command},     {nullptr, nullptr}};
