@@ -57,7 +57,9 @@ void become_command(const RunOptions& options, const RunningSession& running,
     give_signals_back(signals);
     code = exec_searching(caller, *session, options.command);
   }
-  complain(fmt::format("{}: {}", quote(options.command[0]), error_text(code)));
+  // EPERM is op_execve's own refusal of a program that can't be followed, told already: nothing
+  // else gives it with no_new_privs.
+  if (code != EPERM) complain(fmt::format("{}: {}", quote(options.command[0]), error_text(code)));
   _exit(attached.ok() ? exec_status(code) : kExitFailure);
 }
 

@@ -36,6 +36,19 @@ void check_command(const std::string& command, const Plan& plan) {
     throw Failure(fmt::format("{}: {}", quote(command), error_text(code)), exec_status(code));
 }
 
+// The end of the session is too late to find out.
+void check_trace_file(const std::string& file) {
+  if (file.empty()) return;
+  const bool there = access(file.c_str(), F_OK) == 0;
+  const std::string dir =
+      file.find('/') == std::string::npos ? "." : file.substr(0, file.rfind('/') + 1);
+  struct stat st;
+  if (access((there ? file : dir).c_str(), W_OK) != 0)
+    fail("--trace={}: {}", quote(file), error_text(errno));
+  if (there && stat(file.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+    fail("--trace={}: {}", quote(file), error_text(EISDIR));
+}
+
 }  // namespace
 
 int run_main(const RunOptions& options) {
@@ -43,6 +56,7 @@ int run_main(const RunOptions& options) {
   if (outer != nullptr && access(outer, F_OK) == 0)
     fail("already below ovlrun (session {}): sessions can't be nested", quote(outer));
   const Plan plan = make_plan(options);
+  check_trace_file(options.trace_file);
   check_command(options.command[0], plan);
   return run_command(options, plan);
 }

@@ -212,8 +212,9 @@ void plan_excludes(const RunOptions& options, Plan& plan) {
   const bool needs_state = std::any_of(plan.overlays.begin(), plan.overlays.end(),
                                        [](const PlannedOverlay& o) { return o.own_upper; });
   try {
-    exclude_real(plan.overlays, canonical(state_dir()), plan.excludes);
-  } catch (const Failure&) {
+    const std::string state = canonical(state_dir());
+    if (needs_state || fs::exists(state)) exclude_real(plan.overlays, state, plan.excludes);
+  } catch (const std::exception&) {
     if (needs_state) throw;  // no home, or somebody else's: then no upper of ours is there
   }
   if (plan.excludes.size() > kMaxExcludes) fail("more than {} excluded directories", kMaxExcludes);

@@ -68,8 +68,6 @@ int diff_main(const DiffOptions& options) {
     else
       fmt::print("{} {}\n", kind, quote(change.path));
   }
-  if (fflush(stdout) != 0 || ferror(stdout) != 0)
-    fail("diff: can't write the list: {}", error_text(errno));
   return 0;
 }
 

@@ -187,6 +187,11 @@ class BadInput(sandbox.Scenario):
         env = self.environment(HOME=self.lower + "/file/home")
         self.refused("--lower", self.lower, env=env, says=["--upper", "Not a directory"])
 
+    def test_trace_file_that_cannot_be_written(self):
+        self.refused("--lower", self.lower, "--upper", self.upper, "--trace=" + self.path("none/trace"),
+                     says=["--trace", "No such file or directory"])
+        self.refused("--lower", self.lower, "--upper", self.upper, "--trace=" + self.top, says="Is a directory")
+
     def test_below_a_session(self):
         self.write("session", "")
         self.refused("--lower", self.lower, "--upper", self.upper,

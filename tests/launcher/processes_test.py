@@ -48,6 +48,15 @@ class Processes(sandbox.Scenario):
         native = subprocess.run(["sh", "-c", "exec ls /proc/self/fd <&- 2>&-"], stdout=subprocess.PIPE, text=True)
         self.assertEqual((done.returncode, done.stdout), (native.returncode, native.stdout))
 
+    def test_nothing_is_written_to_a_closed_stderr(self):
+        self.freeze()
+        for command, status in (("no-such-command", 127), ("true", 0)):
+            script = f"exec '{sandbox.OVLRUN}' --lower '{self.lower}' --upper '{self.upper}' --stats -- {command} 2>&- <&-"
+            done = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, text=True, cwd=self.top)
+            self.assertEqual((done.returncode, done.stdout), (status, ""))
+        with open(self.work + "/ovlrun/lock") as file:
+            self.assertRegex(file.read(), r"\A\d+ true\n\Z")
+
     def test_signals_are_passed_on(self):
         for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):
             child = self.start("sh", "-c", f"trap 'echo got {name}; exit 3' {name}; echo ready; while :; do read x; done",

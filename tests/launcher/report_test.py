@@ -33,6 +33,13 @@ class Report(sandbox.Scenario):
         done = self.inside("echo", "--version", "--help", "-v")
         self.assertEqual(done.stdout, "--version --help -v\n")
 
+    def test_full_disk(self):
+        for command in (["--coverage"], ["--help"], ["--version"]):
+            with open("/dev/full", "w") as full:
+                done = self.ovlrun(*command, stdout=full)
+            self.assertEqual(done.returncode, 125, command)
+            self.assertIn("No space left on device", done.stderr)
+
     def test_stats(self):
         done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--stats", "--", "sh", "-c",
                            f"echo x >> {self.lower}/file; rm {self.lower}/dir/inner")

@@ -1,5 +1,6 @@
 """The command's status, arguments, environment and standard streams are its own, as without ovlrun."""
 import os
+import shutil
 import signal
 import subprocess
 import unittest
@@ -78,6 +79,18 @@ class Status(sandbox.Scenario):
         self.write("lower/script", "echo plain $1\n", 0o755)
         done = self.inside(self.lower + "/script", "words")
         self.assertEqual((done.returncode, done.stdout), (0, "plain words\n"), done.stderr)
+
+    def test_program_that_cannot_be_followed_is_refused(self):
+        static = shutil.which("busybox") or "/none"
+        if b"statically linked" not in subprocess.run(["file", "-L", static], stdout=subprocess.PIPE).stdout:
+            self.skipTest("no static program here")
+        done = self.inside(static, "cat", self.lower + "/file")
+        self.assertEqual((done.returncode, done.stdout), (126, ""))
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn("--allow-uncovered", done.stderr)
+        done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--allow-uncovered", "--", static, "cat",
+                           self.lower + "/file")
+        self.assertEqual((done.returncode, done.stdout), (0, "lower\n"), done.stderr)
 
     def test_working_directory(self):
         done = self.inside("sh", "-c", "pwd; cat inner; echo x > made; ls", cwd=self.lower + "/dir")
