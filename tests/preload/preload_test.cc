@@ -415,9 +415,9 @@ TEST_F(Preload, SanitizersSeeNothingToReport) {
 
 TEST_F(Preload, OtherPreloadsKeepTheirPlace) {
   lower([](const fs::path&) {});
-  setenv("LD_PRELOAD", OVLRUN_PROBE_MODULE, 1);
-  same({"environment"});
-  unsetenv("LD_PRELOAD");
+  const std::vector<std::string> command = {"env", "LD_PRELOAD=" OVLRUN_PROBE_MODULE, OVLRUN_PROBE,
+                                            "environment"};
+  EXPECT_EQ(run(native(), command).output, below(command).output);
 }
 
 TEST_F(Preload, EmptyEnvironmentsStayCovered) {
