@@ -17,14 +17,15 @@ class DataCopy {
       op_.session().count(Counter::kClonedBytes, static_cast<uint64_t>(size_));
       return {};
     }
-    off_t end = 0;
+    off_t end = 0, written = 0;
     while (end < size_) {
       off_t from;
       TRY(next_data(end, &from, &end));
-      if (from < end) TRY(range(from, end));
+      if (from == end) continue;
+      TRY(range(from, end, &written));
     }
     op_.session().count(Counter::kCopiedBytes, static_cast<uint64_t>(size_));
-    return sys_ftruncate(out_, size_);  // a hole at the end
+    return written == size_ ? Result<void>() : sys_ftruncate(out_, size_);  // a hole at the end
   }
 
  private:
@@ -45,7 +46,8 @@ class DataCopy {
     return {};
   }
 
-  Result<void> range(off_t from, off_t end) {
+  // *written: up to where `out` has data then.
+  Result<void> range(off_t from, off_t end, off_t* written) {
     while (from < end && in_kernel_) {
       const size_t left = static_cast<size_t>(end - from);
       off_t in_at = from, out_at = from;
@@ -58,24 +60,26 @@ class DataCopy {
         return Error(n.error());
       }
     }
-    return from < end ? by_hand(from, end) : Result<void>();
+    if (from < end) TRY(by_hand(&from, end));
+    *written = from;
+    return {};
   }
 
   static bool refused(int error) {
     return error == EXDEV || error == EINVAL || error == EOPNOTSUPP || error == ENOSYS || error == EPERM;
   }
 
-  Result<void> by_hand(off_t from, off_t end) {
+  Result<void> by_hand(off_t* from, off_t end) {
     if (buffer_ == nullptr) buffer_ = op_.arena().array<char>(kBuffer);
     if (buffer_ == nullptr) return Error(ENOMEM);
-    while (from < end) {
-      const size_t left = static_cast<size_t>(end - from);
-      Result<size_t> n = sys_pread(in_, buffer_, left < kBuffer ? left : kBuffer, from);
+    while (*from < end) {
+      const size_t left = static_cast<size_t>(end - *from);
+      Result<size_t> n = sys_pread(in_, buffer_, left < kBuffer ? left : kBuffer, *from);
       if (!n.ok() && n.error() == EINTR) continue;
       if (!n.ok()) return Error(n.error());
       if (n.value() == 0) return {};  // shorter than it said: the rest is zeros
-      TRY(write_at(buffer_, n.value(), from));
-      from += static_cast<off_t>(n.value());
+      TRY(write_at(buffer_, n.value(), *from));
+      *from += static_cast<off_t>(n.value());
     }
     return {};
   }

@@ -36,7 +36,8 @@ Result<void> replace(Op& op, Temp& temp, CStr upper) {
   Result<void> r = temp.publish(upper);
   if (r.ok() || r.error() != EISDIR) return r;
   TRY(temp.publish(upper, RENAME_EXCHANGE));
-  return remove_whiteouts(op, temp.path());
+  ignore(remove_whiteouts(op, temp.path()));
+  return {};
 }
 
 Result<void> put_file(Op& op, const Overlay& overlay, CStr upper) {

@@ -10,17 +10,10 @@
 #include <random>
 #include <set>
 
-#include "core/readdir/readdir.h"
 #include "tests/unit/names/names_test.h"
 
 namespace ovl::testing {
 namespace {
-
-struct Seen {
-  std::map<std::string, std::string> entries;  // path: type, mode, size, links, text, content
-  std::map<uint64_t, std::string> paths;
-  std::map<uint64_t, uint64_t> inodes;         // of regular files and directories: plain to shown
-};
 
 class Model : public NamesTest {
  protected:
@@ -73,69 +66,6 @@ class Model : public NamesTest {
     const bool deep = p.find("/.") == std::string::npos && std::count(p.begin(), p.end(), '/') > 1;
     if (deep && random() % 2) return "../a";
     return random() % 2 ? "b/c" : "d";
-  }
-
-  std::string describe(const std::string& content, mode_t mode, uint64_t size, uint64_t links) {
-    const bool dir = S_ISDIR(mode);
-    char text[64];
-    snprintf(text, sizeof text, "%o size %lu links %lu ", mode, dir ? 0 : size, dir ? 0 : links);
-    return text + (S_ISLNK(mode) ? content : std::to_string(std::hash<std::string>()(content) % 100000));
-  }
-
-  void see_real(const std::string& top, const std::string& rest, Seen* seen) {
-    for (const auto& entry : std::filesystem::directory_iterator(top + rest)) {
-      const std::string p = rest + "/" + entry.path().filename().string();
-      const struct stat st = real(top + p);
-      std::string content;
-      if (S_ISREG(st.st_mode)) content = read_file(top + p);
-      if (S_ISLNK(st.st_mode)) content = std::filesystem::read_symlink(top + p);
-      seen->entries[p] = describe(content, st.st_mode, st.st_size, st.st_nlink);
-      if (!S_ISLNK(st.st_mode) && !S_ISFIFO(st.st_mode)) seen->paths[st.st_ino] = p;
-      if (S_ISDIR(st.st_mode)) see_real(top, p, seen);
-    }
-  }
-  void see_plain(Seen* seen) {
-    see_real(plain(), "", seen);
-    for (const auto& [ino, p] : seen->paths) seen->inodes[ino] = look(p).stx_ino;
-  }
-
-  void see_overlay(const std::string& rest, Seen* seen) {
-    std::vector<std::string> directories;
-    {
-      Op op(caller(), session());
-      const std::string virt = at(rest);
-      Result<const Node*> dir = node_at(op, Str(virt.data(), virt.size()));
-      ASSERT_TRUE(dir.ok()) << rest;
-      MergedListing listing;
-      ASSERT_EQ(listing.load(op, *dir.value()).error(), 0) << rest;
-      for (uint32_t i = 0; i < listing.size(); i++) {
-        const std::string n = listing[i].name;
-        if (n == "." || n == "..") continue;
-        const std::string p = rest + "/" + n;
-        const StatX st = look(p);
-        std::string content;
-        if (S_ISREG(st.stx_mode)) content = read_virtual_as_owner(p);
-        if (S_ISLNK(st.stx_mode)) content = link_text(p);
-        seen->entries[p] = describe(content, st.stx_mode, st.stx_size, st.stx_nlink);
-        EXPECT_EQ(listing[i].ino, st.stx_ino) << p;
-        if (S_ISDIR(st.stx_mode)) directories.push_back(p);
-      }
-    }
-    for (const std::string& d : directories) see_overlay(d, seen);
-  }
-
-  // Where the data really is, whatever the mode that is shown.
-  std::string read_virtual_as_owner(const std::string& p) {
-    Op op(caller(), session());
-    const std::string virt = at(p);
-    Result<const Node*> node = node_at(op, Str(virt.data(), virt.size()));
-    return node.ok() ? read_file(node.value()->data().c_str()) : "<error>";
-  }
-  std::string link_text(const std::string& p) {
-    Op op(caller(), session());
-    const std::string virt = at(p);
-    Result<const Node*> node = node_at(op, Str(virt.data(), virt.size()));
-    return node.ok() ? std::filesystem::read_symlink(node.value()->top().c_str()).string() : "<error>";
   }
 
   // --- one operation on both ---
@@ -223,7 +153,7 @@ class Model : public NamesTest {
       log += both.text + " = " + std::to_string(both.native) + "\n";
       ASSERT_EQ(both.ours, both.native) << log;
       Seen natively, here;
-      see_plain(&natively);
+      see_plain(plain(), &natively);
       see_overlay("", &here);
       ASSERT_EQ(differences(here, natively), "") << log;
       for (const auto& [ino, shown] : natively.inodes)
@@ -270,29 +200,6 @@ class Model : public NamesTest {
     see_real(at_mount, "", &kernel);
     see_real(plain(), "", &natively);
     return differences(kernel, natively);
-  }
-
-  static std::string differences(const Seen& here, const Seen& natively) {
-    std::string text;
-    for (const auto& [p, what] : here.entries)
-      if (natively.entries.count(p) == 0) text += "only here: " + p + " " + what + "\n";
-    for (const auto& [p, what] : natively.entries) {
-      const auto mine = here.entries.find(p);
-      if (mine == here.entries.end()) text += "missing: " + p + " " + what + "\n";
-      else if (mine->second != what) text += p + " is " + mine->second + ", should be " + what + "\n";
-    }
-    return text;
-  }
-
-  std::string fingerprint() const {
-    const std::string command = "cd " + root() + " && find lower* -printf '%p %y %m %s %T@ %C@ %i %n %l\\n' | sort | md5sum; "
-                                "cd " + root() + " && find lower* -type f -exec md5sum {} + | sort | md5sum";
-    FILE* out = popen(command.c_str(), "r");
-    char text[256];
-    std::string all;
-    while (fgets(text, sizeof text, out) != nullptr) all += text;
-    pclose(out);
-    return all;
   }
 };
 
