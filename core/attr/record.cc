@@ -5,6 +5,7 @@
 // what it says: each of the two is the one step at which what programs see changes. Kernel
 // counterpart: ovl_set_attr(), without the record.
 #include "core/attr/attr.h"
+#include "core/session/plain.h"
 
 namespace ovl {
 namespace {
@@ -85,6 +86,7 @@ class Setting {
     char text[kOverrideStatMax];
     const OverrideStat value = {shown_.uid, shown_.gid,        shown_.mode,
                                 true,       shown_.rdev_major, shown_.rdev_minor};
+    const ShownChange change(op_.session());
     return object_.set(name_, text, encode_override_stat(value, text));
   }
 

@@ -14,6 +14,7 @@
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
+#include "core/session/plain.h"
 #include "core/walk/lookup.h"
 
 namespace ovl {
@@ -45,6 +46,7 @@ class Copy {
   Result<void> publish(const Node& dir, CStr upper) {
     if (has_origin_) TRY(mark_impure(op_, dir));
     const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
+    const ShownChange change(op_.session());
     TRY(temp_.publish(upper, RENAME_NOREPLACE));
     op_.session().count(Counter::kCopyUps);
     return keep.restore();

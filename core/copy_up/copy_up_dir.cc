@@ -2,6 +2,7 @@
 // Kernel counterpart: ovl_copy_up_flags(), ovl_copy_up_workdir() for a directory.
 #include "core/copy_up/copy_up.h"
 #include "core/copy_up/metadata.h"
+#include "core/session/plain.h"
 #include "core/walk/lookup.h"
 
 namespace ovl {
@@ -14,6 +15,7 @@ Result<void> make(Op& op, const Node& dir) {
   TRY(copy_metadata(op, dir, temp.path()));
   TRY(Times(dir.real).set(temp.path()));
   const KeepTimes keep = TRY(KeepTimes::of(dir.up->upper));
+  const ShownChange change(op.session());
   Result<void> r = temp.publish(dir.upper, RENAME_NOREPLACE);
   if (r.ok()) {
     op.session().count(Counter::kCopyUps);

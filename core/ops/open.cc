@@ -4,10 +4,12 @@
 // What is opened for writing is opened without following a symlink anywhere: should another task have put one into the upper since the
 // walk, it could lead to a lower.
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "core/attr/attr.h"
 #include "core/names/create.h"
 #include "core/ops/ops.h"
+#include "core/session/plain.h"
 
 namespace ovl {
 namespace {
@@ -156,6 +158,20 @@ Outcome open_existing(Op& op, const Request& r, const Node& node) {
   return node.is_regular() ? open_regular(op, r, node) : open_special(op, r, node);
 }
 
+// Does the kernel's own fstat(2) of this object tell what programs are to see?
+bool tells_plainly(const Node& node) {
+  if (node.in_upper())
+    return node.is_regular() && node.priv.empty() && node.lower_count == 0 && node.overlay->upper_layer->fs_index == 0;
+  return node.lower_count == 1 && node.priv.empty() && node.lowers[0].layer->fs_index == 0;
+}
+
+Outcome open_and_remember(Op& op, const Request& r, const Node& node, uint64_t stamp) {
+  Outcome outcome = open_existing(op, r, node);
+  if (outcome.value() >= 0 && tells_plainly(node))
+    remember_plain(stamp, makedev(node.real.stx_dev_major, node.real.stx_dev_minor), node.real.stx_ino);
+  return outcome;
+}
+
 class NewFile final : public Creation {
  public:
   explicit NewFile(const Request& r) : Creation(Kind::kOther), r_(r) {}
@@ -205,6 +221,7 @@ Outcome open_unnamed(Op& op, const Request& r, Target& target) {
 }
 
 Outcome attempt(Op& op, const Request& r, CStr path) {
+  const uint64_t stamp = shown_stamp(op.session());
   Target target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
   if (target.native()) return Outcome::native();
@@ -214,7 +231,7 @@ Outcome attempt(Op& op, const Request& r, CStr path) {
   if (r.has(kTmpFile)) return open_unnamed(op, r, target);
   // A name that is to be a directory can't be made by open(2), whether or not it is there.
   if (r.creates() && walked.last == Last::kName && walked.trailing_slash) return Error(EISDIR);
-  if (walked.node->exists()) return open_existing(op, r, *walked.node);
+  if (walked.node->exists()) return open_and_remember(op, r, *walked.node, stamp);
   return r.creates() ? open_new(op, r, target) : Error(ENOENT);
 }
 

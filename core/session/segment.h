@@ -113,6 +113,8 @@ struct Segment {
   alignas(64) LockWord dirs[kDirLocks];
   alignas(64) LockWord completions[kCompletionLocks];  // by inode of the upper file whose data is on its way
   alignas(64) std::atomic<uint64_t> epoch;   // bumped by every directory rename and removal
+  std::atomic<uint64_t> shown_started;       // changes of what programs see of some object: begun, and done (session/plain.h)
+  std::atomic<uint64_t> shown_finished;
   std::atomic<uint32_t> temp_counter;        // names of temporaries
   std::atomic<uint32_t> unportable;          // bit per overlay: its upper carries the mark (a cache of that)
   std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by its owner, perhaps a root
