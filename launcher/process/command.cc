@@ -1,6 +1,8 @@
 // The command's first steps: from the launcher to the program, through the overlay; see run.h.
 #include <errno.h>
+#include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <memory>
@@ -43,11 +45,24 @@ int exec_searching(LocalCaller& caller, Session& session, const std::vector<std:
   });
 }
 
+// The kernel writes a core dump itself, and with a relative core_pattern into the real current directory: perhaps a lower's. Then
+// there are none.
+void forbid_core_dumps_in_layers() {
+  char first = 0;
+  FILE* file = fopen("/proc/sys/kernel/core_pattern", "re");
+  if (file == nullptr || fread(&first, 1, 1, file) != 1) first = 0;
+  if (file != nullptr) fclose(file);
+  if (first == '|' || first == '/') return;
+  const struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
 }  // namespace
 
 void become_command(const RunOptions& options, const RunningSession& running,
                     const CallerSignals& signals) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  forbid_core_dumps_in_layers();
   const std::string& file = running.file();
   auto session = std::make_unique<Session>();
   const Result<void> attached = session->attach(CStr(file.c_str(), file.size()));

@@ -1,5 +1,6 @@
 """The command's status, arguments, environment and standard streams are its own, as without ovlrun."""
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,11 @@ class Status(sandbox.Scenario):
         _, raw = os.waitpid(pid, 0)
         self.assertEqual(status(raw), -signal.SIGSEGV)
         self.assertFalse(os.WCOREDUMP(raw))
+
+    def test_a_crash_leaves_no_core_dump_in_the_lower(self):
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+        done = self.inside("sh", "-c", "cd lower/dir && kill -SEGV $$")  # the lower is compared at the end
+        self.assertEqual(done.returncode, -signal.SIGSEGV)
 
     def test_arguments_and_name(self):
         words = ["", " a b ", "--lower", "--", "-x", "\n", "ü", "$HOME", "'"]
