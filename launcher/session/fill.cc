@@ -10,9 +10,9 @@
 #include <memory>
 #include <vector>
 
-#include "core/attr/attr.h"
 #include "core/caller/local_caller.h"
 #include "core/caller/op.h"
+#include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
 #include "core/session/moved.h"
 #include "core/session/session.h"
@@ -24,16 +24,13 @@ namespace fs = std::filesystem;
 namespace ovl {
 namespace {
 
-// A fresh upper's root gets what the lower's root shows: owner, mode, times.
+// A fresh upper's root becomes a copy-up of what the lowers show: owner, mode, xattrs, times.
 Result<void> copy_root(Op& op, const Overlay& overlay) {
-  StatX lower, upper;
-  TRY(sys_statx(overlay.lowers[0].root, 0, &lower));
-  TRY(sys_statx(overlay.upper, 0, &upper));
-  TRY(set_shown(op, overlay, overlay.upper, upper,
-                Shown{lower.stx_uid, lower.stx_gid, lower.stx_mode}));
-  const struct timespec times[2] = {{lower.stx_atime.tv_sec, lower.stx_atime.tv_nsec},
-                                    {lower.stx_mtime.tv_sec, lower.stx_mtime.tv_nsec}};
-  return sys_utimens(overlay.upper, times);
+  Node lower = *TRY(lookup_root(op, overlay));
+  lower.where = Where::kLower;
+  TRY(load_attributes(op, &lower));
+  TRY(copy_metadata(op, lower, overlay.upper));
+  return Times(lower.real).set(overlay.upper);
 }
 
 // Walks the upper for directories that carry a redirect.

@@ -40,7 +40,9 @@ class Overlays(sandbox.Scenario):
     def test_root_of_a_fresh_upper_is_a_copy_of_the_lowers(self):
         os.chmod(self.lower, 0o2751)
         os.utime(self.lower, (1000, 2000))
+        os.setxattr(self.lower, "user.colour", b"red")
         self.assertEqual(self.shell('stat -c "%a %u %g %Y" "$1"'), f"2751 {os.getuid()} {os.stat(self.lower).st_gid} 2000\n")
+        self.assertEqual(os.getxattr(self.upper, "user.colour"), b"red")
         self.shell('chmod 0700 "$1"; chmod g-s "$1"')
         self.assertEqual(self.shell('stat -c %a "$1"'), "700\n")  # a second session leaves it alone
 
