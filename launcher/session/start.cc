@@ -87,7 +87,7 @@ std::string link_preload(const std::string& preload, Created& created) {
   char dir[] = "/tmp/ovlrun-XXXXXX";
   if (mkdtemp(dir) == nullptr || chmod(dir, 0755) != 0) fail("{}: {}", dir, error_text(errno));
   created.add(dir);
-  const std::string link = std::string(dir) + "/libovlrun.so";
+  std::string link = std::string(dir) + "/libovlrun.so";
   if (symlink(preload.c_str(), link.c_str()) != 0) fail("{}: {}", link, error_text(errno));
   created.add(link);
   return link;
