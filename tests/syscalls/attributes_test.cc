@@ -337,9 +337,10 @@ TEST_F(Truncate, Refuses) {
 TREE_SUITE(Ioctl);
 
 TEST_F(Ioctl, InodeFlags) {
+  if (missing(Feature::kInodeFlags)) GTEST_SKIP() << "no inode flags on this file system";
   Fd fd(t_open("file", O_RDONLY));
   int flags = 0;
-  if (t_ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0) GTEST_SKIP() << "no inode flags on this file system: " << strerror(errno);
+  ASSERT_OK(t_ioctl(fd, FS_IOC_GETFLAGS, &flags));
   flags |= FS_NODUMP_FL;
   ASSERT_OK(t_ioctl(fd, FS_IOC_SETFLAGS, &flags));
   Fd again(t_open("file", O_RDONLY));

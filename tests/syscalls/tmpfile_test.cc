@@ -9,9 +9,7 @@ class Unnamed : public Tree {
   void SetUp() override {
     Tree::SetUp();
     if (IsSkipped()) return;
-    int fd = t_open("emptydir", O_TMPFILE | O_RDWR, 0600);
-    if (fd < 0 && errno == EOPNOTSUPP) GTEST_SKIP() << "no O_TMPFILE on this file system";
-    close(fd);
+    if (missing(Feature::kUnnamedFiles)) GTEST_SKIP() << "no O_TMPFILE on this file system";
   }
 };
 

@@ -1,5 +1,6 @@
 #include "tests/syscalls/tree.h"
 
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,17 @@ std::map<std::string, void (*)()>& preparations() {
   return all;
 }
 
+const char* root() {
+  const char* directory = getenv("OVLRUN_TREE");
+  if (!directory) {
+    fprintf(stderr, "set OVLRUN_TREE to the directory of trees, and OVLRUN_TREE_BUILD for the build pass\n");
+    exit(2);
+  }
+  return directory;
+}
+
+std::string mark_of(Feature feature) { return root() + "/missing"s + std::to_string(int(feature)); }
+
 [[noreturn]] void die(const std::string& what) {
   perror(("building the tree: " + what).c_str());
   exit(2);
@@ -128,6 +140,29 @@ void build_deep() {
   close(at);
 }
 
+// Leaves a mark beside the trees for each feature that is missing here.
+void probe_features() {
+  struct {
+    file_handle head;
+    unsigned char bytes[MAX_HANDLE_SZ];
+  } handle = {};
+  handle.head.handle_bytes = MAX_HANDLE_SZ;
+  // version 2; user:rw-, group:r--, other:r--
+  const uint16_t acl[] = {2, 0, 1, 6, 0xffff, 0xffff, 4, 4, 0xffff, 0xffff, 32, 4, 0xffff, 0xffff};
+  int mount, flags, fd = open("file", O_RDONLY), unnamed = open(".", O_TMPFILE | O_RDWR, 0600);
+  const std::pair<Feature, bool> found[] = {
+      {Feature::kUserXattrs, setxattr("file", "user.test", "value", 5, 0) == 0},
+      {Feature::kAcls, setxattr("file", "system.posix_acl_access", acl, sizeof acl, 0) == 0},
+      {Feature::kUnnamedFiles, unnamed >= 0},
+      {Feature::kFileHandles, name_to_handle_at(AT_FDCWD, "file", &handle.head, &mount, 0) == 0},
+      {Feature::kInodeFlags, ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0}};
+  for (auto [feature, present] : found) {
+    if (!present) write_file(mark_of(feature), "");
+  }
+  close(fd);
+  close(unnamed);
+}
+
 void build_tree() {
   const std::string here = cwd();
   for (const auto& line : kTree) build_object(line, here);
@@ -138,10 +173,8 @@ void build_tree() {
   for (const std::string& name : kHostileNames) write_file("names/" + name, name);
   build_big_files();
   build_deep();
-  for (const char* path : {"file", "dir"}) {
-    // A file system without user xattrs: the tests that want them skip.
-    if (setxattr(path, "user.test", "value", 5, 0) < 0 && errno != EOPNOTSUPP) die(path);
-  }
+  probe_features();
+  if (!missing(Feature::kUserXattrs) && setxattr("dir", "user.test", "value", 5, 0) < 0) die("dir");
 }
 
 void finish_modes_and_times() {
@@ -161,18 +194,11 @@ std::string own_directory() {
 
 bool building() { return getenv("OVLRUN_TREE_BUILD") != nullptr; }
 
-const char* root() {
-  const char* directory = getenv("OVLRUN_TREE");
-  if (!directory) {
-    fprintf(stderr, "set OVLRUN_TREE to the directory of trees, and OVLRUN_TREE_BUILD for the build pass\n");
-    exit(2);
-  }
-  return directory;
-}
-
 }  // namespace
 
 Preparation::Preparation(const char* test, void (*make)()) { preparations()[test] = make; }
+
+bool missing(Feature feature) { return access(mark_of(feature).c_str(), F_OK) == 0; }
 
 void Tree::SetUp() {
   umask(022);

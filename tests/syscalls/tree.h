@@ -57,6 +57,11 @@ struct Preparation {
 #define TREE_SUITE(name) \
   class name : public Tree {}
 
+// What the file system cannot do, as the build pass found out natively: a test that needs it skips, and does not skip
+// because it fails below ovlrun.
+enum class Feature { kUserXattrs, kAcls, kUnnamedFiles, kFileHandles, kInodeFlags };
+bool missing(Feature feature);
+
 // --- asking: each of these goes through the calls under test and fails the test where the call fails ---
 struct stat stat_of(const std::string& path);   // follows no symlink
 struct stat fstat_of(int fd);

@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# Sourced by run-syscalls and scenario.sh. What the environment may say:
+#   OVLRUN             the ovlrun under test (ctest sets it), or a stand-in with its options, such as kernel-overlay
+#   OVLRUN_KEEP=1      leave the test's directory behind
+support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+OVLRUN=${OVLRUN:-$support/../../build/release/launcher/ovlrun}
+export OVLRUN
+
+# ctest knows this status as "skipped".
+skip() {
+  echo "SKIPPED: $*"
+  exit 77
+}
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+# enter "$@": goes on as an ordinary user in a new, empty directory $tmp that is removed at the end. Root becomes a uid
+# that owns nothing else. The first thing that a script does; "$@" are the script's arguments.
+enter() {
+  if [[ -n ${OVLRUN_TEST_DIRECTORY:-} ]]; then
+    tmp=$OVLRUN_TEST_DIRECTORY
+    mkdir -p "$tmp/home" "$tmp/tmp"
+    export HOME=$tmp/home TMPDIR=$tmp/tmp LC_ALL=C.UTF-8 TZ=UTC PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+    unset XDG_STATE_HOME XDG_CONFIG_HOME XDG_CACHE_HOME LANG LANGUAGE LD_PRELOAD MAKEFLAGS MFLAGS MAKELEVEL
+    umask 022
+    return
+  fi
+  [[ -x $OVLRUN ]] || fail "no ovlrun at $OVLRUN: build it, or set OVLRUN"
+  local directory script status as=() user=65500
+  script=$(realpath "$0")
+  OVLRUN=$(realpath "$OVLRUN")
+  directory=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/ovlrun-test.XXXXXX")")
+  chmod 755 "$directory"
+  if ((EUID == 0)); then
+    as=(setpriv --reuid "$user" --regid "$user" --clear-groups)
+    chown "$user:$user" "$directory"
+    if ! "${as[@]}" test -r "$script" -a -x "$OVLRUN" -a -x "$directory"; then
+      rmdir "$directory"
+      skip "an ordinary user can't reach $script, $OVLRUN or $directory"
+    fi
+  fi
+  status=0
+  (cd "$directory" && OVLRUN_TEST_DIRECTORY=$directory exec "${as[@]}" bash "$script" "$@") || status=$?
+  if [[ -n ${OVLRUN_KEEP:-} ]]; then
+    echo "left behind: $directory"
+  else
+    chmod -R u+rwX "$directory"
+    rm -rf "$directory"
+  fi
+  exit "$status"
+}
+
+# remember_lower DIR, and at the end check_lower: is DIR as it was, to the last change time?
+remember_lower() {
+  remembered_lower=$1
+  "$support/fingerprint" -l "$1" >"$tmp/lower.before"
+}
+check_lower() {
+  "$support/fingerprint" -l "$remembered_lower" >"$tmp/lower.after"
+  cmp -s "$tmp/lower.before" "$tmp/lower.after" && return
+  diff "$tmp/lower.before" "$tmp/lower.after" | head -n 20
+  fail "the lower was modified: $remembered_lower"
+}
