@@ -12,15 +12,14 @@ void close_raw(int fd) { raw_call(SYS_close, fd); }
 
 namespace {
 
-// Opens the directory in front of the last part of an over-long path, in steps that fit PATH_MAX.
-// *rest becomes what is left to name. Kernel counterpart: none; it is what a program does by hand.
+// Opens the directory that holds the last name of an over-long path, in steps that fit PATH_MAX.
+// *rest becomes that name, short enough for calls that have no descriptor and go through /proc. Kernel counterpart: none; it is what a program does by hand.
 Result<UniqueFd> open_in_steps(CStr path, const char** rest) {
-  constexpr size_t kStep = PATH_MAX - 2;
   char step[NAME_MAX * 4 + 2];  // several names at once, but no PATH_MAX array on a foreign stack
   UniqueFd dir(-1);
   const char* at = path.c_str();
   size_t left = path.size();
-  while (left > kStep) {
+  while (left > NAME_MAX) {
     size_t n = left < sizeof step - 1 ? left : sizeof step - 1;
     while (n > 0 && at[n] != '/') n--;
     if (n == 0) {
