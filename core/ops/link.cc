@@ -27,7 +27,8 @@ CStr descriptor_path(Op& op, int fd) {
   return op.arena().concat("/proc/thread-self/fd/", Str(digits + at, sizeof digits - at));
 }
 
-// An unnamed file (O_TMPFILE) of an upper, given by descriptor or by its magic link.
+// An unnamed file (O_TMPFILE) of an upper, given by descriptor or by its magic link. One that got a name since is still
+// known to the kernel as deleted, so that its name is not to be had.
 struct Unnamed {
   const Overlay* overlay = nullptr;  // nullptr: it is none
   CStr path;                         // follow it
@@ -62,9 +63,6 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
   if (out->overlay == nullptr) return {};
   out->fd = TRY(op.caller().borrow(fd));
   out->path = descriptor_path(op, out->fd.get());
-  StatX st;
-  TRY(sys_statx(out->path, 0, &st));
-  if (st.stx_nlink != 0) out->overlay = nullptr;  // it has a name: by that
   return {};
 }
 

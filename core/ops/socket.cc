@@ -34,21 +34,47 @@ Result<Address> copy_in_address(Op& op, UserBuf user, unsigned size) {
   return address;
 }
 
-// A real path as an address; `keep` holds what must stay open until the call is made.
+constexpr size_t kDescriptorPathMax = 26;  // "/proc/self/fd/<number>/"
+
+// Can to_address() name a new object with this real path?
+bool fits(Str real) {
+  return real.size() < sizeof(sockaddr_un::sun_path) ||
+         base_name(real).size() + kDescriptorPathMax <= sizeof(sockaddr_un::sun_path);
+}
+
+CStr descriptor_path(Op& op, int fd, Str name) {
+  char digits[12];
+  size_t at = sizeof digits;
+  for (int left = fd; at == sizeof digits || left > 0; left /= 10) digits[--at] = char('0' + left % 10);
+  return op.arena().concat("/proc/self/fd/", Str(digits + at, sizeof digits - at), name.empty() ? "" : "/", name);
+}
+
+void set_path(Address* address, CStr path) {
+  memset(address->un.sun_path, 0, sizeof address->un.sun_path);
+  memcpy(address->un.sun_path, path.c_str(), path.size() + 1);
+  address->size = static_cast<unsigned>(kPathOffset + path.size() + 1);
+}
+
+// The real path of a new object as an address; `keep` holds what must stay open until the call is made.
 Result<void> to_address(Op& op, CStr real, Address* address, UniqueFd* keep) {
   if (real.size() >= sizeof address->un.sun_path) {
-    const Str dir = dir_name(real);
-    *keep = TRY(sys_openat(op.arena().dup(dir), O_PATH | O_DIRECTORY));
-    char digits[12];
-    size_t at = sizeof digits;
-    for (int left = keep->get(); at == sizeof digits || left > 0; left /= 10)
-      digits[--at] = char('0' + left % 10);
-    real = op.arena().concat("/proc/self/fd/", Str(digits + at, sizeof digits - at), "/", base_name(real));
-    if (real.size() >= sizeof address->un.sun_path) return Error(ENAMETOOLONG);
+    if (!fits(real)) return Error(ENAMETOOLONG);
+    *keep = TRY(sys_openat(op.arena().dup(dir_name(real)), O_PATH | O_DIRECTORY));
+    real = descriptor_path(op, keep->get(), base_name(real));
   }
-  memset(address->un.sun_path, 0, sizeof address->un.sun_path);
-  memcpy(address->un.sun_path, real.c_str(), real.size() + 1);
-  address->size = static_cast<unsigned>(kPathOffset + real.size() + 1);
+  if (real.data() == nullptr) return Error(ENOMEM);
+  set_path(address, real);
+  return {};
+}
+
+// The same for an object that exists: it is named by a descriptor of its own, however long its name is.
+Result<void> to_existing(Op& op, CStr real, Address* address, UniqueFd* keep) {
+  if (real.size() >= sizeof address->un.sun_path) {
+    *keep = TRY(sys_openat(real, O_PATH | O_NOFOLLOW));
+    real = descriptor_path(op, keep->get(), "");
+  }
+  if (real.data() == nullptr) return Error(ENOMEM);
+  set_path(address, real);
   return {};
 }
 
@@ -59,7 +85,7 @@ Result<bool> reach(Op& op, Address* address, UniqueFd* keep) {
   if (w.native) return false;
   const CStr real = w.outside() ? w.outside_path : w.node->top();
   if (!w.outside()) TRY(may(op, *w.node, 2 /* W_OK */));
-  TRY(to_address(op, real, address, keep));
+  TRY(to_existing(op, real, address, keep));
   return true;
 }
 
@@ -83,11 +109,11 @@ Outcome op_bind(Op& op, int fd, UserBuf user, unsigned size) {
   if (w.trailing_slash) return Error(ENOENT);
   const Node* parent = TRY(copy_up_dir(op, *node->up));
   TRY(may_change_names(op, *parent));
-  if (node->where != Where::kUpperWhiteout) {
+  if (node->where != Where::kUpperWhiteout && fits(node->upper)) {
     TRY(to_address(op, node->upper, &address, &keep));
     return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0);
   }
-  // A whiteout stands there: bind beside it, then take its place in one step.
+  // A whiteout stands there, or the name is too long beside a descriptor: bind elsewhere, then move into place in one step.
   Temp temp(op, *node->overlay);
   TRY(to_address(op, temp.path(), &address, &keep));
   TRY(checked(op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0)));

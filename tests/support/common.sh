@@ -47,7 +47,7 @@ enter() {
   if [[ -n ${OVLRUN_KEEP:-} ]]; then
     echo "left behind: $directory"
   else
-    chmod -R u+rwX "$directory"
+    chmod -R u+rwX "$directory" 2>/dev/null || true # it says so of paths over PATH_MAX; rm reaches them
     rm -rf "$directory"
   fi
   exit "$status"

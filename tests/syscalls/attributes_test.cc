@@ -110,9 +110,14 @@ TEST_F(Chmod, AClosedDirectoryOpensAgain) {
   }
   ASSERT_OK(t_chmod("dir", 0755));
   EXPECT_EQ("z\n", content_of("dir/sub/deeper/z"));
+}
+
+TEST_F(Chmod, WhatWasNeverReadableOpens) {
   ASSERT_OK(t_chmod("dir_none", 0700));
   EXPECT_EQ("inside\n", content_of("dir_none/inside"));
   EXPECT_EQ(Names{"inside"}, names_in("dir_none"));
+  ASSERT_OK(t_chmod("noperm", 0600));
+  EXPECT_EQ("nobody reads this\n", content_of("noperm"));
 }
 
 TEST_F(Chmod, AWriteDropsSetuid) {
@@ -122,11 +127,15 @@ TEST_F(Chmod, AWriteDropsSetuid) {
   EXPECT_EQ(0755u, mode_of("script"));
 }
 
-TEST_F(Chmod, OfAFileThatWasRenamedOrRemovedSince) {
-  Fd moved(t_open("dir/a", O_RDONLY)), removed(t_open("dir/b", O_RDONLY));
+TEST_F(Chmod, OfAFileThatWasRenamedSince) {
+  Fd fd(t_open("dir/a", O_RDONLY));
   ASSERT_OK(t_rename("dir/a", "dir2/moved"));
-  ASSERT_OK(t_fchmod(moved, 0600));
+  ASSERT_OK(t_fchmod(fd, 0600));
   EXPECT_EQ(0600u, mode_of("dir2/moved"));
+}
+
+TEST_F(Chmod, OfAFileThatWasRemovedSince) {
+  Fd removed(t_open("dir/b", O_RDONLY));
   ASSERT_OK(t_unlink("dir/b"));
   write_file("dir/b", "another");
   t_fchmod(removed, 0600);  // of an object without a name: whatever it says,

@@ -68,8 +68,6 @@ constexpr const char* kTree[][4] = {
     {"p", "0644", "fifo", ""},
     {"s", "0755", "socket", ""},
     {"d", "0755", "names", ""},
-    {"d", "0755", "chain", ""},
-    {"f", "0644", "chain/0", "end of the chain\n"},
 };
 
 std::map<std::string, void (*)()>& preparations() {
@@ -166,10 +164,6 @@ void probe_features() {
 void build_tree() {
   const std::string here = cwd();
   for (const auto& line : kTree) build_object(line, here);
-  for (int i = 1; i <= 41; i++) {  // one more than the kernel follows
-    std::string target = std::to_string(i - 1), path = "chain/" + std::to_string(i);
-    if (symlink(target.c_str(), path.c_str()) < 0) die(path);
-  }
   for (const std::string& name : kHostileNames) write_file("names/" + name, name);
   build_big_files();
   build_deep();

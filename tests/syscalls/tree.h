@@ -31,7 +31,7 @@ inline constexpr off_t kBigSize = 300'000;                // of "big"
 inline constexpr off_t kSparseSize = 8 << 20;             // of "sparse", with kSparseData at kSparseAt
 inline constexpr off_t kSparseAt = 4 << 20;
 inline constexpr std::string_view kSparseData = "island";
-inline constexpr int kDeepLevels = 24;                    // deep/1/2/.../24/bottom
+inline constexpr int kDeepLevels = 8;                    // deep/1/2/.../8/bottom
 inline const std::string kLongName(NAME_MAX, 'n');        // names/nnn...
 inline const std::vector<std::string> kHostileNames = {
     "new\nline", " ", "\x01\x7f\x1b[31m", "\xff\xfe\x80", "quote'\"`", "back\\slash", "-rf", "*?[a]", "...", "..x", ".wh.file", kLongName};
