@@ -23,6 +23,13 @@ struct Target {
   CStr virt;        // as programs see it; empty: outside, and only by the program's own words
 };
 
+CStr number_text(Arena& arena, int number) {
+  char digits[12];
+  size_t at = sizeof digits;
+  for (int left = number; at == sizeof digits || left > 0; left /= 10) digits[--at] = char('0' + left % 10);
+  return arena.dup(Str(digits + at, sizeof digits - at));
+}
+
 class FileSource : public ByteSource {
  public:
   explicit FileSource(int fd) : fd_(fd) {}
@@ -34,9 +41,9 @@ class FileSource : public ByteSource {
   int fd_;
 };
 
-bool same_file(CStr a, CStr b) {
+bool same_file(const At& a, int a_flags, CStr b) {
   StatX x, y;
-  return sys_statx(a, AT_NO_AUTOMOUNT, &x).ok() && sys_statx(b, AT_NO_AUTOMOUNT, &y).ok() &&
+  return sys_statx(a, a_flags | AT_NO_AUTOMOUNT, &x).ok() && sys_statx(b, AT_NO_AUTOMOUNT, &y).ok() &&
          x.stx_ino == y.stx_ino && x.stx_dev_minor == y.stx_dev_minor && x.stx_dev_major == y.stx_dev_major;
 }
 
@@ -54,7 +61,7 @@ Result<CStr> executable_file(Op& op, const Node& found) {
 Result<CStr> called_name(Op& op, int dirfd, CStr path, CStr real) {
   Walked link = TRY(walk(op, dirfd, path, kParent));
   if (link.native || link.outside() || !link.node->is_symlink()) return real;
-  return same_file(link.node->top(), real) ? link.node->top() : real;
+  return same_file(link.node->top(), 0, real) ? link.node->top() : real;
 }
 
 Result<Target> resolve(Op& op, int dirfd, CStr path, int flags) {
@@ -69,9 +76,17 @@ Result<Target> resolve(Op& op, int dirfd, CStr path, int flags) {
   }
   if (w.node->is_symlink()) return Error(ELOOP);
   const CStr real = TRY(executable_file(op, *w.node));
-  target.file = path.empty() ? real : TRY(called_name(op, dirfd, path, real));
-  target.kernel_sees = real == Str(w.node->virt);
   target.virt = w.node->virt;
+  target.kernel_sees = real == Str(w.node->virt);
+  // By the program's own words where the kernel gets there by them: a script's $0 is what it was called.
+  if (target.kernel_sees && same_file(At(dirfd, path), flags, real)) {
+    target.dirfd = dirfd;
+    target.file = path;
+    target.flags = flags;
+    return target;
+  }
+  target.kernel_sees = false;
+  target.file = path.empty() ? real : TRY(called_name(op, dirfd, path, real));
   return target;
 }
 
@@ -82,12 +97,17 @@ Result<Image> inspect_open(Op& op, int fd) {
   return image;
 }
 
+// The file for reading, also where only an O_PATH descriptor of it is at hand.
+Result<UniqueFd> open_to_read(Op& op, const Target& target) {
+  if ((target.flags & AT_EMPTY_PATH) == 0 || !target.file.empty())
+    return sys_openat(At(target.dirfd, target.file), O_RDONLY | O_NONBLOCK);
+  BorrowedFd borrowed = TRY(op.caller().borrow(target.dirfd));
+  return sys_openat(op.arena().concat("/proc/thread-self/fd/", number_text(op.arena(), borrowed.get())),
+                    O_RDONLY | O_NONBLOCK);
+}
+
 Result<Image> inspect(Op& op, const Target& target) {
-  Result<UniqueFd> fd = sys_openat(At(target.dirfd, target.file), O_RDONLY | O_NONBLOCK);
-  if (!fd.ok() && (target.flags & AT_EMPTY_PATH) && target.file.empty()) {
-    BorrowedFd borrowed = TRY(op.caller().borrow(target.dirfd));
-    return inspect_open(op, borrowed.get());
-  }
+  Result<UniqueFd> fd = open_to_read(op, target);
   if (!fd.ok() && fd.error() == EACCES) {
     // Executable but not readable: only the kernel can look into it; it can't be told from a static program.
     TRY(sys_faccessat2(At(target.dirfd, target.file), 1 /* X_OK */, AT_EACCESS));
@@ -205,11 +225,7 @@ class Exec {
 // How the kernel names a script that was executed by descriptor.
 Result<CStr> spelled_name(Op& op, int dirfd, CStr path) {
   if (dirfd == AT_FDCWD || (!path.empty() && path[0] == '/')) return path;
-  char digits[12];
-  size_t at = sizeof digits;
-  for (int left = dirfd; at == sizeof digits || left > 0; left /= 10) digits[--at] = char('0' + left % 10);
-  const CStr name = op.arena().concat("/dev/fd/", Str(digits + at, sizeof digits - at),
-                                      path.empty() ? "" : "/", path);
+  const CStr name = op.arena().concat("/dev/fd/", number_text(op.arena(), dirfd), path.empty() ? "" : "/", path);
   if (name.data() == nullptr) return Error(ENOMEM);
   return name;
 }
