@@ -164,6 +164,19 @@ TEST_F(Exec, ByDescriptor) {
   EXPECT_EQ(kFailed + EINVAL, run([&] { t_execveat(AT_FDCWD, "link", argv, environ, 0x40000000); }).status);
 }
 
+TEST_F(Exec, AScriptByDescriptor) {
+  char name[] = "name", argument[] = "x";
+  char* argv[] = {name, argument, nullptr};
+  for (int flags : {O_RDONLY, O_PATH}) {
+    Fd script(t_open("script", flags));
+    const std::string path = "/dev/fd/" + std::to_string(script);
+    EXPECT_EQ("script " + path + " x\n", run([&] { t_execveat(script, "", argv, environ, AT_EMPTY_PATH); }).output) << flags;
+  }
+  Fd dir(t_open(".", O_PATH));
+  EXPECT_EQ("script /dev/fd/" + std::to_string(dir) + "/script x\n",
+            run([&] { t_execveat(dir, "script", argv, environ, 0); }).output);
+}
+
 TEST_F(Exec, Refuses) {
   const std::pair<const char*, int> cases[] = {
       {"nothing", ENOENT}, {"", ENOENT}, {"dangling", ENOENT}, {"notexecutable", EACCES}, {"dir", EACCES}, {"fifo", EACCES},
