@@ -44,6 +44,11 @@ Result<void> fill(Op& op, const Node& node, int upper) {
   return copy_data(op, lower.get(), upper, st.stx_size);
 }
 
+bool is_still_there(const Node& node) {
+  StatX now;
+  return sys_lstat(node.upper, &now).ok() && same_inode(now, node.real);
+}
+
 // Until the end the marker tells where the inode number comes from; then the origin does.
 Result<void> add_origin(const Node& node, int upper) {
   StatX st;
@@ -56,12 +61,15 @@ Result<void> add_origin(const Node& node, int upper) {
 
 }  // namespace
 
-Result<const Node*> complete(Op& op, const Node& node, Data data) {
+Result<void> complete(Op& op, const Node& node, Data data) {
   const char* marker = priv_name(node.overlay->prefix, Priv::kMetacopy);
-  UniqueFd upper = TRY(sys_openat(node.upper, O_RDWR | O_NOFOLLOW));
+  Result<UniqueFd> opened = sys_openat(node.upper, O_RDWR | O_NOFOLLOW);
+  if (!opened.ok() && !is_still_there(node)) return {};
+  UniqueFd upper = TRY(std::move(opened));
   TRY(ignore_if(mark_impure(op, *node.up), ENOENT));
   StatX st;
   TRY(sys_fstat(upper.get(), &st));
+  if (!same_inode(st, node.real)) return {};  // its data may lie elsewhere
   Completion lock(op.session(), st.stx_ino);
   Result<size_t> marked = sys_fgetxattr(upper.get(), marker, nullptr, 0);
   if (!marked.ok() && marked.error() != ENODATA) return Error(marked.error());
@@ -74,7 +82,7 @@ Result<const Node*> complete(Op& op, const Node& node, Data data) {
     TRY(spared.put_back(upper.get()));
     TRY(ignore_if(sys_fremovexattr(upper.get(), marker), ENODATA));
   }
-  return lookup(op, *node.up, base_name(node.virt), Search::kUnchecked);
+  return {};
 }
 
 }  // namespace ovl

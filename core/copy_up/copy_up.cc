@@ -150,11 +150,12 @@ Result<const Node*> copy_up(Op& op, const Node& node, Data data) {
     if (!now->exists() || (now->mode & S_IFMT) != (node.mode & S_IFMT)) return Error(ENOENT);
     if (now->in_upper()) {
       if (!now->metacopy() || data == Data::kNone) return now;
-      return complete(op, *now, data);
+      TRY(complete(op, *now, data));
+    } else {
+      if (now->overlay->upper_layer == nullptr) return Error(EROFS);
+      const Node* done = TRY(bring(op, *now, data));
+      if (done != nullptr) return done;
     }
-    if (now->overlay->upper_layer == nullptr) return Error(EROFS);
-    const Node* done = TRY(bring(op, *now, data));
-    if (done != nullptr) return done;
     now = TRY(again(op, node));
   }
   return Error(ENOENT);

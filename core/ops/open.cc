@@ -80,14 +80,15 @@ Result<UniqueFd> open_upper(CStr real, int flags, mode_t mode) {
   return fd;
 }
 
-// The name is gone, or another object has it by now; ENXIO: a whiteout.
-bool has_changed(long error) {
-  return error == ENOENT || error == ELOOP || error == ENOTDIR || error == ESTALE || error == ENXIO;
+bool is_whiteout(CStr real) {
+  StatX st;
+  return sys_lstat(real, &st).ok() && S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0;
 }
 
-Outcome give(Op& op, Result<UniqueFd> fd, int flags) {
-  if (fd.ok()) return op.caller().give_fd(std::move(fd).value(), flags & O_CLOEXEC);
-  return Error(has_changed(fd.error()) ? kLookAgain : fd.error());
+// The name is gone, or another object has it by now; ENXIO: a whiteout.
+bool has_changed(CStr real, long error) {
+  if (error == EACCES) return is_whiteout(real);  // which has no permissions
+  return error == ENOENT || error == ELOOP || error == ENOTDIR || error == ESTALE || error == ENXIO;
 }
 
 // In the caller's own context, as one plain call: what is only read, and what may block.
@@ -101,7 +102,7 @@ Outcome open_plainly(Op& op, CStr real, int flags) {
 
 Outcome open_there(Op& op, CStr real, int flags) {
   Outcome outcome = open_plainly(op, real, flags);
-  if (outcome.value() < 0 && has_changed(-outcome.value())) return Error(kLookAgain);
+  if (outcome.value() < 0 && has_changed(real, -outcome.value())) return Error(kLookAgain);
   return outcome;
 }
 
@@ -134,9 +135,11 @@ Outcome open_regular(Op& op, const Request& r, const Node& node) {
   if (!r.writes()) return open_there(op, node.data(), r.plain_flags());
   Result<const Node*> now = copy_up(op, node, r.has(O_TRUNC) ? Data::kDrop : Data::kAll);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
-  Result<UniqueFd> fd = open_upper(now.value()->upper, r.plain_flags(), 0);
-  if (fd.ok()) TRY(check_same(*now.value(), fd.value()));
-  return give(op, std::move(fd), r.flags);
+  const CStr upper = now.value()->upper;
+  Result<UniqueFd> fd = open_upper(upper, r.plain_flags(), 0);
+  if (!fd.ok()) return Error(has_changed(upper, fd.error()) ? kLookAgain : fd.error());
+  TRY(check_same(*now.value(), fd.value()));
+  return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
 // A FIFO connects those who open the same inode: all have to open the upper's, and what goes through it changes its times.

@@ -31,8 +31,7 @@ Result<void> check_last(const Session& session, const Walked& from, const Walked
 bool same_object(const Node& a, const Node& b) {
   if (a.virt == Str(b.virt)) return true;
   if (!a.exists() || a.where != b.where || a.is_dir()) return false;
-  return a.real.stx_ino == b.real.stx_ino && a.real.stx_dev_major == b.real.stx_dev_major &&
-         a.real.stx_dev_minor == b.real.stx_dev_minor;
+  return same_inode(a.real, b.real);
 }
 
 class Rename {

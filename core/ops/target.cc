@@ -61,11 +61,6 @@ Result<void> load_open(Op& op, const Object& object, Node* node) {
   return {};
 }
 
-bool same_inode(const StatX& a, const StatX& b) {
-  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major &&
-         a.stx_dev_minor == b.stx_dev_minor;
-}
-
 }  // namespace
 
 Result<Target> find(Op& op, int dirfd, CStr path, unsigned flags) {

@@ -22,6 +22,10 @@ namespace ovl {
 
 using StatX = struct statx;
 
+inline bool same_inode(const StatX& a, const StatX& b) {
+  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+}
+
 // Where a path system call acts. An absolute path that fits PATH_MAX goes as it is; a longer one is opened in
 // O_PATH steps first (path_resolution(7) has no limit but PATH_MAX per call). An error of that surfaces in
 // the sys_ call that is made with it.

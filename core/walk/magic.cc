@@ -21,10 +21,6 @@ Str next(Str* path) {
   return component;
 }
 
-bool same_object(const StatX& a, const StatX& b) {
-  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
-}
-
 }  // namespace
 
 bool is_magic_name(Str path) {
@@ -49,7 +45,7 @@ Result<Magic> magic_target(Op& op, CStr link, Str text) {
   const CStr real = op.arena().dup(text);
   StatX object, named;
   if (!sys_statx(link, AT_NO_AUTOMOUNT, &object).ok() || !sys_lstat(real, &named).ok() ||
-      !same_object(object, named))
+      !same_inode(object, named))
     return magic;
   const CStr virt = TRY(map_back(op, real));
   Result<const Node*> node = node_at(op, virt);

@@ -153,9 +153,14 @@ class Walk {
     const CStr virt = op_.arena().join(current_->virt, name_);
     if (const Overlay* other = op_.session().rooted_at(virt)) return enter(*other);
     if (op_.session().exclude_count() != 0 && op_.session().excluded(virt)) return leave(virt);
-    found_ = TRY(lookup(op_, *current_, name_, Search::kChecked, last_ ? Purpose::kResult : Purpose::kPass));
-    if (!found_->exists()) return last_ ? Result<void>() : Result<void>(Error(ENOENT));
-    if (found_->is_symlink() && follows()) return overlay_symlink();
+    for (;;) {
+      found_ = TRY(lookup(op_, *current_, name_, Search::kChecked, last_ ? Purpose::kResult : Purpose::kPass));
+      if (!found_->exists()) return last_ ? Result<void>() : Result<void>(Error(ENOENT));
+      if (!found_->is_symlink() || !follows()) break;
+      const Str text = TRY(link_text());
+      if (text.data() != nullptr) return follow(text);
+      if (++symlinks_ > kMaxSymlinks) return Error(ELOOP);
+    }
     if (last_) return {};
     if (!found_->is_dir()) return Error(ENOTDIR);
     current_ = found_;
@@ -187,11 +192,14 @@ class Walk {
     return slash_ && (flags_ & kParent) == 0;
   }
 
-  Result<void> overlay_symlink() {
+  // Of the symlink found_. data() == nullptr: something else has taken its place, or nothing.
+  Result<Str> link_text() {
     char* text = op_.arena().array<char>(kLinkTextMost);
     if (text == nullptr) return Error(ENOMEM);
-    size_t n = TRY(sys_readlink(found_->top(), text, kLinkTextMost));
-    return follow(Str(text, n));
+    Result<size_t> n = sys_readlink(found_->top(), text, kLinkTextMost);
+    if (n.ok()) return Str(text, n.value());
+    if (n.error() == EINVAL || n.error() == ENOENT) return Str(nullptr, 0);
+    return Error(n.error());
   }
 
   Result<void> outside_symlink(Str text) {

@@ -123,5 +123,49 @@ TEST_F(Concurrent, MakingAndRemovingOneDirectory) {
   EXPECT_EQ(odd, 0);
 }
 
+TEST_F(Concurrent, DataComesToAMetacopyWhileItGoes) {
+  constexpr int kFiles = 100;
+  for (int k = 0; k < kFiles; k++) write_file(lower("/f" + std::to_string(k)), "data");
+  start();
+  std::atomic<int> odd = 0;
+  in_threads(4, [&](int i) {
+    for (int k = 0; k < kFiles; k++) {
+      const std::string p = at("/f") + std::to_string(k);
+      long r = 0;
+      if (i == 0) r = run<op_fchmodat2>(AT_FDCWD, UserPath(p.c_str()), static_cast<mode_t>(0600), 0);
+      else if (i == 1) r = run<op_unlinkat>(AT_FDCWD, UserPath(p.c_str()), 0);
+      else r = run<op_truncate>(UserPath(p.c_str()), off_t{3});
+      if (r != 0 && r != -ENOENT) odd++;
+    }
+  });
+  EXPECT_EQ(odd, 0);
+  for (int k = 0; k < kFiles; k++) EXPECT_FALSE(there("/f" + std::to_string(k)));
+}
+
+TEST_F(Concurrent, NamesThatAreNowALinkAndNowAFile) {
+  start();
+  write_file(lower("/target"), "x");
+  const std::string file = at("/file"), link = at("/link"), p = at("/p");
+  close(static_cast<int>(call_open(file, O_WRONLY | O_CREAT)));
+  ASSERT_EQ(run<op_symlinkat>(UserPath("target"), AT_FDCWD, UserPath(link.c_str())), 0);
+  close(static_cast<int>(call_open(p, O_WRONLY | O_CREAT)));
+  std::atomic<bool> done = false;
+  std::atomic<int> odd = 0;
+  in_threads(3, [&](int i) {
+    if (i != 0) {
+      for (int k = 0; k < 2000; k++) {
+        const long fd = call_open(p, O_RDONLY);
+        if (fd >= 0) close(static_cast<int>(fd));
+        else odd++;
+      }
+      done = true;
+      return;
+    }
+    while (!done)
+      run<op_renameat2>(AT_FDCWD, UserPath(p.c_str()), AT_FDCWD, UserPath(link.c_str()), unsigned{RENAME_EXCHANGE});
+  });
+  EXPECT_EQ(odd, 0);
+}
+
 }  // namespace
 }  // namespace ovl::testing
