@@ -1,0 +1,121 @@
+# shellcheck shell=bash
+# Sourced by every scenario. Environment:
+#   OVLRUN              the ovlrun under test; ctest sets it
+#   OVLRUN_KEEP=1       leaves the scenario's directory behind
+#   OVLRUN_TEST_CACHE   where fetched sources are kept (default: ~/.cache/ovlrun-tests)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# ctest knows this status as "skipped".
+skip() {
+  echo "SKIPPED: $*"
+  exit 77
+}
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+need() {
+  local program
+  for program; do
+    command -v "$program" >/dev/null || skip "no $program here"
+  done
+}
+
+# begin "$@": the first thing that a scenario does; "$@" are its own arguments. It goes on as an ordinary user (root becomes
+# a uid that owns nothing else) in a new, empty directory $tmp, which is removed at the end.
+begin() {
+  if [[ -n ${OVLRUN_SCENARIO_TMP:-} ]]; then
+    tmp=$OVLRUN_SCENARIO_TMP
+    mkdir "$tmp/home" "$tmp/tmp"
+    export HOME=$tmp/home TMPDIR=$tmp/tmp LC_ALL=C.UTF-8 TZ=UTC PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+    unset "${!XDG_@}" "${!GIT_@}" "${!PYTHON@}" "${!CCACHE_@}" LANG LANGUAGE LD_PRELOAD MAKEFLAGS MFLAGS MAKELEVEL CC CXX CFLAGS CXXFLAGS
+    umask 022
+    return
+  fi
+  OVLRUN=$(realpath "${OVLRUN:-$here/../../build/release/launcher/ovlrun}")
+  export OVLRUN
+  [[ -x $OVLRUN ]] || fail "no ovlrun at $OVLRUN: build it, or set OVLRUN"
+  local directory script user=() uid=65500 status=0
+  script=$(realpath "$0")
+  directory=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/ovlrun-scenario.XXXXXX")")
+  chmod 755 "$directory"
+  if ((EUID == 0)); then
+    user=(setpriv --reuid "$uid" --regid "$uid" --clear-groups)
+    chown "$uid:$uid" "$directory"
+    if ! "${user[@]}" test -r "$script" -a -x "$OVLRUN" -a -x "$directory"; then
+      rmdir "$directory"
+      skip "an ordinary user can't reach $script, $OVLRUN or $directory"
+    fi
+  fi
+  (cd "$directory" && OVLRUN_SCENARIO_TMP=$directory exec "${user[@]}" bash "$script" "$@") || status=$?
+  if [[ -n ${OVLRUN_KEEP:-} ]]; then
+    echo "left behind: $directory"
+  else
+    chmod -R u+rwX "$directory"
+    rm -rf "$directory"
+  fi
+  exit "$status"
+}
+
+tree() { python3 -B "$here/tree.py" "$@"; }
+
+# remember PATH..., and later unchanged: is all below the paths as it was, to the last change time?
+remember() {
+  remembered=("$@")
+  tree fingerprint "$@" >"$tmp/fingerprint.before"
+}
+unchanged() {
+  tree fingerprint "${remembered[@]}" >"$tmp/fingerprint.after"
+  diff "$tmp/fingerprint.before" "$tmp/fingerprint.after" >"$tmp/fingerprint.diff" && return
+  head -n 20 "$tmp/fingerprint.diff" >&2
+  fail "the lower has changed: ${remembered[*]}"
+}
+
+# same NAME [OPTION...] <<'END' COMMANDS END: runs the commands with bash in $tmp/tree, once on a plain copy of that tree and
+# once with it as the lower of a new overlay, at the same path. Output, exit status and the final tree have to be the same,
+# and the lower has to stay as it is. The options go to `tree.py list`. The result of the plain run is left in $tmp/NAME.plain,
+# the upper in $tmp/NAME.upper.
+same() {
+  local name=$1 status
+  shift
+  cat >"$tmp/$name.sh"
+
+  mv "$tmp/tree" "$tmp/lower"
+  cp -a "$tmp/lower" "$tmp/tree"
+  status=0
+  (cd "$tmp/tree" && exec bash "$tmp/$name.sh") >"$tmp/$name.plain.out" 2>&1 </dev/null || status=$?
+  echo "exit status $status" >>"$tmp/$name.plain.out"
+  tree list "$@" "$tmp/tree" >"$tmp/$name.plain.list"
+  mv "$tmp/tree" "$tmp/$name.plain"
+  mv "$tmp/lower" "$tmp/tree"
+
+  remember "$tmp/tree"
+  local overlay=("$OVLRUN" --lower "$tmp/tree" --upper "$tmp/$name.upper")
+  status=0
+  (cd "$tmp/tree" && exec "${overlay[@]}" -- bash "$tmp/$name.sh") >"$tmp/$name.merged.out" 2>&1 </dev/null || status=$?
+  echo "exit status $status" >>"$tmp/$name.merged.out"
+  unchanged
+  # The final tree of a later session: what the upper holds, not what the first one remembered.
+  "${overlay[@]}" -- python3 -B "$here/tree.py" list "$@" "$tmp/tree" >"$tmp/$name.merged.list"
+  unchanged
+
+  if ! diff -u "$tmp/$name.plain.out" "$tmp/$name.merged.out" >"$tmp/diff"; then
+    head -n 60 "$tmp/diff" >&2
+    fail "$name: the output is another one than on a plain copy"
+  fi
+  if ! diff -u0 "$tmp/$name.plain.list" "$tmp/$name.merged.list" >"$tmp/diff"; then
+    head -n 40 "$tmp/diff" >&2
+    fail "$name: the final tree is another one than on a plain copy"
+  fi
+  echo "$name: ok ($(wc -l <"$tmp/$name.plain.list") objects, $(wc -l <"$tmp/$name.plain.out") lines of output," \
+    "$(tail -n 1 "$tmp/$name.plain.out"))"
+}
+
+# succeeded NAME: `same` takes two equal failures for good; this does not.
+succeeded() {
+  [[ $(tail -n 1 "$tmp/$1.plain.out") == "exit status 0" ]] && return
+  tail -n 20 "$tmp/$1.plain.out" >&2
+  fail "$1: the commands fail on a plain copy too"
+}
