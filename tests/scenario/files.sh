@@ -13,7 +13,6 @@ for i in {1..40}; do
 done
 head -c 300000 /dev/zero | tr '\0' x >tree/a/big
 truncate -s 5M tree/a/sparse
-ln tree/a/file1 tree/docs/hard
 ln -s ../a/file2 tree/docs/symlink
 ln -s /nowhere tree/docs/dangling
 ln -s ../a tree/docs/to-directory
@@ -95,7 +94,7 @@ mv -vT c/docs empty
 ln -v docs/file7 a/hard7
 ln -v a/hard7 hard7
 cp -v --remove-destination empty/1.md docs/file8
-stat -c '%n %h %F %s %a' a/* hard7 docs/file* empty/hard
+stat -c '%n %h %F %s %a' a/* hard7 docs/file*
 find . | sort
 END
 succeeded rename
@@ -105,7 +104,7 @@ set -e
 chmod 600 a/file1
 chmod -R g+w docs
 chmod 000 a/file2
-stat -c %A a/file2 docs/hard
+stat -c %A a/file2
 chmod 644 a/file2
 touch -d 2020-02-02T02:02:02.222222222 a/file3 docs/1.md a/b/c/*
 touch -h -d 2020-02-02 docs/dangling
@@ -120,6 +119,6 @@ if command -v setfattr >/dev/null; then
   setfattr -n user.note -v changed a/file6
   getfattr -d a/file6 a/file10 docs
 fi
-stat -c '%n %h %a %s %Y' a/* docs/*
+stat -c '%n %h %a %s %Y' a/[!b]* docs/*.md
 END
 succeeded metadata
