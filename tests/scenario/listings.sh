@@ -25,6 +25,9 @@ def kind(s):
 
 def same(what, path, a, b):
     if a != b:
+        if isinstance(a, (list, dict)):  # what the one has and the other has not
+            items = (lambda x: [*(x.items() if isinstance(x, dict) else x)])
+            a, b = [i for i in items(a) if i not in items(b)], [i for i in items(b) if i not in items(a)]
         wrong.append(f"{path}: {what}: {a} and {b}")
 
 
@@ -74,7 +77,8 @@ for member in tarfile.open(os.environ["OUT"] + ".tar"):
         groups[target].append(path)
         seen[path] = seen[target]
     else:
-        groups[path] = [path]
+        if member.type != tarfile.DIRTYPE:
+            groups[path] = [path]
         seen[path] = (TAR[member.type], member.mode, member.size)
 expected = {}
 for path, s in objects.items():
@@ -95,7 +99,8 @@ for path, s in objects.items():
 
 with open(os.environ["OUT"], "w") as out:
     out.write("".join(f"{path} {kind(s)}\n" for path, s in sorted(objects.items())))
-print("\n".join(wrong[:30]))
+for line in wrong[:30]:
+    print(line)
 sys.exit(bool(wrong))
 END
 

@@ -36,7 +36,7 @@ checks() {
     'sort lines; stat -c "%a %n" d; cp lines copied; mv copied d/; ls d; ln -s d l; head -c 9 /dev/urandom | tee r >/dev/null; mkdir -p x/y; rm -r r x; touch -r lines l; df . >/dev/null'
   check find $'d/copied\nd' 'find d -depth; find /etc -maxdepth 1 -name hostname -newer /nonexistent 2>/dev/null; find d -name copied | xargs rm'
   check tar $'d/\nd/one\n1' 'echo 1 >d/one; tar cf t.tar d; tar tf t.tar; mkdir e; tar -C e -xf t.tar; cat e/d/one; rm -r e'
-  check make 'made out' "printf 'out: lines\n\t@cp lines out; echo made out\nout2: out\n\t@:\n' >Makefile; make -s -j2 out2; make -q out2"
+  check make 'made out' "printf 'out: lines\n\t@cp lines out; echo made out\nout2: out\n\t@:\n' >Makefile; make -s -j2 out2; make -q out"
   check gcc 'hello 3' 'printf "#include <stdio.h>\n#include <math.h>\nint main(int c, char **v) { printf(\"hello %%d\\\n\", c + (int) sqrt(4)); }" >h.c; gcc -O1 h.c -o h -lm && ./h'
   check clang 'hello 3' 'clang -O1 h.c -o h2 -lm && ./h2'
   check git $'[main] first\n?? lines' 'mkdir g; cd g; git init -qb main; cp ../Makefile .; git add .
@@ -44,7 +44,7 @@ checks() {
   check python3 "['lines'] True" 'mkdir p; cp lines p; python3 -c "
 import os, subprocess, sqlite3, ssl, json
 print(os.listdir(\"p\"), subprocess.run([\"cmp\", \"lines\", \"p/lines\"]).returncode == 0)"'
-  check perl 'a,b' 'perl -MPOSIX -MFile::Temp -e "open my \$f, q(<), q(lines); print join(q(,), sort map { chomp; \$_ } <\$f), qq(\n); rename q(lines), q(moved) or die"'
+  check perl 'a,b' 'perl -MPOSIX -MFile::Temp -e "open my \$f, q(<), q(lines); chomp(my @l = <\$f>); print join(q(,), sort @l), qq(\n); rename q(lines), q(moved) or die"'
   check node $'[ \'one\' ] 2\nchild' 'node -e "
 const fs = require(\"fs\"); fs.writeFileSync(\"n.js\", \"console.log(\\\"child\\\")\"); fs.rmSync(\"p\", {recursive: true});
 console.log(fs.readdirSync(\"d\"), fs.readFileSync(\"moved\", \"utf8\").trim().split(\"\\n\").length);
