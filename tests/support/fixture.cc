@@ -59,8 +59,10 @@ void OverlayTest::start(const Options& options) {
   const std::string upper_path = upper(), work_path = work(), file = work("/ovlrun/session");
   OverlaySpec overlay;
   overlay.at = view(at_);
-  overlay.upper = view(upper_path);
-  overlay.work = view(work_path);
+  if (!options.read_only) {
+    overlay.upper = view(upper_path);
+    overlay.work = view(work_path);
+  }
   overlay.lowers = lowers.data();
   overlay.lower_count = static_cast<uint32_t>(lowers.size());
   overlay.redirect_dir = options.redirect_dir;

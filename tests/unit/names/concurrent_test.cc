@@ -75,7 +75,7 @@ TEST_F(Concurrent, DirectoriesMoveWhileFilesAreMadeInThem) {
       const std::string p = at("/a/deep/er/f") + std::to_string(i) + "_" + std::to_string(k);
       const long fd = call_open(p, O_WRONLY | O_CREAT | O_EXCL);
       if (fd >= 0) close(static_cast<int>(fd));
-      else if (fd != -ENOENT) odd++;
+      else if (fd != -ENOENT) odd = static_cast<int>(fd);
     }
   });
   EXPECT_EQ(odd, 0);

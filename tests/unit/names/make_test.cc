@@ -123,6 +123,31 @@ TEST_F(Make, ParentTimesChangeAsNatively) {
   EXPECT_GT(look("/d").stx_mtime.tv_sec, 2000);
 }
 
+TEST_F(Make, WithoutAnUpperEverythingIsReadOnly) {
+  make_lower_dir("/d");
+  write_file(lower("/f"), "x");
+  ASSERT_EQ(mkfifo(lower("/fifo").c_str(), 0644), 0);
+  Options options;
+  options.read_only = true;
+  start(options);
+  EXPECT_EQ(read_virtual("/f"), "x");
+  EXPECT_EQ(try_open("/f", O_WRONLY), -EROFS);
+  EXPECT_EQ(try_open("/f", O_RDONLY | O_TRUNC), -EROFS);
+  EXPECT_EQ(try_open("/f", O_RDONLY | O_CREAT, 0644), 0);
+  EXPECT_EQ(try_open("/new", O_RDONLY | O_CREAT, 0644), -EROFS);
+  EXPECT_EQ(try_open("/d", O_TMPFILE | O_RDWR, 0644), -EROFS);
+  EXPECT_EQ(try_open("/fifo", O_RDONLY | O_NONBLOCK), 0);
+  EXPECT_EQ(make_dir("/d"), -EEXIST);
+  EXPECT_EQ(make_dir("/new"), -EROFS);
+  EXPECT_EQ(make_symlink("x", "/new"), -EROFS);
+  EXPECT_EQ(make_node("/new", S_IFIFO | 0600), -EROFS);
+  EXPECT_EQ(make_link("/f", "/new"), -EROFS);
+  EXPECT_EQ(remove("/f"), -EROFS);
+  EXPECT_EQ(remove_dir("/d"), -EROFS);
+  EXPECT_EQ(move("/f", "/new"), -EROFS);
+  EXPECT_EQ(move("/d", "/new"), -EROFS);
+}
+
 TEST_F(Make, ExcludedTreeIsNotOurs) {
   // Names in an excluded tree are the kernel's, its own name is taken.
   make_lower_dir("/excluded");
