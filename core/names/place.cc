@@ -22,7 +22,7 @@ Result<void> Target::settle() {
   const uint64_t now = op_.session().segment().epoch.load(std::memory_order_acquire);
   if (now == epoch_) return {};
   epoch_ = now;
-  walked_ = TRY(walk(op_, dirfd_, path_, flags_));
+  walked_ = TRY(walk(op_, dirfd_, path_, flags_ | kStill));
   if (!ours()) return Error(kLookAgain);
   return {};
 }

@@ -95,7 +95,7 @@ Outcome op_bind(Op& op, int fd, UserBuf user, unsigned size) {
   Address address = TRY(copy_in_address(op, user, size));
   if (!address.has_path) return Outcome::native();
   Mutation mutation(op.session(), Mutation::Topology::kShared);
-  Walked w = TRY(walk(op, AT_FDCWD, address.path, kParent));
+  Walked w = TRY(walk(op, AT_FDCWD, address.path, kParent | kStill));
   if (w.native) return Outcome::native();
   UniqueFd keep;
   if (w.outside()) {

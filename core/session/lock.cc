@@ -78,9 +78,15 @@ Mutation::Mutation(Session& session, Topology topology)
   Segment& segment = session_.segment();
   if (exclusive_) {
     for (LockWord& word : segment.topology) lock_word(word, self_);
+    // Odd while it lasts. One that was killed has left it odd: another odd number then.
+    const uint64_t epoch = segment.epoch.load(std::memory_order_relaxed);
+    segment.epoch.store((epoch + 1) | 1, std::memory_order_seq_cst);
   } else {
     shard_ = self_ % kTopologyShards;
     lock_word(segment.topology[shard_], self_);
+    // Left behind by one that was killed: now that we hold a shard, no other is at work.
+    uint64_t epoch = segment.epoch.load(std::memory_order_relaxed);
+    if (epoch & 1) segment.epoch.compare_exchange_strong(epoch, epoch + 1, std::memory_order_seq_cst);
   }
 }
 
@@ -89,7 +95,7 @@ Mutation::~Mutation() {
   for (int i = 1; i >= 0; i--)
     if (held_[i] >= 0) unlock_word(segment.dirs[held_[i]], self_);
   if (exclusive_) {
-    segment.epoch.fetch_add(1, std::memory_order_release);
+    segment.epoch.fetch_add(1, std::memory_order_seq_cst);
     for (uint32_t i = kTopologyShards; i-- > 0;) unlock_word(segment.topology[i], self_);
   } else {
     unlock_word(segment.topology[shard_], self_);

@@ -8,7 +8,7 @@
 //   topology (shared: one shard; exclusive: all shards in ascending order)
 //     directory locks (by ascending index of the bucket)
 //   completion (of one metacopy's data): alone, no other is taken while it is held
-// Readers take none. Signals are blocked while any is held: a handler could want the same one.
+// Readers take none: a walk that met an exclusive Mutation is done again inside a shared one (walk(), Segment::epoch). Signals are blocked while any is held: a handler could want the same one.
 #pragma once
 
 #include <signal.h>

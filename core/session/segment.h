@@ -112,7 +112,7 @@ struct Segment {
   alignas(64) LockWord topology[kTopologyShards];
   alignas(64) LockWord dirs[kDirLocks];
   alignas(64) LockWord completions[kCompletionLocks];  // by inode of the upper file whose data is on its way
-  alignas(64) std::atomic<uint64_t> epoch;   // bumped by every directory rename and removal
+  alignas(64) std::atomic<uint64_t> epoch;   // odd while a directory is moved or removed, then the next even number
   std::atomic<uint64_t> shown_started;       // changes of what programs see of some object: begun, and done (session/plain.h)
   std::atomic<uint64_t> shown_finished;
   std::atomic<uint32_t> temp_counter;        // names of temporaries

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "core/attr/attr.h"
+#include "core/session/lock.h"
 #include "core/walk/magic.h"
 
 namespace ovl {
@@ -330,6 +331,13 @@ class Walk {
 }  // namespace
 
 Result<Walked> walk(Op& op, int dirfd, CStr path, unsigned flags) {
+  const std::atomic<uint64_t>& epoch = op.session().segment().epoch;
+  const uint64_t before = epoch.load(std::memory_order_acquire);
+  Result<Walked> walked = Walk(op, flags).run(dirfd, path);
+  if ((flags & kStill) != 0 || (walked.ok() && walked.value().native)) return walked;
+  if ((before & 1) == 0 && epoch.load(std::memory_order_acquire) == before) return walked;
+  // A directory has moved or gone meanwhile: what was seen may be a mixture of before and after.
+  Mutation hold(op.session(), Mutation::Topology::kShared);
   return Walk(op, flags).run(dirfd, path);
 }
 

@@ -17,6 +17,7 @@ enum WalkFlags : unsigned {
   kBeneath = 32,    // RESOLVE_BENEATH: EXDEV on leaving the start
   kInRoot = 64,     // RESOLVE_IN_ROOT
   kNoXdev = 128,    // RESOLVE_NO_XDEV: EXDEV on entering or leaving an overlay
+  kStill = 256,     // the caller of this holds a Mutation: no directory moves meanwhile
 };
 
 enum class Last : uint8_t { kName, kDot, kDotDot, kRoot };  // what the last component was
