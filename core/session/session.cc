@@ -10,11 +10,16 @@ namespace ovl {
 
 Result<void> Session::attach(CStr path) {
   if (path.size() >= sizeof path_bytes_) return Error(ENAMETOOLONG);
-  UniqueFd fd = TRY(sys_openat(path, O_RDWR));
+  Result<UniqueFd> opened = sys_openat(path, O_RDWR);
+  // A program's own seccomp filter may forbid to open anything for writing (man-db's formatters); then no change gets past that
+  // filter either, and a private view of the segment, in which nothing is counted or remembered, is enough.
+  const bool shared = opened.ok();
+  if (!shared) opened = sys_openat(path, O_RDONLY);
+  UniqueFd fd = TRY(std::move(opened));
   StatX st;
   TRY(sys_fstat(fd.get(), &st));
   if (st.stx_size < sizeof(Segment)) return Error(EINVAL);
-  long p = raw_call(SYS_mmap, nullptr, st.stx_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  long p = raw_call(SYS_mmap, nullptr, st.stx_size, PROT_READ | PROT_WRITE, shared ? MAP_SHARED : MAP_PRIVATE, fd.get(), 0);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
   auto* segment = reinterpret_cast<Segment*>(p);
   int error = 0;
@@ -48,6 +53,7 @@ Result<void> Session::attach(CStr path) {
                            c.can_whiteout_device != 0};
   }
   overlay_count_ = segment->overlay_count;
+  shared_ = shared;
   __atomic_store_n(&segment_, segment, __ATOMIC_RELEASE);
   return {};
 }

@@ -32,13 +32,18 @@ class Session {
   // The innermost overlay that shows this normalised virtual path; nullptr: outside (excluded ones too).
   const Overlay* containing(Str virt) const;
 
+  // Is the segment shared with the others, or a private view for a program that may open nothing for writing?
+  bool shared() const { return shared_; }
+
   void count(Counter c, uint64_t n = 1) const {
+    if (!shared_) return;
     segment_->counters[static_cast<size_t>(c)].fetch_add(n, std::memory_order_relaxed);
   }
 
  private:
   Segment* segment_ = nullptr;
   uint32_t overlay_count_ = 0;
+  bool shared_ = true;
   CStr path_;
   char path_bytes_[1024];
   Overlay overlays_[kMaxOverlays];

@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 namespace ovl {
@@ -120,8 +122,38 @@ Result<UniqueFd> sys_openat2(const At& at, const open_how& how) {
   return fd_or_error(raw_call(SYS_openat2, at.dirfd(), at.name(), &with_cloexec, sizeof with_cloexec));
 }
 
+namespace {
+
+// What stat(2) knows of what statx(2) tells.
+void widen(const struct stat& from, StatX* to) {
+  memset(to, 0, sizeof *to);
+  to->stx_mask = STATX_BASIC_STATS;
+  to->stx_blksize = static_cast<uint32_t>(from.st_blksize);
+  to->stx_nlink = static_cast<uint32_t>(from.st_nlink);
+  to->stx_uid = from.st_uid;
+  to->stx_gid = from.st_gid;
+  to->stx_mode = static_cast<uint16_t>(from.st_mode);
+  to->stx_ino = from.st_ino;
+  to->stx_size = static_cast<uint64_t>(from.st_size);
+  to->stx_blocks = static_cast<uint64_t>(from.st_blocks);
+  to->stx_atime = {from.st_atim.tv_sec, static_cast<uint32_t>(from.st_atim.tv_nsec), 0};
+  to->stx_mtime = {from.st_mtim.tv_sec, static_cast<uint32_t>(from.st_mtim.tv_nsec), 0};
+  to->stx_ctime = {from.st_ctim.tv_sec, static_cast<uint32_t>(from.st_ctim.tv_nsec), 0};
+  to->stx_rdev_major = major(from.st_rdev);
+  to->stx_rdev_minor = minor(from.st_rdev);
+  to->stx_dev_major = major(from.st_dev);
+  to->stx_dev_minor = minor(from.st_dev);
+}
+
+}  // namespace
+
 Result<void> sys_statx(const At& at, int flags, StatX* out) {
-  return at_call(SYS_statx, at, flags, STATX_BASIC_STATS | STATX_BTIME, out);
+  Result<void> r = at_call(SYS_statx, at, flags, STATX_BASIC_STATS | STATX_BTIME, out);
+  if (r.ok() || r.error() != ENOSYS) return r;
+  struct stat st;  // before Linux 4.11, or below a program's own filter that does not know the call (man-db's)
+  TRY(at_call(SYS_newfstatat, at, &st, flags));
+  widen(st, out);
+  return {};
 }
 Result<void> sys_lstat(const At& at, StatX* out) {
   return sys_statx(at, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
@@ -133,8 +165,16 @@ Result<size_t> sys_readlink(const At& at, char* out, size_t size) {
 }
 Result<void> sys_faccessat2(const At& at, int mode, int flags) {
   Result<void> r = at_call(SYS_faccessat2, at, mode, flags);
-  if (!r.ok() && r.error() == ENOSYS && flags == 0) return at_call(SYS_faccessat, at, mode);
-  return r;
+  if (r.ok() || r.error() != ENOSYS) return r;
+  // Before Linux 5.8, or below a program's own filter that does not know the call: what faccessat(2) can tell.
+  if ((flags & AT_EACCESS) != 0 && (raw_call(SYS_getuid) != raw_call(SYS_geteuid) || raw_call(SYS_getgid) != raw_call(SYS_getegid)))
+    return r;
+  StatX st;
+  if ((flags & AT_SYMLINK_NOFOLLOW) != 0) {
+    TRY(sys_lstat(at, &st));
+    if (S_ISLNK(st.stx_mode)) return {};
+  }
+  return at_call(SYS_faccessat, at, mode);
 }
 Result<void> sys_statfs(const At& at, struct statfs* out) {
   if (at.error()) return Error(at.error());

@@ -159,7 +159,7 @@ class LayerSearch {
       return {};
     }
     if (want_data_ && !S_ISREG(st.stx_mode)) return Error(EIO);
-    if (passes && S_ISDIR(st.stx_mode)) remember_directory(op_.session().segment(), real);
+    if (passes && S_ISDIR(st.stx_mode) && op_.session().shared()) remember_directory(op_.session().segment(), real);
     found_[found_count_++] = LowerRef{start.layer, real};
     PrivSet priv = node_->priv;
     if (!first) {
