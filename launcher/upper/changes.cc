@@ -144,7 +144,8 @@ class Scan {
       todo_.pop_back();
       scan(dir);
     }
-    // A directory that was renamed away left a whiteout: that is the other half of the rename.
+    for (const Newcomer& file : newcomers_) find_source(file);
+    // What was renamed away left a whiteout: that is the other half of the rename.
     std::erase_if(changes_, [&](const Change& c) {
       return c.kind == ChangeKind::kDeleted && sources_.contains(c.old_path);
     });
@@ -158,6 +159,13 @@ class Scan {
   struct Directory {
     std::string rel;
     std::optional<std::string> old;  // what it was before: nullopt: nothing
+  };
+
+  // A file at a new name that was copied up from the lower object with this inode number.
+  struct Newcomer {
+    std::string rel;
+    uint64_t ino;
+    size_t change;  // where it stands in changes_, as added
   };
 
   void add(ChangeKind kind, const std::string& rel, const std::string& old) {
@@ -204,7 +212,9 @@ class Scan {
   void entry(Op& before_op, const Node& now, const std::string& rel, const Node* before,
              const std::string& old) {
     if (!now.exists()) {
-      if (before != nullptr) add(ChangeKind::kDeleted, rel, old);
+      if (before == nullptr) return;
+      add(ChangeKind::kDeleted, rel, old);
+      if (!before->is_dir()) deleted_files_[before->real.stx_ino] = old;
       return;
     }
     if (!now.in_upper()) return;
@@ -218,8 +228,10 @@ class Scan {
       return;
     }
     if (before == nullptr) {
-      add(ChangeKind::kAdded, rel, old);
+      add(ChangeKind::kAdded, rel, rel);
       if (now.is_dir()) todo_.push_back({rel, std::nullopt});
+      if (const uint64_t ino = origin_of(now); ino != 0)
+        newcomers_.push_back({rel, ino, changes_.size() - 1});
     } else if ((now.mode & S_IFMT) != (before->mode & S_IFMT)) {
       add(ChangeKind::kType, rel, old);
       if (now.is_dir()) todo_.push_back({rel, std::nullopt});
@@ -227,6 +239,32 @@ class Scan {
       compare(now, rel, *before, old);
       if (now.is_dir()) todo_.push_back({rel, old});
     }
+  }
+
+  // The inode number of the lower file that an upper one was copied from; 0: not known, or no copy.
+  static uint64_t origin_of(const Node& now) {
+    if (now.is_dir() || !now.priv.has(Priv::kOrigin)) return 0;
+    char value[kFileHandleMax];
+    const Result<size_t> size = sys_lgetxattr(
+        now.upper, priv_name(now.overlay->prefix, Priv::kOrigin), value, sizeof value);
+    FileHandle handle;
+    if (!size.ok()) return 0;
+    const Result<OriginState> state = decode_origin(value, size.value(), &handle);
+    return state.ok() && state.value() == OriginState::kKnown ? inode_of(handle) : 0;
+  }
+
+  // A renamed file is a whole copy that knows where it came from, and a whiteout there.
+  void find_source(const Newcomer& file) {
+    const auto source = deleted_files_.find(file.ino);
+    if (source == deleted_files_.end() || sources_.contains(before_.shown(source->second))) return;
+    Op now_op(caller_, now_.session()), before_op(caller_, before_.session());
+    const Node& now = now_.node(now_op, file.rel);
+    const Node& before = before_.node(before_op, source->second);
+    if ((now.mode & S_IFMT) != (before.mode & S_IFMT)) return;
+    changes_[file.change].kind = ChangeKind::kRenamed;
+    changes_[file.change].old_path = before_.shown(source->second);
+    sources_.insert(before_.shown(source->second));
+    compare(now, file.rel, before, source->second);
   }
 
   // Two objects of one type.
@@ -262,6 +300,8 @@ class Scan {
   std::vector<Directory> todo_;
   std::vector<Change> changes_;
   std::set<std::string> sources_;  // paths that a rename took away
+  std::vector<Newcomer> newcomers_;
+  std::map<uint64_t, std::string> deleted_files_;  // by inode number
 };
 
 }  // namespace

@@ -138,6 +138,13 @@ class Diff(sandbox.Scenario):
         os.setxattr(self.upper + "/target", "user.overlay.redirect", b"dir")
         self.assertEqual(self.diff(), ["D target", "R dir -> target"])
 
+    def test_renamed_file(self):
+        os.rmdir(self.upper)
+        done = self.inside("sh", "-c", f"cd {self.lower}; mv file name; mv dir/inner inner; echo more >> inner; echo x > other")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = self.ovlrun("diff", "--upper", self.upper).stdout.replace(self.lower + "/", "").splitlines()
+        self.assertEqual(lines, ["M inner", "R dir/inner -> inner", "R file -> name", "A other"])
+
     def test_names_are_quoted(self):
         for name in (b"new\nline", b"bad\xff", b"sp ace", b"quo'te", "\u00fcml".encode()):
             with open(os.fsencode(self.upper) + b"/" + name, "w"):
