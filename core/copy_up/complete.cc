@@ -1,6 +1,8 @@
 // See complete.h.
 #include "core/copy_up/complete.h"
 
+#include <linux/falloc.h>
+
 #include "core/copy_up/data.h"
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
@@ -49,6 +51,12 @@ bool is_still_there(const Node& node) {
   return sys_lstat(node.upper, &now).ok() && same_inode(now, node.real);
 }
 
+// The blocks of data that could not come whole: on a full file system they would stay lost. The size is the metacopy's.
+Result<void> give_back(int upper, const StatX& st) {
+  constexpr int kHole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  return checked_void(raw_call(SYS_fallocate, upper, kHole, 0, st.stx_size));
+}
+
 // Until the end the marker tells where the inode number comes from; then the origin does.
 Result<void> add_origin(const Node& node, int upper) {
   StatX st;
@@ -76,8 +84,16 @@ Result<void> complete(Op& op, const Node& node, Data data) {
   if (marked.ok()) {
     Spared spared;
     TRY(spared.read(upper.get()));
-    if (data == Data::kAll) TRY(fill(op, node, upper.get()));
-    else TRY(sys_ftruncate(upper.get(), 0));
+    if (data == Data::kAll) {
+      const Result<void> filled = fill(op, node, upper.get());
+      if (!filled.ok()) {
+        ignore(give_back(upper.get(), st));
+        ignore(spared.put_back(upper.get()));
+        return filled;
+      }
+    } else {
+      TRY(sys_ftruncate(upper.get(), 0));
+    }
     TRY(add_origin(node, upper.get()));
     TRY(spared.put_back(upper.get()));
     TRY(ignore_if(sys_fremovexattr(upper.get(), marker), ENODATA));

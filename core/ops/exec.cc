@@ -145,6 +145,22 @@ Outcome refuse(Op& op, CStr file, const char* reason) {
   return Error(EPERM);
 }
 
+// Which of the dynamic loader's arguments is the program; argv.count: none, or one that it searches for itself.
+size_t program_argument(const Vector& argv) {
+  static constexpr const char* kWithValue[] = {
+      "--library-path", "--glibc-hwcaps-prepend", "--glibc-hwcaps-mask", "--inhibit-rpath", "--audit", "--preload", "--argv0"};
+  for (size_t i = 1; i < argv.count; i++) {
+    const Str word = CStr(argv.items[i]);
+    if (!word.starts_with("--")) return word.find('/') == SIZE_MAX ? argv.count : i;
+    for (const char* option : kWithValue)
+      if (word == Str(option)) {
+        i++;
+        break;
+      }
+  }
+  return argv.count;
+}
+
 // One execve, with the vectors as they change on the way through interpreters.
 class Exec {
  public:
@@ -160,6 +176,10 @@ class Exec {
       const Image image = inspected.ok() ? inspected.value() : Image();
       if (const char* reason = why_not_covered(image, target)) {
         if (!op_.session().segment().allow_uncovered) return refuse(op_, spelled, reason);
+        return execute(target, argv_);
+      }
+      if (image.kind == ImageKind::kLoader) {
+        TRY(name_program());
         return execute(target, argv_);
       }
       kernel_sees = kernel_sees && target.kernel_sees;
@@ -184,6 +204,36 @@ class Exec {
     const Vector env = TRY(session_environment(op_, env_, libraries_));
     return op_.caller().execute(
         ExecRequest{target.dirfd, target.file, target.flags, argv.items, env.items});
+  }
+
+  // A dynamic loader that is run by hand (ldd does so) opens its program itself: it is told the real path.
+  Result<void> name_program() {
+    const size_t at = program_argument(argv_);
+    if (at == argv_.count) return {};
+    const CStr path = CStr(argv_.items[at]);
+    Result<Walked> found = walk_existing(op_, AT_FDCWD, path, kFollow);
+    if (!found.ok()) return {};  // the loader says so itself
+    const Walked& w = found.value();
+    if (w.node != nullptr && !w.outside() && !w.node->is_regular()) return {};
+    const CStr real = w.native ? path : w.outside() ? w.outside_path : w.node->data();
+    const CStr virt = w.native ? CStr("") : w.node->virt;
+    Result<UniqueFd> fd = sys_openat(real, O_RDONLY | O_NONBLOCK);
+    if (!fd.ok()) return {};
+    Result<Image> image = inspect_open(op_, fd.value().get());
+    if (!image.ok()) return {};
+    libraries_ = TRY(library_path(op_, virt, image.value().run_path, variable(env_, kLibraryVariable)));
+    if (same_file(path, 0, real)) return {};
+    char** items = op_.arena().array<char*>(argv_.count + 3);
+    if (items == nullptr) return Error(ENOMEM);
+    size_t n = 0;
+    items[n++] = argv_.items[0];
+    items[n++] = const_cast<char*>("--argv0");  // one among the options counts more
+    items[n++] = argv_.items[at];
+    for (size_t i = 1; i < argv_.count; i++)
+      items[n++] = i == at ? const_cast<char*>(real.c_str()) : argv_.items[i];
+    items[n] = nullptr;
+    argv_ = Vector{items, n};
+    return {};
   }
 
   // argv becomes: interpreter, its argument, the script as the program called it, the rest.

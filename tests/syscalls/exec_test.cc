@@ -57,6 +57,18 @@ class Exec : public Tree {
   }
 };
 
+TEST_F(Exec, AProgramGivenToTheDynamicLoader) {
+  const std::string loader = "/lib64/ld-linux-x86-64.so.2";
+  if (access(loader.c_str(), X_OK) != 0) GTEST_SKIP() << "no " << loader;
+  install("/bin/sh", "mysh");
+  ASSERT_OK(t_chmod("mysh", 0644));  // which it does not ask for
+  for (const std::string& name : {std::string("./mysh"), cwd() + "/mysh"}) {
+    EXPECT_EQ(0, run_program(loader, {"--verify", name}).status) << name;
+    EXPECT_EQ(name + "\n", run_program(loader, {name, "-c", "echo $0"}).output);
+    EXPECT_EQ("other\n", run_program(loader, {"--argv0", "other", name, "-c", "echo $0"}).output);
+  }
+}
+
 TEST_F(Exec, AScript) {
   EXPECT_EQ("script ./script one two\n", run_program("./script", {"one", "two"}).output);
   EXPECT_EQ("script " + cwd() + "/script \n", run_program(cwd() + "/script").output);

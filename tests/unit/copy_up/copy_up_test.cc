@@ -2,6 +2,8 @@
 #include "core/copy_up/copy_up.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -132,6 +134,26 @@ TEST_F(CopyUp, DroppedDataLeavesAnEmptyFile) {
   ASSERT_EQ(bring("/g", Data::kDrop), 0);
   EXPECT_EQ(read_file(upper("/g")), "");
   EXPECT_EQ(xattr(upper("/g"), name(Priv::kMetacopy)), "<none>");
+}
+
+TEST_F(CopyUp, DataThatCannotComeWholeTakesNoSpace) {
+  write_file(lower("/f"), std::string(1 << 20, 'x'), 0600);
+  start();
+  ASSERT_EQ(bring("/f", Data::kNone), 0);
+  const blkcnt_t before = stat_of(upper("/f")).st_blocks;
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  rlimit old;
+  getrlimit(RLIMIT_FSIZE, &old);
+  const rlimit some = {256 << 10, old.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &some);
+  const int error = bring("/f", Data::kAll);
+  setrlimit(RLIMIT_FSIZE, &old);
+  signal(SIGXFSZ, handler);
+  EXPECT_EQ(error, EFBIG);
+  EXPECT_EQ(stat_of(upper("/f")).st_size, 1 << 20);
+  EXPECT_LE(stat_of(upper("/f")).st_blocks, before + 8);
+  EXPECT_EQ(bring("/f", Data::kAll), 0);
+  EXPECT_EQ(read_file(upper("/f")), std::string(1 << 20, 'x'));
 }
 
 TEST_F(CopyUp, WithoutMetacopyEverythingIsCopied) {
