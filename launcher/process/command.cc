@@ -45,8 +45,8 @@ int exec_searching(LocalCaller& caller, Session& session, const std::vector<std:
   });
 }
 
-// The kernel writes a core dump itself, and with a relative core_pattern into the real current directory: perhaps a lower's. Then
-// there are none.
+// The kernel writes a core dump itself, and with a relative core_pattern into the real current
+// directory: perhaps a lower's. Then there are none.
 void forbid_core_dumps_in_layers() {
   char first = 0;
   FILE* file = fopen("/proc/sys/kernel/core_pattern", "re");
