@@ -227,8 +227,9 @@ Outcome attempt(Op& op, const Request& r, CStr path) {
   const uint64_t stamp = shown_stamp(op.session());
   Target target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
-  if (target.native()) return Outcome::native();
   const Walked& walked = target.walked();
+  if (walked.orphan && r.writes()) return Error(EROFS);
+  if (target.native()) return Outcome::native();
   if (target.outside()) return op.caller().open_for_caller(walked.outside_path, r.flags, r.mode);
   if ((r.resolve & kResolveCached) != 0) return Error(EAGAIN);
   if (r.has(kTmpFile)) return open_unnamed(op, r, target);

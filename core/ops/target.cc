@@ -68,6 +68,7 @@ Result<Target> find(Op& op, int dirfd, CStr path, unsigned flags) {
     return find_fd(op, dirfd, FdUse::kAny);
   Target t;
   Walked w = TRY(walk_existing(op, dirfd, path, flags));
+  if (w.orphan && w.orphan_fd >= 0) return find_fd(op, w.orphan_fd, FdUse::kAny);
   if (w.native) {
     t.native = true;
   } else if (w.outside()) {

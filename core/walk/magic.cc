@@ -1,6 +1,8 @@
 // See magic.h.
 #include "core/walk/magic.h"
 
+#include <limits.h>
+
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -38,6 +40,29 @@ bool is_magic_name(Str path) {
   return (what == Str("fd") || what == Str("map_files")) && !rest.empty() && rest.find('/') == SIZE_MAX;
 }
 
+namespace {
+
+// A descriptor of the caller's own on `real`, when the link's name is that of one. (/proc/self has become /proc/<pid> by now.)
+int own_descriptor(Op& op, Str link, Str real) {
+  int fd = 0;
+  for (char c : base_name(link)) {
+    if (c < '0' || c > '9' || fd > INT_MAX / 10 - 1) return -1;
+    fd = fd * 10 + (c - '0');
+  }
+  Result<CStr> own = op.caller().fd_link(op.arena(), fd);
+  return own.ok() && own.value() == real ? fd : -1;
+}
+
+// Is the real object one of those that the node is made of? A broken hard link's copy does not remember its lower.
+bool is_made_of(const Node& node, Str real, const StatX& object) {
+  if (node.in_upper() && node.upper == real) return true;
+  for (uint32_t i = 0; i < node.lower_count; i++)
+    if (node.lowers[i].path == real) return true;
+  return !S_ISREG(object.stx_mode) || object.stx_nlink > 1;
+}
+
+}  // namespace
+
 Result<Magic> magic_target(Op& op, CStr link, Str text) {
   Magic magic;
   magic.is_magic = is_magic_name(link);
@@ -48,8 +73,16 @@ Result<Magic> magic_target(Op& op, CStr link, Str text) {
       !same_inode(object, named))
     return magic;
   const CStr virt = TRY(map_back(op, real));
-  Result<const Node*> node = node_at(op, virt);
-  if (node.ok() && (node.value()->outside() || node.value()->exists())) magic.node = node.value();
+  Result<const Node*> found = node_at(op, virt);
+  const Node* node = found.ok() ? found.value() : nullptr;
+  if (node != nullptr && (node->outside() || (node->exists() && is_made_of(*node, real, object)))) {
+    magic.node = node;
+    return magic;
+  }
+  const Overlay* overlay = op.session().containing(virt);
+  if (overlay == nullptr || (overlay->upper_layer != nullptr && is_below_or_same(real, overlay->upper))) return magic;
+  magic.orphan = true;
+  magic.fd = own_descriptor(op, link, real);
   return magic;
 }
 

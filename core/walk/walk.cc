@@ -209,6 +209,8 @@ class Walk {
     if (flags_ & (kNoMagic | kNoSymlinks)) return Error(ELOOP);
     if (magic.node == nullptr || (last_ && magic.node->outside())) {
       // A pipe, a deleted file, something of nobody's layer: only the kernel can go through it.
+      orphan_ = magic.orphan;
+      orphan_fd_ = magic.fd;
       if (!last_ && magic.node == nullptr) return Error(ENOTDIR);
       return {};
     }
@@ -287,6 +289,8 @@ class Walk {
   Result<Walked> native() {
     Walked w;
     w.native = true;
+    w.orphan = orphan_;
+    w.orphan_fd = orphan_fd_;
     return w;
   }
 
@@ -305,6 +309,8 @@ class Walk {
     }
     if (w.node->outside()) {
       if (natural_) return native();
+      w.orphan = orphan_;
+      w.orphan_fd = orphan_fd_;
       w.outside_path = slash_ && kind_ == Last::kName ? op_.arena().concat(w.node->virt, "/") : w.node->virt;
       return w;
     }
@@ -326,6 +332,8 @@ class Walk {
   bool natural_ = true;   // so far the kernel sees what we see
   bool native_ = false;
   int symlinks_ = 0;
+  bool orphan_ = false;  // see Walked
+  int orphan_fd_ = -1;
 };
 
 }  // namespace

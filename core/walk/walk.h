@@ -30,6 +30,11 @@ struct Walked {
   // the upper): act on the real path outside_path instead. node->outside() holds.
   CStr outside_path;
 
+  // With native or outside_path: a magic link to a lower's object that programs see nowhere any more. Never to be opened for
+  // writing or changed. orphan_fd: the descriptor that it stands for, when it is the caller's own; else -1.
+  bool orphan = false;
+  int orphan_fd = -1;
+
   const Node* node = nullptr;    // what the path names; kAbsent or kUpperWhiteout when the last name is absent
   const Node* parent = nullptr;  // directory that holds it (always in the same overlay unless node is a root)
   Str name;                      // last component as it is in parent

@@ -245,6 +245,46 @@ TEST_F(Open, DefaultAclIsInheritedOverAWhiteout) {
   EXPECT_EQ(xattr(upper("/d/g"), "system.posix_acl_default"), xattr(lower("/d"), "system.posix_acl_default"));
 }
 
+TEST_F(Open, UnlinkedLowerFileIsNeverOpenedForWritingThroughItsDescriptor) {
+  write_file(lower("/f"), "lower");
+  write_file(lower("/g"), "other");
+  start();
+  const long fd = open_fd("/f", O_RDONLY), fd2 = open_fd("/g", O_RDONLY);
+  const std::string magic = "/proc/self/fd/" + std::to_string(fd), magic2 = "/proc/self/fd/" + std::to_string(fd2);
+  ASSERT_EQ(remove("/f"), 0);
+  ASSERT_EQ(write_new("/new", "new"), 0);
+  ASSERT_EQ(move("/new", "/g"), 0);
+  for (const std::string& m : {magic, magic2}) {
+    EXPECT_EQ(run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDWR, static_cast<mode_t>(0)), -EROFS);
+    EXPECT_EQ(run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDONLY | O_TRUNC, static_cast<mode_t>(0)), -EROFS);
+    EXPECT_EQ(run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDONLY, static_cast<mode_t>(0)), kNative) << "reading";
+    EXPECT_EQ(run<op_fchmodat2>(AT_FDCWD, UserPath(m.c_str()), static_cast<mode_t>(0600), 0), -EROFS);
+    EXPECT_EQ(run<op_truncate>(UserPath(m.c_str()), static_cast<off_t>(0)), -EROFS);
+  }
+  close(static_cast<int>(fd));
+  close(static_cast<int>(fd2));
+  EXPECT_EQ(read_file(lower("/f")), "lower");
+}
+
+TEST_F(Open, DescriptorOpenedAgainForWritingCopiesUp) {
+  write_file(lower("/f"), "lower");
+  ASSERT_EQ(link(lower("/f").c_str(), lower("/second").c_str()), 0);
+  start();
+  for (const char* rest : {"/f", "/second"}) {
+    const long fd = open_fd(rest, O_RDONLY);
+    const std::string magic = "/proc/self/fd/" + std::to_string(fd);
+    for (int i = 0; i < 2; i++) {
+      const long again = run<op_openat>(AT_FDCWD, UserPath(magic.c_str()), O_WRONLY | O_APPEND, static_cast<mode_t>(0));
+      ASSERT_GE(again, 0);
+      EXPECT_EQ(write(static_cast<int>(again), "+", 1), 1);
+      close(static_cast<int>(again));
+    }
+    EXPECT_EQ(read_virtual(rest), "lower++");
+    close(static_cast<int>(fd));
+  }
+  EXPECT_EQ(read_file(lower("/f")), "lower");
+}
+
 TEST_F(Open, Openat2ChecksItsStructure) {
   write_file(lower("/f"), "x");
   ASSERT_EQ(symlink("f", lower("/link").c_str()), 0);
