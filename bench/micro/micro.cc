@@ -1,5 +1,6 @@
-// Single calls on a prepared tree: see micro.md. Run natively, and unchanged below ovlrun and its peers, by bench/run.
-// BENCH_DIR: the tree (bench/run makes it): files/f0..f999, merged/f0..f999 (one more is added here), deep/a/b/c/d/f.
+// Single calls on a prepared tree: see micro.md. Run natively, and unchanged below ovlrun and its
+// peers, by bench/run. BENCH_DIR: the tree (bench/run makes it): files/f0..f999, merged/f0..f999
+// (one more is added here), deep/a/b/c/d/f.
 #include <benchmark/benchmark.h>
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-// Memory of one operation: a bump allocator over a block from the scratch pool (sys/scratch.h), growing by
-// mmap'ed blocks. No malloc: an op may run inside malloc, in a signal handler, in a vfork child, and on a
-// small stack. Everything is freed at once when the operation ends.
+// Memory of one operation: a bump allocator over a block from the scratch pool (sys/scratch.h),
+// growing by mmap'ed blocks. No malloc: an op may run inside malloc, in a signal handler, in a
+// vfork child, and on a small stack. Everything is freed at once when the operation ends.
 #pragma once
 
 #include <stddef.h>
@@ -76,4 +76,3 @@ class Arena {
 };
 
 }  // namespace ovl
-

@@ -63,9 +63,9 @@ inline void ignore(const Result<T>&) {}
 
 }  // namespace ovl
 
-#define TRY(expr)                                           \
-  __extension__({                                           \
-    auto try_result_ = (expr);                              \
+#define TRY(expr)                                                    \
+  __extension__({                                                    \
+    auto try_result_ = (expr);                                       \
     if (!try_result_.ok()) return ::ovl::Error(try_result_.error()); \
-    std::move(try_result_).value();                         \
+    std::move(try_result_).value();                                  \
   })

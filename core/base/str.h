@@ -1,5 +1,6 @@
-// Strings of the core: views, never owners. A CStr is also NUL-terminated, so it can go to the kernel.
-// No libc beyond mem*/str*, no exceptions (std::string_view's checks would pull in libstdc++).
+// Strings of the core: views, never owners. A CStr is also NUL-terminated, so it can go to the
+// kernel. No libc beyond mem*/str*, no exceptions (std::string_view's checks would pull in
+// libstdc++).
 #pragma once
 
 #include <stddef.h>
@@ -69,7 +70,8 @@ constexpr bool is_below_or_same(Str path, Str dir) {
   return path.starts_with(dir) && (path.size() == dir.size() || path[dir.size()] == '/');
 }
 
-// The part of `path` after `dir`: "" for dir itself, else "/...". Requires is_below_or_same(path, dir).
+// The part of `path` after `dir`: "" for dir itself, else "/...". Requires is_below_or_same(path,
+// dir).
 constexpr Str below(Str path, Str dir) {
   if (dir == Str("/")) return path == Str("/") ? Str() : path;
   return path.sub(dir.size());

@@ -1,5 +1,5 @@
-// An owned descriptor of this process. Closing goes through the raw call (sys/), never through libc's
-// close, which a program may have interposed.
+// An owned descriptor of this process. Closing goes through the raw call (sys/), never through
+// libc's close, which a program may have interposed.
 #pragma once
 
 #include <utility>

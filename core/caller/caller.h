@@ -1,6 +1,6 @@
-// The only view that an operation has of who is asking. LocalCaller: this very task (preload, launcher).
-// RemoteCaller (supervisor): another task that is blocked in its system call. FakeCaller: tests.
-// An op never asks which it is: a difference between them becomes a method here.
+// The only view that an operation has of who is asking. LocalCaller: this very task (preload,
+// launcher). RemoteCaller (supervisor): another task that is blocked in its system call.
+// FakeCaller: tests. An op never asks which it is: a difference between them becomes a method here.
 #pragma once
 
 #include <stddef.h>
@@ -15,7 +15,8 @@
 
 namespace ovl {
 
-// An address in the caller's memory. Not to be dereferenced: it goes through Caller::copy_in/copy_out.
+// An address in the caller's memory. Not to be dereferenced: it goes through
+// Caller::copy_in/copy_out.
 template <class T>
 class UserPtr {
  public:
@@ -25,7 +26,9 @@ class UserPtr {
   constexpr uintptr_t address() const { return address_; }
   constexpr bool null() const { return address_ == 0; }
   template <class U>
-  constexpr UserPtr<U> as() const { return UserPtr<U>(address_); }
+  constexpr UserPtr<U> as() const {
+    return UserPtr<U>(address_);
+  }
 
  private:
   uintptr_t address_ = 0;
@@ -34,8 +37,8 @@ class UserPtr {
 using UserPath = UserPtr<const char>;
 using UserBuf = UserPtr<void>;
 
-// What an operation comes to: a value for the program, -errno for the program, or native: "not ours, run the
-// original arguments" (a raw call in the preload, *continue* in the supervisor).
+// What an operation comes to: a value for the program, -errno for the program, or native: "not
+// ours, run the original arguments" (a raw call in the preload, *continue* in the supervisor).
 class [[nodiscard]] Outcome {
  public:
   static Outcome native() { return Outcome(0, true); }
@@ -60,14 +63,15 @@ class [[nodiscard]] Outcome {
 struct Credentials {
   uid_t fsuid;
   gid_t fsgid;
-  bool override_dac;  // CAP_DAC_OVERRIDE in effect (uid 0, as far as one can see without asking more)
+  bool override_dac;  // CAP_DAC_OVERRIDE in effect (uid 0, as far as one can see without asking
+                      // more)
 };
 
 // A descriptor of the caller, usable in this process for the moment of one operation.
 class BorrowedFd {
  public:
   BorrowedFd() = default;
-  explicit BorrowedFd(int fd) : fd_(fd) {}              // the caller's own number (local)
+  explicit BorrowedFd(int fd) : fd_(fd) {}  // the caller's own number (local)
   explicit BorrowedFd(UniqueFd dup) : fd_(dup.get()), owned_(std::move(dup)) {}
   int get() const { return fd_; }
 
@@ -86,14 +90,16 @@ struct ExecRequest {
 
 class Caller {
  public:
-  // Memory. Errors: EFAULT; copy_in_path also ENAMETOOLONG (no NUL within PATH_MAX). "" is a valid result.
+  // Memory. Errors: EFAULT; copy_in_path also ENAMETOOLONG (no NUL within PATH_MAX). "" is a valid
+  // result.
   virtual Result<CStr> copy_in_path(Arena& arena, UserPath path) = 0;
   virtual Result<void> copy_in(void* to, UserPtr<const void> from, size_t size) = 0;
   virtual Result<void> copy_out(UserBuf to, const void* from, size_t size) = 0;
   // Reads a string of any length up to `limit` (argv, envp). Errors: EFAULT, E2BIG.
   virtual Result<CStr> copy_in_string(Arena& arena, UserPath text, size_t limit) = 0;
 
-  // Real path of the current directory, as getcwd(2) tells ("(unreachable)/..." is ENOENT), however long.
+  // Real path of the current directory, as getcwd(2) tells ("(unreachable)/..." is ENOENT), however
+  // long.
   virtual Result<CStr> cwd(Arena& arena) = 0;
   // What /proc/<task>/fd/<fd> links to ("pipe:[5]" and " (deleted)" included). EBADF.
   virtual Result<CStr> fd_link(Arena& arena, int fd) = 0;
@@ -107,13 +113,15 @@ class Caller {
   // Results that change the task.
   // Gives a descriptor to the caller: its number there. flags: O_CLOEXEC or 0.
   virtual Outcome give_fd(UniqueFd fd, int flags) = 0;
-  // Opens for the caller what may block (FIFO, device, lease) or is not the core's business: `flags` with no
-  // O_CREAT effect left to decide. Cancellable as open(2) is. Returns the descriptor.
+  // Opens for the caller what may block (FIFO, device, lease) or is not the core's business:
+  // `flags` with no O_CREAT effect left to decide. Cancellable as open(2) is. Returns the
+  // descriptor.
   virtual Outcome open_for_caller(CStr real, int flags, mode_t mode) = 0;
   virtual Outcome change_directory(CStr real) = 0;
   virtual Outcome execute(const ExecRequest& request) = 0;
-  // The system call on a real path in the caller's own context, for what must be done by the task itself
-  // (connect, bind, inotify_add_watch ... on a descriptor of its own). Same number and meaning as raw_call.
+  // The system call on a real path in the caller's own context, for what must be done by the task
+  // itself (connect, bind, inotify_add_watch ... on a descriptor of its own). Same number and
+  // meaning as raw_call.
   virtual long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) = 0;
 
  protected:

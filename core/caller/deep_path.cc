@@ -37,7 +37,8 @@ Result<CStr> short_path(Arena& arena, int fd, char* buffer) {
   char name[40];
   char* w = name + sizeof name;
   *--w = 0;
-  for (int left = fd, first = 1; first || left > 0; left /= 10, first = 0) *--w = char('0' + left % 10);
+  for (int left = fd, first = 1; first || left > 0; left /= 10, first = 0)
+    *--w = char('0' + left % 10);
   const Str digits(w, strlen(w));
   const CStr link = arena.concat("/proc/thread-self/fd/", digits);
   if (link.data() == nullptr) return Error(ENOMEM);
@@ -56,7 +57,8 @@ Result<CStr> deep_path(Arena& arena, int dirfd) {
   CStr rest;
   for (int step = 0; step < kStepsMost; step++) {
     Result<CStr> known = short_path(arena, current.get(), buffer);
-    if (known.ok()) return rest.empty() ? arena.dup(known.value()) : arena.join(known.value(), rest);
+    if (known.ok())
+      return rest.empty() ? arena.dup(known.value()) : arena.join(known.value(), rest);
     if (known.error() != ENAMETOOLONG) return Error(known.error());
     StatX st;
     TRY(sys_fstat(current.get(), &st));

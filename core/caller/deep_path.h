@@ -1,5 +1,6 @@
-// Real paths longer than PATH_MAX: the kernel refuses to name them (getcwd(2), readlink of /proc/*/fd), so they are put together by
-// climbing. Kernel counterpart: d_path(), without its limit.
+// Real paths longer than PATH_MAX: the kernel refuses to name them (getcwd(2), readlink of
+// /proc/*/fd), so they are put together by climbing. Kernel counterpart: d_path(), without its
+// limit.
 #pragma once
 
 #include "core/base/arena.h"
@@ -8,8 +9,8 @@
 
 namespace ovl {
 
-// Names the directory behind a descriptor of this process. Errors: ENOTDIR, ENOENT (removed), EACCES (a directory above can't be
-// read), ELOOP (moved while climbing).
+// Names the directory behind a descriptor of this process. Errors: ENOTDIR, ENOENT (removed),
+// EACCES (a directory above can't be read), ELOOP (moved while climbing).
 Result<CStr> deep_path(Arena& arena, int dirfd);
 
 }  // namespace ovl

@@ -1,4 +1,5 @@
-// The context of one operation: who asks, the session, and memory for its duration. Lives on the stack of the op.
+// The context of one operation: who asks, the session, and memory for its duration. Lives on the
+// stack of the op.
 #pragma once
 
 #include "core/base/arena.h"

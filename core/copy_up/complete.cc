@@ -51,7 +51,8 @@ bool is_still_there(const Node& node) {
   return sys_lstat(node.upper, &now).ok() && same_inode(now, node.real);
 }
 
-// The blocks of data that could not come whole: on a full file system they would stay lost. The size is the metacopy's.
+// The blocks of data that could not come whole: on a full file system they would stay lost. The
+// size is the metacopy's.
 Result<void> give_back(int upper, const StatX& st) {
   constexpr int kHole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   return checked_void(raw_call(SYS_fallocate, upper, kHole, 0, st.stx_size));

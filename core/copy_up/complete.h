@@ -5,9 +5,10 @@
 
 namespace ovl {
 
-// Brings the data (kAll) or the end of it (kDrop) to a metacopy, in place: descriptors and hard links stay on the inode. The marker
-// goes last, so a kill in the middle leaves a metacopy as before. Nothing is done where the name has changed hands meanwhile: look
-// the node up again. Requires: node.metacopy(), no Mutation held.
+// Brings the data (kAll) or the end of it (kDrop) to a metacopy, in place: descriptors and hard
+// links stay on the inode. The marker goes last, so a kill in the middle leaves a metacopy as
+// before. Nothing is done where the name has changed hands meanwhile: look the node up again.
+// Requires: node.metacopy(), no Mutation held.
 Result<void> complete(Op& op, const Node& node, Data data);
 
 }  // namespace ovl

@@ -1,9 +1,11 @@
-// Everything but directories: a whole copy is made in the workdir without any lock, then the place is locked, looked at again, and
-// the copy renamed into it. Kernel counterpart: ovl_copy_up_one(), ovl_copy_up_workdir().
+// Everything but directories: a whole copy is made in the workdir without any lock, then the place
+// is locked, looked at again, and the copy renamed into it. Kernel counterpart: ovl_copy_up_one(),
+// ovl_copy_up_workdir().
 //
-// Hard links of a lower are broken, as the kernel does without an index: the name alone is copied up, without origin, with all its
-// data. (A metacopy would go on showing the inode number of names that it no longer shares anything with.)
-// A device that the user can't make is kept as an empty file with the type recorded; it can be moved and stat'ed, not opened.
+// Hard links of a lower are broken, as the kernel does without an index: the name alone is copied
+// up, without origin, with all its data. (A metacopy would go on showing the inode number of names
+// that it no longer shares anything with.) A device that the user can't make is kept as an empty
+// file with the type recorded; it can be moved and stat'ed, not opened.
 #include "core/copy_up/copy_up.h"
 
 #include <limits.h>
@@ -26,7 +28,8 @@ constexpr int kTries = 64;
 // A lower object's copy before it has a place.
 class Copy {
  public:
-  Copy(Op& op, const Node& node, Data data) : op_(op), node_(node), data_(data), temp_(op, *node.overlay) {}
+  Copy(Op& op, const Node& node, Data data)
+      : op_(op), node_(node), data_(data), temp_(op, *node.overlay) {}
 
   Result<void> prepare() {
     switch (node_.mode & S_IFMT) {
@@ -55,7 +58,8 @@ class Copy {
  private:
   Result<void> prepare_file() {
     const bool linked = node_.real.stx_nlink > 1;
-    const bool metacopy = data_ == Data::kNone && node_.overlay->metacopy && !linked && node_.real.stx_size > 0;
+    const bool metacopy =
+        data_ == Data::kNone && node_.overlay->metacopy && !linked && node_.real.stx_size > 0;
     return metacopy ? prepare_metacopy() : prepare_whole(!linked);
   }
 
@@ -89,7 +93,8 @@ class Copy {
     TRY(copy_metadata(op_, node_, temp_.path()));
     if (!with_origin) return {};
     char origin[kFileHandleMax];
-    const size_t size = origin_of(node_.lowers[0].path, node_.lower_count == 1 ? lower.get() : -1, origin);
+    const size_t size =
+        origin_of(node_.lowers[0].path, node_.lower_count == 1 ? lower.get() : -1, origin);
     has_origin_ = true;
     return set_mark(op_, *node_.overlay, temp_.path(), Priv::kOrigin, Str(origin, size));
   }

@@ -4,7 +4,7 @@
 namespace ovl {
 namespace {
 
-constexpr size_t kChunk = 1 << 30;    // for copies in the kernel
+constexpr size_t kChunk = 1 << 30;     // for copies in the kernel
 constexpr size_t kBuffer = 64 * 1024;  // for copies by hand
 
 class DataCopy {
@@ -35,8 +35,10 @@ class DataCopy {
     *end = size_;
     Result<off_t> data = sys_lseek(in_, at, SEEK_DATA);
     if (!data.ok()) {
-      if (data.error() == ENXIO) *from = size_;
-      else if (data.error() != EINVAL && data.error() != EOPNOTSUPP) return Error(data.error());
+      if (data.error() == ENXIO)
+        *from = size_;
+      else if (data.error() != EINVAL && data.error() != EOPNOTSUPP)
+        return Error(data.error());
       return {};
     }
     Result<off_t> hole = sys_lseek(in_, data.value(), SEEK_HOLE);
@@ -51,7 +53,8 @@ class DataCopy {
     while (from < end && in_kernel_) {
       const size_t left = static_cast<size_t>(end - from);
       off_t in_at = from, out_at = from;
-      Result<size_t> n = sys_copy_file_range(in_, &in_at, out_, &out_at, left < kChunk ? left : kChunk);
+      Result<size_t> n =
+          sys_copy_file_range(in_, &in_at, out_, &out_at, left < kChunk ? left : kChunk);
       if (n.ok() && n.value() > 0) {
         from += static_cast<off_t>(n.value());
       } else if (n.ok() || refused(n.error())) {
@@ -66,7 +69,8 @@ class DataCopy {
   }
 
   static bool refused(int error) {
-    return error == EXDEV || error == EINVAL || error == EOPNOTSUPP || error == ENOSYS || error == EPERM;
+    return error == EXDEV || error == EINVAL || error == EOPNOTSUPP || error == ENOSYS ||
+           error == EPERM;
   }
 
   Result<void> by_hand(off_t* from, off_t end) {
@@ -106,7 +110,8 @@ class DataCopy {
 }  // namespace
 
 Result<UniqueFd> open_lower(CStr real) {
-  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;  // never to wait, should it be no file any more
+  constexpr int kFlags =
+      O_RDONLY | O_NOFOLLOW | O_NONBLOCK;  // never to wait, should it be no file any more
   Result<UniqueFd> fd = sys_openat(real, kFlags | O_NOATIME);
   if (!fd.ok() && fd.error() == EPERM) return sys_openat(real, kFlags);
   return fd;

@@ -8,8 +8,9 @@ namespace ovl {
 // Opens the real file of a lower for reading, leaving its access time alone where the user may.
 Result<UniqueFd> open_lower(CStr real);
 
-// Makes `out` (empty, or of any content that may be overwritten) hold the same `size` bytes as `in`: by reflink, else copied in the
-// kernel, else by hand; holes stay holes. Then waits until they are on disk. Errors: ENOSPC, EIO, EDQUOT ...
+// Makes `out` (empty, or of any content that may be overwritten) hold the same `size` bytes as
+// `in`: by reflink, else copied in the kernel, else by hand; holes stay holes. Then waits until
+// they are on disk. Errors: ENOSPC, EIO, EDQUOT ...
 Result<void> copy_data(Op& op, int in, int out, uint64_t size);
 
 }  // namespace ovl

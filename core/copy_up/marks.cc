@@ -27,7 +27,8 @@ Result<void> mark_opaque(Op& op, const Overlay& overlay, CStr real) {
 
 Result<void> mark_xattr_whiteouts(Op& op, const Overlay& overlay, CStr real) {
   char value[2];
-  Result<size_t> n = sys_lgetxattr(real, priv_name(overlay.prefix, Priv::kOpaque), value, sizeof value);
+  Result<size_t> n =
+      sys_lgetxattr(real, priv_name(overlay.prefix, Priv::kOpaque), value, sizeof value);
   if (n.ok() && decode_opaque(value, n.value()) == Opaque::kOpaque) return {};
   TRY(mark_unportable(op, overlay));
   return set_mark(op, overlay, real, Priv::kOpaque, "x");

@@ -1,5 +1,5 @@
-// See metadata.h. The order is bound: an ACL sets permission bits, so the mode comes after it; chown(2) drops file capabilities,
-// so security.* comes after the owner.
+// See metadata.h. The order is bound: an ACL sets permission bits, so the mode comes after it;
+// chown(2) drops file capabilities, so security.* comes after the owner.
 #include "core/copy_up/metadata.h"
 
 #include "core/attr/attr.h"
@@ -15,9 +15,10 @@ constexpr size_t kXattrMost = 65536;  // XATTR_LIST_MAX, XATTR_SIZE_MAX
 constexpr Str kSecurity("security.");
 constexpr Str kTrusted("trusted.");
 constexpr Str kAcl("system.posix_acl_");
-// Labels and digests that security modules give each inode themselves: the kernel's overlayfs leaves them out too.
-constexpr Str kOfTheInode[] = {"security.selinux", "security.SMACK64", "security.apparmor", "security.ima",
-                               "security.evm"};
+// Labels and digests that security modules give each inode themselves: the kernel's overlayfs
+// leaves them out too.
+constexpr Str kOfTheInode[] = {"security.selinux", "security.SMACK64", "security.apparmor",
+                               "security.ima", "security.evm"};
 
 bool belongs_to_inode(Str name) {
   for (Str label : kOfTheInode)
@@ -61,7 +62,8 @@ class XattrCopy {
   Result<void> one(CStr name) {
     if (belongs_to_inode(name)) return {};
     CStr program_name;
-    if (name_from_disk(op_.arena(), overlay_.prefix, name, &program_name) == NameClass::kHidden) return {};
+    if (name_from_disk(op_.arena(), overlay_.prefix, name, &program_name) == NameClass::kHidden)
+      return {};
     Str value;
     if (!TRY(read(name, &value))) return {};
     Result<void> r = sys_lsetxattr(to_, name.c_str(), value.data(), value.size());
@@ -94,11 +96,13 @@ class XattrCopy {
     }
   }
 
-  // What the user can't really set is kept where container tools keep it; objects without user.* go without.
+  // What the user can't really set is kept where container tools keep it; objects without user.* go
+  // without.
   Result<void> record_security(CStr name, Str value, int error) {
     if (error != EPERM && error != EOPNOTSUPP && error != EINVAL) return Error(error);
     CStr stored;
-    if (name_to_disk(op_.arena(), overlay_.prefix, name, true, &stored) != NameClass::kStored) return {};
+    if (name_to_disk(op_.arena(), overlay_.prefix, name, true, &stored) != NameClass::kStored)
+      return {};
     Result<void> r = sys_lsetxattr(to_, stored.c_str(), value.data(), value.size());
     return ignore_if(ignore_if(r, EPERM), EOPNOTSUPP);
   }
@@ -121,7 +125,8 @@ Result<void> make_writable(CStr real, StatX* now) {
   return sys_lstat(real, now);
 }
 
-// An append-only or immutable lower file: the flags are kept beside the copy, since real ones would keep us from changing it too.
+// An append-only or immutable lower file: the flags are kept beside the copy, since real ones would
+// keep us from changing it too.
 Result<void> keep_flags(Op& op, const Node& node, CStr to) {
   const Flags flags = flags_of(node);
   if (!flags.append && !flags.immutable) return {};

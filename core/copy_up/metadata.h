@@ -1,4 +1,5 @@
-// What is more to an object than its data. Kernel counterpart: ovl_copy_xattr(), ovl_copy_fileattr(), ovl_set_attr().
+// What is more to an object than its data. Kernel counterpart: ovl_copy_xattr(),
+// ovl_copy_fileattr(), ovl_set_attr().
 #pragma once
 
 #include <time.h>
@@ -7,15 +8,16 @@
 
 namespace ovl {
 
-// Gives the real object at `to` (just made, of the user's own) all that programs see of `node`, a lower object, but data and
-// times: xattrs, append-only and immutable flags, owner, mode.
+// Gives the real object at `to` (just made, of the user's own) all that programs see of `node`, a
+// lower object, but data and times: xattrs, append-only and immutable flags, owner, mode.
 Result<void> copy_metadata(Op& op, const Node& node, CStr to);
 
 // Access and modification times of an object, to put them back exactly.
 class Times {
  public:
   explicit Times(const StatX& st)
-      : times_{{st.stx_atime.tv_sec, st.stx_atime.tv_nsec}, {st.stx_mtime.tv_sec, st.stx_mtime.tv_nsec}} {}
+      : times_{{st.stx_atime.tv_sec, st.stx_atime.tv_nsec},
+               {st.stx_mtime.tv_sec, st.stx_mtime.tv_nsec}} {}
   Result<void> set(CStr real) const { return sys_utimens(real, times_); }
   Result<void> set(int fd) const { return sys_futimens(fd, times_); }
 
@@ -23,8 +25,9 @@ class Times {
   timespec times_[2];
 };
 
-// A copy-up changes nothing that programs see of the directory it happens in: its times are put back. Make one before the
-// change. EPERM is let pass (an upper directory of somebody else that we may write).
+// A copy-up changes nothing that programs see of the directory it happens in: its times are put
+// back. Make one before the change. EPERM is let pass (an upper directory of somebody else that we
+// may write).
 class KeepTimes {
  public:
   static Result<KeepTimes> of(CStr upper_dir) {

@@ -6,7 +6,8 @@
 namespace ovl {
 namespace {
 
-// struct file_handle with room for the largest one (libc's header wants the whole of _GNU_SOURCE's fcntl).
+// struct file_handle with room for the largest one (libc's header wants the whole of _GNU_SOURCE's
+// fcntl).
 struct Handle {
   uint32_t bytes = 128;  // MAX_HANDLE_SZ
   int32_t type = 0;
@@ -20,7 +21,8 @@ struct FsUuid {
 };
 constexpr unsigned long kGetFsUuid = _IOR(0x15, 0, FsUuid);
 
-// The file system's UUID; the kernel writes zeros where there is none, and so do we where it can't be asked.
+// The file system's UUID; the kernel writes zeros where there is none, and so do we where it can't
+// be asked.
 void read_uuid(CStr lower, int fd, uint8_t out[16]) {
   memset(out, 0, 16);
   UniqueFd own;
@@ -31,7 +33,8 @@ void read_uuid(CStr lower, int fd, uint8_t out[16]) {
     fd = own.get();
   }
   FsUuid uuid;
-  if (raw_call(SYS_ioctl, fd, kGetFsUuid, &uuid) == 0 && uuid.size == 16) memcpy(out, uuid.uuid, 16);
+  if (raw_call(SYS_ioctl, fd, kGetFsUuid, &uuid) == 0 && uuid.size == 16)
+    memcpy(out, uuid.uuid, 16);
 }
 
 }  // namespace
@@ -41,8 +44,9 @@ size_t origin_of(CStr lower, int fd, void* out) {
   int mount_id;
   const At at(lower);
   if (at.error()) return 0;
-  const long r = fd >= 0 ? raw_call(SYS_name_to_handle_at, fd, "", &handle, &mount_id, AT_EMPTY_PATH)
-                         : raw_call(SYS_name_to_handle_at, at.dirfd(), at.name(), &handle, &mount_id, 0);
+  const long r =
+      fd >= 0 ? raw_call(SYS_name_to_handle_at, fd, "", &handle, &mount_id, AT_EMPTY_PATH)
+              : raw_call(SYS_name_to_handle_at, at.dirfd(), at.name(), &handle, &mount_id, 0);
   if (r != 0 || handle.type <= 0 || handle.type >= 0xff) return 0;
   FileHandle fh = {};
   fh.type = static_cast<uint8_t>(handle.type);

@@ -1,11 +1,12 @@
-// Temporaries of the workdir. Whatever is there when a session starts was left behind by a kill, and is removed then.
-// Kernel counterpart: ovl_lookup_temp(), ovl_cleanup().
+// Temporaries of the workdir. Whatever is there when a session starts was left behind by a kill,
+// and is removed then. Kernel counterpart: ovl_lookup_temp(), ovl_cleanup().
 #include "core/copy_up/copy_up.h"
 
 namespace ovl {
 namespace {
 
-// The counter is the session's, so the name is nobody else's; the pid only helps who looks at the workdir.
+// The counter is the session's, so the name is nobody else's; the pid only helps who looks at the
+// workdir.
 CStr temp_name(Op& op, char* out) {
   constexpr char kDigits[] = "0123456789abcdef";
   const uint64_t number =

@@ -1,6 +1,7 @@
-// Whiteouts: a character device 0:0, as unprivileged users may make it since Linux 5.8; one inode of the workdir is hard-linked
-// to each place. Where mknod is refused: an empty file with the whiteout xattr, below a directory marked opaque=x.
-// Kernel counterpart: ovl_whiteout(), ovl_cleanup_and_whiteout(), ovl_cleanup_whiteouts().
+// Whiteouts: a character device 0:0, as unprivileged users may make it since Linux 5.8; one inode
+// of the workdir is hard-linked to each place. Where mknod is refused: an empty file with the
+// whiteout xattr, below a directory marked opaque=x. Kernel counterpart: ovl_whiteout(),
+// ovl_cleanup_and_whiteout(), ovl_cleanup_whiteouts().
 #include "core/copy_up/copy_up.h"
 #include "core/copy_up/marks.h"
 
@@ -78,7 +79,8 @@ Result<void> remove_whiteouts(Op& op, CStr dir) {
       StatX st;
       TRY(sys_lstat(At(fd.get(), name), &st));
       const bool device = S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0;
-      // Only what programs can't see: empty files are whiteouts here, since the directory shows as empty.
+      // Only what programs can't see: empty files are whiteouts here, since the directory shows as
+      // empty.
       if (device || (S_ISREG(st.stx_mode) && st.stx_size == 0)) TRY(sys_unlink(At(fd.get(), name)));
     }
   }

@@ -10,7 +10,8 @@ constexpr size_t kCountMost = 1 << 22;
 Result<size_t> count_items(Op& op, UserBuf vector) {
   for (size_t n = 0; n < kCountMost; n++) {
     uintptr_t item;
-    TRY(op.caller().copy_in(&item, UserPtr<const void>(vector.address() + n * sizeof item), sizeof item));
+    TRY(op.caller().copy_in(&item, UserPtr<const void>(vector.address() + n * sizeof item),
+                            sizeof item));
     if (item == 0) return n;
   }
   return Error(E2BIG);
@@ -35,7 +36,8 @@ Result<Vector> copy_in_vector(Op& op, UserBuf vector, size_t spare) {
   if (items == nullptr) return Error(ENOMEM);
   for (size_t i = 0; i < count; i++) {
     uintptr_t item;
-    TRY(op.caller().copy_in(&item, UserPtr<const void>(vector.address() + i * sizeof item), sizeof item));
+    TRY(op.caller().copy_in(&item, UserPtr<const void>(vector.address() + i * sizeof item),
+                            sizeof item));
     CStr text = TRY(op.caller().copy_in_string(op.arena(), UserPath(item), kStringMost));
     items[i] = const_cast<char*>(text.c_str());  // execve's vectors are not const, and not changed
   }
@@ -59,7 +61,9 @@ class Builder {
   Builder(Op& op, size_t room) : op_(op), items_(op.arena().array<char*>(room + 1)) {}
   void add(const char* item) {
     failed_ = failed_ || items_ == nullptr || item == nullptr;
-    if (!failed_) items_[count_++] = const_cast<char*>(item);  // execve's vectors are not const, and not changed
+    if (!failed_)
+      items_[count_++] =
+          const_cast<char*>(item);  // execve's vectors are not const, and not changed
   }
   void add(Str a, Str b = Str(), Str c = Str()) { add(op_.arena().concat(a, b, c).data()); }
   Result<Vector> finish() {

@@ -59,7 +59,8 @@ Result<Image> parse_elf(Arena& arena, ByteSource& source) {
   image.kind = ImageKind::kLoader;
   for (uint16_t i = 0; i < header.e_phnum; i++) {
     Elf64_Phdr segment;
-    if (TRY(source.read(&segment, sizeof segment, header.e_phoff + i * sizeof segment)) != sizeof segment)
+    if (TRY(source.read(&segment, sizeof segment, header.e_phoff + i * sizeof segment)) !=
+        sizeof segment)
       return Error(ENOEXEC);
     if (segment.p_type != PT_INTERP) continue;
     if (segment.p_filesz < 2 || segment.p_filesz > PATH_MAX) return Error(ENOEXEC);

@@ -14,11 +14,23 @@ constexpr size_t kListMost = 64 * 1024;
 
 // The loader's own directories (Debian's multiarch, and Fedora's).
 #if defined(__x86_64__)
-constexpr const char* kDefaults[] = {"/usr/local/lib/x86_64-linux-gnu", "/usr/local/lib", "/lib/x86_64-linux-gnu",
-                                     "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"};
+constexpr const char* kDefaults[] = {"/usr/local/lib/x86_64-linux-gnu",
+                                     "/usr/local/lib",
+                                     "/lib/x86_64-linux-gnu",
+                                     "/usr/lib/x86_64-linux-gnu",
+                                     "/lib64",
+                                     "/usr/lib64",
+                                     "/lib",
+                                     "/usr/lib"};
 #elif defined(__aarch64__)
-constexpr const char* kDefaults[] = {"/usr/local/lib/aarch64-linux-gnu", "/usr/local/lib", "/lib/aarch64-linux-gnu",
-                                     "/usr/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"};
+constexpr const char* kDefaults[] = {"/usr/local/lib/aarch64-linux-gnu",
+                                     "/usr/local/lib",
+                                     "/lib/aarch64-linux-gnu",
+                                     "/usr/lib/aarch64-linux-gnu",
+                                     "/lib64",
+                                     "/usr/lib64",
+                                     "/lib",
+                                     "/usr/lib"};
 #endif
 
 struct Program {
@@ -63,8 +75,8 @@ class DirectoryList {
     size_ += dir.size();
   }
 
-  // The directories of the layers that `dir` (virtual, or relative to the cwd) stands for, where the kernel would not find
-  // them by that name.
+  // The directories of the layers that `dir` (virtual, or relative to the cwd) stands for, where
+  // the kernel would not find them by that name.
   void add_layers(Str dir) {
     const CStr path = op_.arena().dup(dir);
     Result<Walked> w = walk_existing(op_, AT_FDCWD, path, kFollow);
@@ -134,7 +146,9 @@ Result<CStr> run_path(Arena& arena, ByteSource& source) {
     if (segment.p_type != PT_DYNAMIC) continue;
     Elf64_Dyn* entries = arena.array<Elf64_Dyn>(kDynamicMost);
     if (entries == nullptr) return Error(ENOMEM);
-    size_t size = segment.p_filesz < kDynamicMost * sizeof *entries ? segment.p_filesz : kDynamicMost * sizeof *entries;
+    size_t size = segment.p_filesz < kDynamicMost * sizeof *entries
+                      ? segment.p_filesz
+                      : kDynamicMost * sizeof *entries;
     size = TRY(source.read(entries, size, segment.p_offset));
     uint64_t strings = 0, path = UINT64_MAX;
     bool is_run_path = false;

@@ -1,6 +1,7 @@
-// The on-disk format: names of private xattrs and the codecs of their values. Pure: no system calls, a fuzz target
-// for each decoder. Kernel counterpart: fs/overlayfs/{overlayfs.h,xattrs.c,util.c,copy_up.c}; for override_stat
-// containers/storage and fuse-overlayfs. No literal xattr name stands anywhere else (tests/lint).
+// The on-disk format: names of private xattrs and the codecs of their values. Pure: no system
+// calls, a fuzz target for each decoder. Kernel counterpart:
+// fs/overlayfs/{overlayfs.h,xattrs.c,util.c,copy_up.c}; for override_stat containers/storage and
+// fuse-overlayfs. No literal xattr name stands anywhere else (tests/lint).
 #pragma once
 
 #include <stddef.h>
@@ -15,7 +16,16 @@
 namespace ovl {
 
 enum class Priv : uint32_t {
-  kOpaque, kRedirect, kOrigin, kImpure, kNlink, kUpper, kUuid, kMetacopy, kProtattr, kWhiteout,
+  kOpaque,
+  kRedirect,
+  kOrigin,
+  kImpure,
+  kNlink,
+  kUpper,
+  kUuid,
+  kMetacopy,
+  kProtattr,
+  kWhiteout,
   kOverrideStat,  // user.containers.override_stat, whatever the prefix
   kCount
 };
@@ -44,8 +54,8 @@ enum class NameClass : uint8_t {
   kStored,  // stored under another name (escaped, or below override_): the function's output
   kHidden,  // one of ours: programs can't see it
 };
-// program -> disk: "user.overlay.foo" is stored as "user.overlay.overlay.foo"; "security.*" that the user can't
-// set is stored below "user.containers.override_security..." (store_security true).
+// program -> disk: "user.overlay.foo" is stored as "user.overlay.overlay.foo"; "security.*" that
+// the user can't set is stored below "user.containers.override_security..." (store_security true).
 // *out: the stored name (arena memory) unless kPlain.
 NameClass name_to_disk(Arena& arena, XattrPrefix prefix, Str name, bool store_security, CStr* out);
 // disk -> program: kHidden for private ones, kStored with the program's name for escaped ones.
@@ -55,8 +65,8 @@ NameClass name_from_disk(Arena& arena, XattrPrefix prefix, Str name, CStr* out);
 enum class Opaque : uint8_t { kNo, kOpaque, kHasXattrWhiteouts };
 Opaque decode_opaque(const char* value, size_t size);
 
-// Checks a redirect's value: absolute "/a/b" or one name. EINVAL otherwise (empty, "//", trailing '/', ".." or "." parts,
-// NUL). Kernel counterpart: ovl_get_redirect_xattr / ovl_check_redirect.
+// Checks a redirect's value: absolute "/a/b" or one name. EINVAL otherwise (empty, "//", trailing
+// '/', ".." or "." parts, NUL). Kernel counterpart: ovl_get_redirect_xattr / ovl_check_redirect.
 Result<void> check_redirect(Str value);
 constexpr size_t kRedirectMax = 256;
 
@@ -74,8 +84,9 @@ constexpr size_t kFileHandleMax = 21 + 128;
 Result<OriginState> decode_origin(const void* value, size_t size, FileHandle* out);
 // Returns the encoded size (at most kFileHandleMax).
 size_t encode_origin(const FileHandle& handle, void* out);
-// The inode number inside the handle, where the fid type is one whose layout is known and carries it whole
-// (FILEID_INO32_GEN 1, FILEID_INO32_GEN_PARENT 2, xfs 0x81/0x82, btrfs 0x4d/0x4e); 0 when unknown.
+// The inode number inside the handle, where the fid type is one whose layout is known and carries
+// it whole (FILEID_INO32_GEN 1, FILEID_INO32_GEN_PARENT 2, xfs 0x81/0x82, btrfs 0x4d/0x4e); 0 when
+// unknown.
 uint64_t inode_of(const FileHandle& handle);
 
 // metacopy: size 0 or ovl_metacopy. EIO when malformed.
@@ -88,7 +99,7 @@ Result<uint32_t> decode_nlink(Str value, uint32_t upper_nlink, uint32_t lower_nl
 struct OverrideStat {
   uid_t uid;
   gid_t gid;
-  mode_t mode;   // 07777 bits, and S_IFMT when `has_type`
+  mode_t mode;  // 07777 bits, and S_IFMT when `has_type`
   bool has_type;
   uint32_t rdev_major, rdev_minor;
 };

@@ -18,9 +18,9 @@ struct Layer {
 
 struct Overlay {
   uint32_t index;
-  CStr at;    // virtual path of its root
-  CStr upper; // real path of the upper; empty: read-only view
-  CStr work;  // real path of the workdir
+  CStr at;                   // virtual path of its root
+  CStr upper;                // real path of the upper; empty: read-only view
+  CStr work;                 // real path of the workdir
   const Layer* upper_layer;  // nullptr: none
   const Layer* lowers;       // topmost first
   uint32_t lower_count;

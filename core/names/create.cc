@@ -1,6 +1,7 @@
-// See create.h. Where nothing is in the way, the system call on the final name is the atomic step and the kernel does the rest: umask,
-// default ACL, set-group-ID directories. Over a whiteout the object is made in the workdir and renamed over it; what it would have
-// inherited it inherits there from a directory that is given the same to hand down.
+// See create.h. Where nothing is in the way, the system call on the final name is the atomic step
+// and the kernel does the rest: umask, default ACL, set-group-ID directories. Over a whiteout the
+// object is made in the workdir and renamed over it; what it would have inherited it inherits there
+// from a directory that is given the same to hand down.
 #include "core/names/create.h"
 
 #include "core/attr/attr.h"
@@ -21,7 +22,9 @@ bool hands_down_recorded_group(const Node& dir) {
 // Where an object is made before it has its place: a temporary, or a name in a temporary directory.
 class Nursery {
  public:
-  Nursery(Op& op, const Node& dir) : op_(op), dir_(dir), temp_(op, *dir.overlay) { path_ = temp_.path(); }
+  Nursery(Op& op, const Node& dir) : op_(op), dir_(dir), temp_(op, *dir.overlay) {
+    path_ = temp_.path();
+  }
   ~Nursery() {
     if (!nested_ || published_) return;
     Result<void> r = sys_unlink(path_);
@@ -37,7 +40,8 @@ class Nursery {
     char* acl = op_.arena().array<char>(kAclMost);
     if (acl == nullptr) return Error(ENOMEM);
     Result<size_t> size = sys_lgetxattr(dir_.upper, kDefaultAcl, acl, kAclMost);
-    if (!size.ok() && size.error() != ENODATA && size.error() != EOPNOTSUPP) return Error(size.error());
+    if (!size.ok() && size.error() != ENODATA && size.error() != EOPNOTSUPP)
+      return Error(size.error());
     const bool set_group = (dir_.real.stx_mode & S_ISGID) != 0;
     if (!size.ok() && !set_group) return {};
     TRY(sys_mkdir(temp_.path(), 0700));
@@ -66,8 +70,8 @@ class Nursery {
   bool published_ = false;
 };
 
-// What the object shows, where that isn't what it really has: the recorded group of a set-group-ID directory goes to what is made
-// in it; a closed directory stays open to us.
+// What the object shows, where that isn't what it really has: the recorded group of a set-group-ID
+// directory goes to what is made in it; a closed directory stays open to us.
 Result<void> record(Op& op, const Node& dir, CStr real, bool hand_down_group) {
   StatX now;
   TRY(sys_lstat(real, &now));
@@ -86,7 +90,8 @@ Result<void> create_prepared(Op& op, const Node& dir, const Node& node, Creation
   if (creation.kind() != Creation::Kind::kLink) TRY(nursery.inherit());
   TRY(creation.make(nursery.path()));
   const bool group = creation.kind() != Creation::Kind::kLink && hands_down_recorded_group(dir);
-  if (group || creation.kind() == Creation::Kind::kClosedDirectory) TRY(record(op, dir, nursery.path(), group));
+  if (group || creation.kind() == Creation::Kind::kClosedDirectory)
+    TRY(record(op, dir, nursery.path(), group));
   if (directory && whiteout && TRY(lower_has(op, dir, base_name(node.virt))))
     TRY(mark_opaque(op, *dir.overlay, nursery.path()));
   if (!whiteout) return nursery.publish(node.upper, RENAME_NOREPLACE);

@@ -1,5 +1,5 @@
-// Making a name, atomically, whatever stands in its place in the upper. Kernel counterpart: ovl_create_upper(),
-// ovl_create_over_whiteout().
+// Making a name, atomically, whatever stands in its place in the upper. Kernel counterpart:
+// ovl_create_upper(), ovl_create_over_whiteout().
 #pragma once
 
 #include "core/names/place.h"
@@ -11,7 +11,8 @@ class Creation {
  public:
   enum class Kind : uint8_t {
     kDirectory,
-    kClosedDirectory,  // of a mode that keeps its owner out: the real one does not, and what it shows is recorded
+    kClosedDirectory,  // of a mode that keeps its owner out: the real one does not, and what it
+                       // shows is recorded
     kOther,
     kLink,  // inherits nothing from the directory
   };
@@ -27,11 +28,12 @@ class Creation {
   const Kind kind_;
 };
 
-// Requires: a Mutation with the directory locked; may_create(). On failure nothing has changed. Errors: what the system call gives.
+// Requires: a Mutation with the directory locked; may_create(). On failure nothing has changed.
+// Errors: what the system call gives.
 Result<void> create_at(Op& op, const Place& place, Creation& creation);
 
-// The whole operation on one name that target.find() has found in an overlay: checks, locks, looks again, creates.
-// Errors: kLookAgain.
+// The whole operation on one name that target.find() has found in an overlay: checks, locks, looks
+// again, creates. Errors: kLookAgain.
 Result<void> create_name(Op& op, Target& target, Creation& creation);
 
 }  // namespace ovl

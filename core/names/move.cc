@@ -1,6 +1,7 @@
-// See move.h. Before the one rename(2) that does it, the object is made to mean the same in its new place: a directory with lowers gets a
-// redirect to them, one without gets opaque where a lower has something by the new name; a file's origin is made whole. All of that
-// is true in the old place too, so that a kill in between changes nothing.
+// See move.h. Before the one rename(2) that does it, the object is made to mean the same in its new
+// place: a directory with lowers gets a redirect to them, one without gets opaque where a lower has
+// something by the new name; a file's origin is made whole. All of that is true in the old place
+// too, so that a kill in between changes nothing.
 #include "core/names/move.h"
 
 #include "core/copy_up/marks.h"
@@ -35,13 +36,15 @@ Result<void> prepare(Op& op, const Place& from, const Place& to, const Node& to_
   return {};
 }
 
-// The session's list of moved directories follows `from` to the place of `to`. A directory that it has no room for can't move.
+// The session's list of moved directories follows `from` to the place of `to`. A directory that it
+// has no room for can't move.
 Result<void> follow(Op& op, const Node& from, Str to) {
   if (!from.is_dir()) return {};
   const Overlay& overlay = *from.overlay;
   Result<void> r = moved_rename(op.session(), overlay, shown(from), to);
   if (r.ok() && from.lower_count != 0)
-    r = moved_add(op.session(), overlay, below(from.lowers[0].path, from.lowers[0].layer->root), to);
+    r = moved_add(op.session(), overlay, below(from.lowers[0].path, from.lowers[0].layer->root),
+                  to);
   return !r.ok() && r.error() == ENOSPC ? Result<void>(Error(EXDEV)) : r;
 }
 
@@ -54,7 +57,8 @@ Result<void> rename_leaving_whiteout(Op& op, const Place& from, const Place& to)
     if (r.ok()) op.session().count(Counter::kWhiteouts);
     if (r.ok() || (r.error() != EINVAL && r.error() != EPERM)) return r;
   }
-  // A file system that can't. A whiteout over nothing changes nothing, and can be exchanged for the object.
+  // A file system that can't. A whiteout over nothing changes nothing, and can be exchanged for the
+  // object.
   if (to.node->where == Where::kAbsent) {
     TRY(put_whiteout(op, overlay, new_name));
     return sys_rename(old_name, new_name, RENAME_EXCHANGE);
@@ -67,7 +71,8 @@ Result<void> rename_upper(Op& op, const Place& from, const Place& to, bool leave
   const Node& old_node = *from.node;
   const Node& new_node = *to.node;
   if (new_node.where != Where::kUpperWhiteout)
-    return leave_whiteout ? rename_leaving_whiteout(op, from, to) : sys_rename(old_node.upper, new_node.upper);
+    return leave_whiteout ? rename_leaving_whiteout(op, from, to)
+                          : sys_rename(old_node.upper, new_node.upper);
   if (!leave_whiteout && !old_node.is_dir()) return sys_rename(old_node.upper, new_node.upper);
   // The whiteout comes to stand where one is needed; a directory could not replace it otherwise.
   TRY(sys_rename(old_node.upper, new_node.upper, RENAME_EXCHANGE));
@@ -79,24 +84,28 @@ Result<void> rename_upper(Op& op, const Place& from, const Place& to, bool leave
 }  // namespace
 
 Result<void> may_move(const Node& node) {
-  if (!node.is_dir() || node.lower_count == 0 || node.overlay->redirect_dir == RedirectDir::kOn) return {};
+  if (!node.is_dir() || node.lower_count == 0 || node.overlay->redirect_dir == RedirectDir::kOn)
+    return {};
   return Error(EXDEV);
 }
 
 Result<void> move_name(Op& op, const Place& from, const Place& to) {
   const Node& node = *from.node;
   const Overlay& overlay = *node.overlay;
-  if (node.is_dir() && to.node->exists() && !TRY(shown_empty(op, *to.node))) return Error(ENOTEMPTY);
+  if (node.is_dir() && to.node->exists() && !TRY(shown_empty(op, *to.node)))
+    return Error(ENOTEMPTY);
   const Node* to_dir = TRY(copy_up_dir(op, *to.dir));
   const Node* from_dir = TRY(copy_up_dir(op, *from.dir));
   TRY(prepare(op, from, to, *to_dir));
   if (node.is_dir() && to.node->in_upper()) TRY(clear_empty(op, *to.node));
   const bool leave_whiteout = TRY(lower_has(op, *from.dir, name_of(from)));
-  if (leave_whiteout && !overlay.can_whiteout_device) TRY(mark_xattr_whiteouts(op, overlay, from_dir->upper));
+  if (leave_whiteout && !overlay.can_whiteout_device)
+    TRY(mark_xattr_whiteouts(op, overlay, from_dir->upper));
   if (node.is_dir()) moved_remove(op.session(), overlay, shown(*to.node));
   TRY(follow(op, node, shown(*to.node)));
   Result<void> r = rename_upper(op, from, to, leave_whiteout);
-  if (!r.ok() && node.is_dir()) ignore(moved_rename(op.session(), overlay, shown(*to.node), shown(node)));
+  if (!r.ok() && node.is_dir())
+    ignore(moved_rename(op.session(), overlay, shown(*to.node), shown(node)));
   return r;
 }
 

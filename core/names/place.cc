@@ -32,7 +32,8 @@ Result<void> Target::exists_outside() const {
   const CStr path = real ? walked_.outside_path : path_;
   const int flags = AT_SYMLINK_NOFOLLOW | (path.empty() ? AT_EMPTY_PATH : 0);
   return checked_void(op_.caller().raw(SYS_faccessat2, real ? AT_FDCWD : dirfd_,
-                                       reinterpret_cast<long>(path.c_str()), 0 /* F_OK */, flags, 0, 0));
+                                       reinterpret_cast<long>(path.c_str()), 0 /* F_OK */, flags, 0,
+                                       0));
 }
 
 Result<Place> look_again(Op& op, const Walked& walked) {

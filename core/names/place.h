@@ -1,5 +1,6 @@
-// A name that is to be made, removed or moved: found by a walk, then held still and looked at again. Everything that changes names
-// goes this way. Kernel counterpart: filename_create(), lock_rename(), and the checks of fs/namei.c in their order.
+// A name that is to be made, removed or moved: found by a walk, then held still and looked at
+// again. Everything that changes names goes this way. Kernel counterpart: filename_create(),
+// lock_rename(), and the checks of fs/namei.c in their order.
 #pragma once
 
 #include "core/copy_up/copy_up.h"
@@ -8,12 +9,14 @@
 
 namespace ovl {
 
-// What the walks of the operations return when what they saw has changed meanwhile: to be walked again.
+// What the walks of the operations return when what they saw has changed meanwhile: to be walked
+// again.
 constexpr int kLookAgain = ESTALE;
 // More often than this a name does not change hands by chance.
 constexpr int kMostLooks = 1000;
 
-// Runs one attempt after the other until one has seen a state that held still. `attempt` returns an Outcome.
+// Runs one attempt after the other until one has seen a state that held still. `attempt` returns an
+// Outcome.
 template <class Attempt>
 Outcome until_still(Attempt attempt) {
   for (int i = 0; i < kMostLooks; i++) {
@@ -31,8 +34,8 @@ class Target {
   // Copies the path in and walks it.
   Result<void> find(UserPath path, unsigned walk_flags);
   Result<void> find(CStr path, unsigned walk_flags);
-  // Walks once more, when a directory was moved or removed since. Requires: a Mutation. kLookAgain: it leads out of the
-  // overlay now.
+  // Walks once more, when a directory was moved or removed since. Requires: a Mutation. kLookAgain:
+  // it leads out of the overlay now.
   Result<void> settle();
 
   // Of a path that is not ours: is there something? The error of looking.
@@ -64,15 +67,18 @@ struct Place {
 // Requires: a Mutation with the directory locked, walked.settle().
 Result<Place> look_again(Op& op, const Walked& walked);
 
-// May something new be called so? EEXIST, ENOENT (a trailing slash where no directory is made), EROFS, EACCES: in the kernel's order.
+// May something new be called so? EEXIST, ENOENT (a trailing slash where no directory is made),
+// EROFS, EACCES: in the kernel's order.
 Result<void> may_create(Op& op, const Walked& walked, const Place& place, bool directory);
 
-// Is this path the root of an overlay or of an excluded tree, or does one lie below it? Such a directory can neither move nor go.
+// Is this path the root of an overlay or of an excluded tree, or does one lie below it? Such a
+// directory can neither move nor go.
 bool is_mount_point(const Session& session, Str virt);
 bool holds_mount_point(const Session& session, Str virt);
 
-// Does a lower layer show something by this name in the directory, so that it has to be covered by a whiteout (or an opaque
-// directory) when the upper has nothing there? Kernel counterpart: ovl_lower_positive().
+// Does a lower layer show something by this name in the directory, so that it has to be covered by
+// a whiteout (or an opaque directory) when the upper has nothing there? Kernel counterpart:
+// ovl_lower_positive().
 Result<bool> lower_has(Op& op, const Node& dir, Str name);
 
 }  // namespace ovl

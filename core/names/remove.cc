@@ -21,7 +21,8 @@ Result<bool> needs_whiteout(Op& op, const Place& place) {
   return lower_has(op, *place.dir, base_name(place.node->virt));
 }
 
-// A directory of the upper that shows as empty may hold whiteouts: it goes to the workdir at once, and is cleaned there.
+// A directory of the upper that shows as empty may hold whiteouts: it goes to the workdir at once,
+// and is cleaned there.
 Result<void> remove_upper_directory(Op& op, const Node& dir) {
   Temp away(op, *dir.overlay);
   TRY(sys_rename(dir.upper, away.path(), RENAME_NOREPLACE));
@@ -60,8 +61,10 @@ Result<void> remove_directory(Op& op, const Place& place) {
   if (!r.ok() && r.error() != ENOTEMPTY && r.error() != EEXIST) return r;
   if (!r.ok()) {
     if (!TRY(shown_empty(op, node))) return Error(ENOTEMPTY);
-    if (covered) TRY(cover(op, place));
-    else TRY(remove_upper_directory(op, node));
+    if (covered)
+      TRY(cover(op, place));
+    else
+      TRY(remove_upper_directory(op, node));
   }
   moved_remove(op.session(), *node.overlay, below(node.virt, node.overlay->at));
   return {};
@@ -74,7 +77,8 @@ Result<void> clear_empty(Op& op, const Node& dir) {
   TRY(sys_mkdir(fresh.path(), 0700));
   StatX now;
   TRY(sys_lstat(fresh.path(), &now));
-  TRY(set_shown(op, overlay, Object::at(fresh.path()), now, Shown{dir.uid, dir.gid, dir.mode}, Recorded::kNo));
+  TRY(set_shown(op, overlay, Object::at(fresh.path()), now, Shown{dir.uid, dir.gid, dir.mode},
+                Recorded::kNo));
   TRY(mark_opaque(op, overlay, fresh.path()));
   TRY(Times(dir.real).set(fresh.path()));
   TRY(fresh.publish(dir.upper, RENAME_EXCHANGE));

@@ -1,5 +1,5 @@
-// chdir(2), fchdir(2), getcwd(2). The kernel's cwd is a real directory of a layer and the truth; it maps back to the virtual
-// path (walk/map_back.cc).
+// chdir(2), fchdir(2), getcwd(2). The kernel's cwd is a real directory of a layer and the truth; it
+// maps back to the virtual path (walk/map_back.cc).
 #include <limits.h>
 
 #include "core/attr/attr.h"
@@ -27,7 +27,8 @@ Outcome op_chdir(Op& op, UserPath user_path) {
 
 Outcome op_fchdir(Op& op, int fd) {
   FdNode target = TRY(node_of_fd(op, fd));
-  // The real directory behind the descriptor is the right one, unless a copy-up made a better one since.
+  // The real directory behind the descriptor is the right one, unless a copy-up made a better one
+  // since.
   if (target.node == nullptr || !target.on_lower || !target.node->in_upper()) {
     if (target.node != nullptr && target.node->is_dir()) TRY(may(op, *target.node, 1 /* X_OK */));
     return Outcome::native();

@@ -1,6 +1,7 @@
-// execve(2), execveat(2). The kernel opens the file, the "#!" interpreter and the program interpreter itself and sees only real
-// paths; so each of them is resolved here, and where the kernel's own view would differ it is given real ones. Kernel
-// counterpart: fs/exec.c, load_script(), load_elf_binary().
+// execve(2), execveat(2). The kernel opens the file, the "#!" interpreter and the program
+// interpreter itself and sees only real paths; so each of them is resolved here, and where the
+// kernel's own view would differ it is given real ones. Kernel counterpart: fs/exec.c,
+// load_script(), load_elf_binary().
 #include "core/attr/attr.h"
 #include "core/copy_up/copy_up.h"
 #include "core/exec/environment.h"
@@ -14,19 +15,21 @@ namespace {
 
 constexpr int kInterpretersMost = 5;  // as deep as the kernel goes
 
-// A file to execute: how to name it to the kernel, and whether the kernel would have found it by the program's own words.
+// A file to execute: how to name it to the kernel, and whether the kernel would have found it by
+// the program's own words.
 struct Target {
   int dirfd = AT_FDCWD;
-  CStr file;        // real
-  int flags = 0;    // AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW: only with the program's own words
+  CStr file;      // real
+  int flags = 0;  // AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW: only with the program's own words
   bool kernel_sees = false;
-  CStr virt;        // as programs see it; empty: outside, and only by the program's own words
+  CStr virt;  // as programs see it; empty: outside, and only by the program's own words
 };
 
 CStr number_text(Arena& arena, int number) {
   char digits[12];
   size_t at = sizeof digits;
-  for (int left = number; at == sizeof digits || left > 0; left /= 10) digits[--at] = char('0' + left % 10);
+  for (int left = number; at == sizeof digits || left > 0; left /= 10)
+    digits[--at] = char('0' + left % 10);
   return arena.dup(Str(digits + at, sizeof digits - at));
 }
 
@@ -43,8 +46,9 @@ class FileSource : public ByteSource {
 
 bool same_file(const At& a, int a_flags, CStr b) {
   StatX x, y;
-  return sys_statx(a, a_flags | AT_NO_AUTOMOUNT, &x).ok() && sys_statx(b, AT_NO_AUTOMOUNT, &y).ok() &&
-         x.stx_ino == y.stx_ino && x.stx_dev_minor == y.stx_dev_minor && x.stx_dev_major == y.stx_dev_major;
+  return sys_statx(a, a_flags | AT_NO_AUTOMOUNT, &x).ok() &&
+         sys_statx(b, AT_NO_AUTOMOUNT, &y).ok() && x.stx_ino == y.stx_ino &&
+         x.stx_dev_minor == y.stx_dev_minor && x.stx_dev_major == y.stx_dev_major;
 }
 
 // The node's file as the kernel can execute it.
@@ -56,8 +60,8 @@ Result<CStr> executable_file(Op& op, const Node& found) {
   return node->data();
 }
 
-// A name for `real` that keeps what programs see of it (comm is the last name of the path): the symlink that was called, where
-// the kernel goes from it to the same file.
+// A name for `real` that keeps what programs see of it (comm is the last name of the path): the
+// symlink that was called, where the kernel goes from it to the same file.
 Result<CStr> called_name(Op& op, int dirfd, CStr path, CStr real) {
   Walked link = TRY(walk(op, dirfd, path, kParent));
   if (link.native || link.outside() || !link.node->is_symlink()) return real;
@@ -78,7 +82,8 @@ Result<Target> resolve(Op& op, int dirfd, CStr path, int flags) {
   const CStr real = TRY(executable_file(op, *w.node));
   target.virt = w.node->virt;
   target.kernel_sees = real == Str(w.node->virt);
-  // By the program's own words where the kernel gets there by them: a script's $0 is what it was called.
+  // By the program's own words where the kernel gets there by them: a script's $0 is what it was
+  // called.
   if (target.kernel_sees && same_file(At(dirfd, path), flags, real)) {
     target.dirfd = dirfd;
     target.file = path;
@@ -102,14 +107,16 @@ Result<UniqueFd> open_to_read(Op& op, const Target& target) {
   if ((target.flags & AT_EMPTY_PATH) == 0 || !target.file.empty())
     return sys_openat(At(target.dirfd, target.file), O_RDONLY | O_NONBLOCK);
   BorrowedFd borrowed = TRY(op.caller().borrow(target.dirfd));
-  return sys_openat(op.arena().concat("/proc/thread-self/fd/", number_text(op.arena(), borrowed.get())),
-                    O_RDONLY | O_NONBLOCK);
+  return sys_openat(
+      op.arena().concat("/proc/thread-self/fd/", number_text(op.arena(), borrowed.get())),
+      O_RDONLY | O_NONBLOCK);
 }
 
 Result<Image> inspect(Op& op, const Target& target) {
   Result<UniqueFd> fd = open_to_read(op, target);
   if (!fd.ok() && fd.error() == EACCES) {
-    // Executable but not readable: only the kernel can look into it; it can't be told from a static program.
+    // Executable but not readable: only the kernel can look into it; it can't be told from a static
+    // program.
     TRY(sys_faccessat2(At(target.dirfd, target.file), 1 /* X_OK */, AT_EACCESS));
     return Image{ImageKind::kForeign};
   }
@@ -127,7 +134,8 @@ bool is_glibc_loader(Str path) {
 const char* why_not_covered(const Image& image, const Target& target) {
   switch (image.kind) {
     case ImageKind::kDynamic:
-      return is_glibc_loader(image.interpreter) ? nullptr : "is linked with another C library than glibc";
+      return is_glibc_loader(image.interpreter) ? nullptr
+                                                : "is linked with another C library than glibc";
     case ImageKind::kLoader:
       return is_glibc_loader(target.file) ? nullptr : "is statically linked";
     case ImageKind::kForeign:
@@ -138,17 +146,23 @@ const char* why_not_covered(const Image& image, const Target& target) {
 }
 
 Outcome refuse(Op& op, CStr file, const char* reason) {
-  const CStr line =
-      op.arena().concat("ovlrun: ", op.arena().concat(file, " ", reason, ", and can't be followed: "),
-                        "use --allow-uncovered to run it without the overlay\n");
+  const CStr line = op.arena().concat(
+      "ovlrun: ", op.arena().concat(file, " ", reason, ", and can't be followed: "),
+      "use --allow-uncovered to run it without the overlay\n");
   if (line.data() != nullptr) ignore(write_all(2, line.data(), line.size()));
   return Error(EPERM);
 }
 
-// Which of the dynamic loader's arguments is the program; argv.count: none, or one that it searches for itself.
+// Which of the dynamic loader's arguments is the program; argv.count: none, or one that it searches
+// for itself.
 size_t program_argument(const Vector& argv) {
-  static constexpr const char* kWithValue[] = {
-      "--library-path", "--glibc-hwcaps-prepend", "--glibc-hwcaps-mask", "--inhibit-rpath", "--audit", "--preload", "--argv0"};
+  static constexpr const char* kWithValue[] = {"--library-path",
+                                               "--glibc-hwcaps-prepend",
+                                               "--glibc-hwcaps-mask",
+                                               "--inhibit-rpath",
+                                               "--audit",
+                                               "--preload",
+                                               "--argv0"};
   for (size_t i = 1; i < argv.count; i++) {
     const Str word = CStr(argv.items[i]);
     if (!word.starts_with("--")) return word.find('/') == SIZE_MAX ? argv.count : i;
@@ -169,7 +183,8 @@ class Exec {
   Outcome run(Target target, CStr spelled) {
     const Target first = target;
     const Vector first_argv = argv_;
-    bool kernel_sees = true;  // all of the chain: then it goes by itself, and comm stays the script's name
+    bool kernel_sees =
+        true;  // all of the chain: then it goes by itself, and comm stays the script's name
     for (int depth = 0; depth < kInterpretersMost; depth++) {
       Result<Image> inspected = inspect(op_, target);
       if (!inspected.ok() && inspected.error() != ENOEXEC) return Error(inspected.error());
@@ -187,7 +202,8 @@ class Exec {
         return execute(kernel_sees ? first : target, kernel_sees ? first_argv : argv_);
       Target interpreter = TRY(resolve(op_, AT_FDCWD, image.interpreter, 0));
       if (image.kind == ImageKind::kDynamic) {
-        libraries_ = TRY(library_path(op_, target.virt, image.run_path, variable(env_, kLibraryVariable)));
+        libraries_ =
+            TRY(library_path(op_, target.virt, image.run_path, variable(env_, kLibraryVariable)));
         if (interpreter.kernel_sees)
           return execute(kernel_sees ? first : target, kernel_sees ? first_argv : argv_);
         return through_loader(interpreter, target);
@@ -206,7 +222,8 @@ class Exec {
         ExecRequest{target.dirfd, target.file, target.flags, argv.items, env.items});
   }
 
-  // A dynamic loader that is run by hand (ldd does so) opens its program itself: it is told the real path.
+  // A dynamic loader that is run by hand (ldd does so) opens its program itself: it is told the
+  // real path.
   Result<void> name_program() {
     const size_t at = program_argument(argv_);
     if (at == argv_.count) return {};
@@ -221,7 +238,8 @@ class Exec {
     if (!fd.ok()) return {};
     Result<Image> image = inspect_open(op_, fd.value().get());
     if (!image.ok()) return {};
-    libraries_ = TRY(library_path(op_, virt, image.value().run_path, variable(env_, kLibraryVariable)));
+    libraries_ =
+        TRY(library_path(op_, virt, image.value().run_path, variable(env_, kLibraryVariable)));
     if (same_file(path, 0, real)) return {};
     char** items = op_.arena().array<char*>(argv_.count + 3);
     if (items == nullptr) return Error(ENOMEM);
@@ -251,7 +269,8 @@ class Exec {
     return {};
   }
 
-  // The program interpreter is not where the kernel would look: run it by hand (glibc 2.33 and later know --argv0).
+  // The program interpreter is not where the kernel would look: run it by hand (glibc 2.33 and
+  // later know --argv0).
   Outcome through_loader(const Target& loader, const Target& program) {
     char** items = op_.arena().array<char*>(argv_.count + 5);
     if (items == nullptr) return Error(ENOMEM);
@@ -275,7 +294,8 @@ class Exec {
 // How the kernel names a script that was executed by descriptor.
 Result<CStr> spelled_name(Op& op, int dirfd, CStr path) {
   if (dirfd == AT_FDCWD || (!path.empty() && path[0] == '/')) return path;
-  const CStr name = op.arena().concat("/dev/fd/", number_text(op.arena(), dirfd), path.empty() ? "" : "/", path);
+  const CStr name =
+      op.arena().concat("/dev/fd/", number_text(op.arena(), dirfd), path.empty() ? "" : "/", path);
   if (name.data() == nullptr) return Error(ENOMEM);
   return name;
 }

@@ -1,5 +1,6 @@
-// linkat. A lower file is copied up with its data first: the names of a hard link share one upper inode, and lookup by name could
-// not find a metacopy's data for the new one. Kernel counterpart: do_linkat(), ovl_link().
+// linkat. A lower file is copied up with its data first: the names of a hard link share one upper
+// inode, and lookup by name could not find a metacopy's data for the new one. Kernel counterpart:
+// do_linkat(), ovl_link().
 #include "core/attr/attr.h"
 #include "core/copy_up/marks.h"
 #include "core/names/create.h"
@@ -23,12 +24,13 @@ class NewLink final : public Creation {
 CStr descriptor_path(Op& op, int fd) {
   char digits[12];
   size_t at = sizeof digits;
-  for (int left = fd; at == sizeof digits || left > 0; left /= 10) digits[--at] = char('0' + left % 10);
+  for (int left = fd; at == sizeof digits || left > 0; left /= 10)
+    digits[--at] = char('0' + left % 10);
   return op.arena().concat("/proc/thread-self/fd/", Str(digits + at, sizeof digits - at));
 }
 
-// An unnamed file (O_TMPFILE) of an upper, given by descriptor or by its magic link. One that got a name since is still
-// known to the kernel as deleted, so that its name is not to be had.
+// An unnamed file (O_TMPFILE) of an upper, given by descriptor or by its magic link. One that got a
+// name since is still known to the kernel as deleted, so that its name is not to be had.
 struct Unnamed {
   const Overlay* overlay = nullptr;  // nullptr: it is none
   CStr path;                         // follow it
@@ -51,14 +53,17 @@ int descriptor_of(Str path) {
 
 Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out) {
   int fd = -1;
-  if (name.empty() && (flags & AT_EMPTY_PATH) != 0) fd = dirfd;
-  else if ((flags & AT_SYMLINK_FOLLOW) != 0) fd = descriptor_of(name);
+  if (name.empty() && (flags & AT_EMPTY_PATH) != 0)
+    fd = dirfd;
+  else if ((flags & AT_SYMLINK_FOLLOW) != 0)
+    fd = descriptor_of(name);
   if (fd < 0) return {};
   Result<CStr> real = op.caller().fd_link(op.arena(), fd);
   if (!real.ok() || !real.value().starts_with("/")) return {};
   for (uint32_t i = 0; i < op.session().overlay_count() && out->overlay == nullptr; i++) {
     const Overlay& overlay = op.session().overlay(i);
-    if (overlay.upper_layer != nullptr && is_below_or_same(real.value(), overlay.upper)) out->overlay = &overlay;
+    if (overlay.upper_layer != nullptr && is_below_or_same(real.value(), overlay.upper))
+      out->overlay = &overlay;
   }
   if (out->overlay == nullptr) return {};
   out->fd = TRY(op.caller().borrow(fd));
@@ -66,7 +71,8 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
   return {};
 }
 
-// Another name for what `from` names, an upper file with all its data. Errors: kLookAgain (it isn't any more).
+// Another name for what `from` names, an upper file with all its data. Errors: kLookAgain (it isn't
+// any more).
 Result<void> link_named(Op& op, Target& from, Target& to) {
   const Node& seen = *from.walked().node;
   TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));

@@ -1,4 +1,5 @@
-// mkdirat, mknodat, symlinkat. Kernel counterpart: do_mkdirat(), do_mknodat(), do_symlinkat(), ovl_create_object().
+// mkdirat, mknodat, symlinkat. Kernel counterpart: do_mkdirat(), do_mknodat(), do_symlinkat(),
+// ovl_create_object().
 #include <sys/stat.h>
 
 #include "core/names/create.h"
@@ -10,7 +11,8 @@ namespace {
 class NewDirectory final : public Creation {
  public:
   explicit NewDirectory(mode_t mode)
-      : Creation((mode & S_IRWXU) == S_IRWXU ? Kind::kDirectory : Kind::kClosedDirectory), mode_(mode) {}
+      : Creation((mode & S_IRWXU) == S_IRWXU ? Kind::kDirectory : Kind::kClosedDirectory),
+        mode_(mode) {}
   Result<void> make(CStr real) override { return sys_mkdir(real, mode_); }
 
  private:
@@ -36,13 +38,18 @@ class NewSymlink final : public Creation {
   const CStr text_;
 };
 
-// EPERM, EINVAL: what mknod(2) refuses before it looks at the path, and whiteouts, which belong to the overlay.
+// EPERM, EINVAL: what mknod(2) refuses before it looks at the path, and whiteouts, which belong to
+// the overlay.
 Result<void> check_node(mode_t mode, unsigned device) {
   switch (mode & S_IFMT) {
     case S_IFCHR:
       if (device == 0) return Error(EPERM);
       return {};
-    case 0: case S_IFREG: case S_IFBLK: case S_IFIFO: case S_IFSOCK:
+    case 0:
+    case S_IFREG:
+    case S_IFBLK:
+    case S_IFIFO:
+    case S_IFSOCK:
       return {};
     case S_IFDIR:
       return Error(EPERM);

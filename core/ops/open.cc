@@ -1,8 +1,9 @@
-// openat, openat2. Reading opens the real object where its data is; writing brings it up first. A descriptor is from then on the kernel's
-// alone. Kernel counterpart: build_open_flags(), do_open(), may_open(), lookup_open(), ovl_open(), ovl_create(), ovl_tmpfile().
+// openat, openat2. Reading opens the real object where its data is; writing brings it up first. A
+// descriptor is from then on the kernel's alone. Kernel counterpart: build_open_flags(), do_open(),
+// may_open(), lookup_open(), ovl_open(), ovl_create(), ovl_tmpfile().
 //
-// What is opened for writing is opened without following a symlink anywhere: should another task have put one into the upper since the
-// walk, it could lead to a lower.
+// What is opened for writing is opened without following a symlink anywhere: should another task
+// have put one into the upper since the walk, it could lead to a lower.
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -18,9 +19,9 @@ namespace {
 constexpr int kLargeFile = 0100000;
 constexpr int kTmpFile = 020000000;
 constexpr int kPathFlags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
-constexpr int kValidFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |
-                            O_DSYNC | O_ASYNC | O_DIRECT | kLargeFile | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |
-                            O_CLOEXEC | O_PATH | kTmpFile;
+constexpr int kValidFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |
+                            O_NONBLOCK | O_SYNC | O_DSYNC | O_ASYNC | O_DIRECT | kLargeFile |
+                            O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | kTmpFile;
 constexpr uint64_t kValidResolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
                                    RESOLVE_BENEATH | RESOLVE_IN_ROOT | 0x20 /* RESOLVE_CACHED */;
 constexpr uint64_t kResolveCached = 0x20;
@@ -76,13 +77,15 @@ Result<UniqueFd> open_upper(CStr real, int flags, mode_t mode) {
   const At at(real);
   Result<UniqueFd> fd = sys_openat2(at, how);
   // Before Linux 5.6, or below a filter that does not know it.
-  if (!fd.ok() && (fd.error() == ENOSYS || fd.error() == EPERM)) return sys_openat(at, flags | O_NOFOLLOW, mode);
+  if (!fd.ok() && (fd.error() == ENOSYS || fd.error() == EPERM))
+    return sys_openat(at, flags | O_NOFOLLOW, mode);
   return fd;
 }
 
 bool is_whiteout(CStr real) {
   StatX st;
-  return sys_lstat(real, &st).ok() && S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0;
+  return sys_lstat(real, &st).ok() && S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 &&
+         st.stx_rdev_minor == 0;
 }
 
 // The name is gone, or another object has it by now; ENXIO: a whiteout.
@@ -116,7 +119,8 @@ Result<void> may_open(Op& op, const Request& r, const Node& node) {
   if (node.is_dir() && r.writes()) return Error(EISDIR);
   if (r.writes() && node.is_regular() && node.overlay->upper_layer == nullptr) return Error(EROFS);
   TRY(may(op, node, r.access()));
-  if (r.writes() && flags_of(node).append && (r.has(O_TRUNC) || ((r.flags & O_ACCMODE) != 0 && !r.has(O_APPEND))))
+  if (r.writes() && flags_of(node).append &&
+      (r.has(O_TRUNC) || ((r.flags & O_ACCMODE) != 0 && !r.has(O_APPEND))))
     return Error(EPERM);
   if (r.has(O_NOATIME) && node.overlay->perm == Perm::kPosix) return may_own(op, node);
   return {};
@@ -142,7 +146,8 @@ Outcome open_regular(Op& op, const Request& r, const Node& node) {
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
-// A FIFO connects those who open the same inode: all have to open the upper's, and what goes through it changes its times.
+// A FIFO connects those who open the same inode: all have to open the upper's, and what goes
+// through it changes its times.
 Outcome open_special(Op& op, const Request& r, const Node& node) {
   const Node* now = &node;
   if (S_ISFIFO(node.mode) && node.overlay->upper_layer != nullptr) {
@@ -164,14 +169,16 @@ Outcome open_existing(Op& op, const Request& r, const Node& node) {
 // Does the kernel's own fstat(2) of this object tell what programs are to see?
 bool tells_plainly(const Node& node) {
   if (node.in_upper())
-    return node.is_regular() && node.priv.empty() && node.lower_count == 0 && node.overlay->upper_layer->fs_index == 0;
+    return node.is_regular() && node.priv.empty() && node.lower_count == 0 &&
+           node.overlay->upper_layer->fs_index == 0;
   return node.lower_count == 1 && node.priv.empty() && node.lowers[0].layer->fs_index == 0;
 }
 
 Outcome open_and_remember(Op& op, const Request& r, const Node& node, uint64_t stamp) {
   Outcome outcome = open_existing(op, r, node);
   if (outcome.value() >= 0 && tells_plainly(node))
-    remember_plain(stamp, makedev(node.real.stx_dev_major, node.real.stx_dev_minor), node.real.stx_ino);
+    remember_plain(stamp, makedev(node.real.stx_dev_major, node.real.stx_dev_minor),
+                   node.real.stx_ino);
   return outcome;
 }
 
@@ -262,7 +269,8 @@ Result<void> copy_in_how(Op& op, UserBuf user, size_t size, open_how* how) {
   if ((how->resolve & kBoth) == kBoth) return Error(EINVAL);
   const bool creates = (how->flags & (O_CREAT | kTmpFile)) != 0;
   if ((how->mode & ~uint64_t{07777}) != 0 || (how->mode != 0 && !creates)) return Error(EINVAL);
-  if ((how->flags & O_PATH) != 0 && (how->flags & ~static_cast<uint64_t>(kPathFlags)) != 0) return Error(EINVAL);
+  if ((how->flags & O_PATH) != 0 && (how->flags & ~static_cast<uint64_t>(kPathFlags)) != 0)
+    return Error(EINVAL);
   if ((how->resolve & kResolveCached) != 0 && (how->flags & (O_TRUNC | O_CREAT | kTmpFile)) != 0)
     return Error(EAGAIN);
   return {};
@@ -281,7 +289,8 @@ Outcome op_openat(Op& op, int dirfd, UserPath path, int flags, mode_t mode) {
 Outcome op_openat2(Op& op, int dirfd, UserPath path, UserBuf user_how, size_t size) {
   open_how how;
   TRY(copy_in_how(op, user_how, size, &how));
-  return open_at(op, Request{dirfd, path, static_cast<int>(how.flags), static_cast<mode_t>(how.mode), how.resolve});
+  return open_at(op, Request{dirfd, path, static_cast<int>(how.flags),
+                             static_cast<mode_t>(how.mode), how.resolve});
 }
 
 }  // namespace ovl

@@ -1,5 +1,6 @@
-// The operations: each is one system call, as the kernel's overlayfs would answer it. An op is copy in -> resolve -> act, has no
-// layer logic of its own, and never asks which kind of caller it serves. Errors are the man page's.
+// The operations: each is one system call, as the kernel's overlayfs would answer it. An op is copy
+// in -> resolve -> act, has no layer logic of its own, and never asks which kind of caller it
+// serves. Errors are the man page's.
 #pragma once
 
 #include "core/caller/caller.h"
@@ -40,7 +41,8 @@ inline constexpr long number_of = -1;
 template <auto op_function, class... Args>
 inline Outcome watched(Op& op, Args... args) {
   const uint8_t watch = op.session().segment().watch;
-  if (watch == 0) [[likely]] return op_function(op, args...);
+  if (watch == 0) [[likely]]
+    return op_function(op, args...);
   if ((watch & kWatchCount) != 0) op.session().count(Counter::kOps);
   if ((watch & kWatchTrace) == 0) return op_function(op, args...);
   constexpr long number = number_of<op_function>;
@@ -52,7 +54,8 @@ inline Outcome watched(Op& op, Args... args) {
   return outcome;
 }
 
-// For the front ends that have typed arguments: run_op<op_mkdirat>(caller, session, dirfd, path, mode).
+// For the front ends that have typed arguments: run_op<op_mkdirat>(caller, session, dirfd, path,
+// mode).
 template <auto op_function, class... Args>
 inline Outcome run_op(Caller& caller, Session& session, Args... args) {
   Op op(caller, session);

@@ -7,7 +7,8 @@ namespace ovl {
 namespace {
 
 Outcome give_text(Op& op, Str text, UserBuf out, int size) {
-  const size_t n = text.size() < static_cast<size_t>(size) ? text.size() : static_cast<size_t>(size);
+  const size_t n =
+      text.size() < static_cast<size_t>(size) ? text.size() : static_cast<size_t>(size);
   TRY(op.caller().copy_out(out, text.data(), n));
   return static_cast<long>(n);
 }
@@ -20,8 +21,8 @@ Result<Str> read_text(Op& op, const At& at) {
   return Str(text, n);
 }
 
-// /proc/self/cwd, exe, fd/<n>: the text is a real path; programs are shown theirs. `link` may be relative: then the kernel's own
-// answer is asked for first, as the program would.
+// /proc/self/cwd, exe, fd/<n>: the text is a real path; programs are shown theirs. `link` may be
+// relative: then the kernel's own answer is asked for first, as the program would.
 Outcome procfs_link(Op& op, CStr link, UserBuf out, int size) {
   Str text = TRY(read_text(op, link));
   if (text.empty() || text[0] != '/') return Outcome::native();

@@ -12,17 +12,21 @@ namespace {
 
 Result<void> check_flags(unsigned flags) {
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) != 0) return Error(EINVAL);
-  if ((flags & RENAME_EXCHANGE) != 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0) return Error(EINVAL);
+  if ((flags & RENAME_EXCHANGE) != 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0)
+    return Error(EINVAL);
   return {};
 }
 
 // What the kernel refuses before it looks at the names.
-Result<void> check_last(const Session& session, const Walked& from, const Walked& to, unsigned flags) {
+Result<void> check_last(const Session& session, const Walked& from, const Walked& to,
+                        unsigned flags) {
   if (from.last != Last::kName) return Error(EBUSY);
   if (to.last != Last::kName) return Error((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
   if (holds_mount_point(session, from.node->virt)) return Error(EBUSY);
-  if (is_mount_point(session, to.node->virt)) return Error((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
-  if ((flags & RENAME_EXCHANGE) != 0 && holds_mount_point(session, to.node->virt)) return Error(EBUSY);
+  if (is_mount_point(session, to.node->virt))
+    return Error((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
+  if ((flags & RENAME_EXCHANGE) != 0 && holds_mount_point(session, to.node->virt))
+    return Error(EBUSY);
   if (from.parent->overlay != to.parent->overlay) return Error(EXDEV);
   if (from.parent->overlay->upper_layer == nullptr) return Error(EROFS);
   return {};
@@ -36,7 +40,8 @@ bool same_object(const Node& a, const Node& b) {
 
 class Rename {
  public:
-  Rename(Op& op, Target& from, Target& to, unsigned flags) : op_(op), from_(from), to_(to), flags_(flags) {}
+  Rename(Op& op, Target& from, Target& to, unsigned flags)
+      : op_(op), from_(from), to_(to), flags_(flags) {}
 
   Result<void> run() {
     TRY(check_last(op_.session(), from_.walked(), to_.walked(), flags_));
@@ -68,8 +73,12 @@ class Rename {
 
  private:
   bool exchange() const { return (flags_ & RENAME_EXCHANGE) != 0; }
-  bool with_directory() const { return old_.node->is_dir() || (new_.node->exists() && new_.node->is_dir()); }
-  static bool whole(const Node& node) { return node.is_dir() || (node.in_upper() && !node.metacopy()); }
+  bool with_directory() const {
+    return old_.node->is_dir() || (new_.node->exists() && new_.node->is_dir());
+  }
+  static bool whole(const Node& node) {
+    return node.is_dir() || (node.in_upper() && !node.metacopy());
+  }
 
   void places_of_walks() {
     old_ = Place{from_.walked().parent, from_.walked().node};
@@ -122,11 +131,13 @@ class Rename {
   bool nothing_to_do_ = false;
 };
 
-long on_outside(Op& op, int dirfd, const Target& from, int new_dirfd, const Target& to, unsigned flags) {
+long on_outside(Op& op, int dirfd, const Target& from, int new_dirfd, const Target& to,
+                unsigned flags) {
   const CStr path = from.outside() ? from.walked().outside_path : from.path();
   const CStr new_path = to.outside() ? to.walked().outside_path : to.path();
-  return op.caller().raw(SYS_renameat2, from.outside() ? AT_FDCWD : dirfd, reinterpret_cast<long>(path.c_str()),
-                         to.outside() ? AT_FDCWD : new_dirfd, reinterpret_cast<long>(new_path.c_str()), flags, 0);
+  return op.caller().raw(SYS_renameat2, from.outside() ? AT_FDCWD : dirfd,
+                         reinterpret_cast<long>(path.c_str()), to.outside() ? AT_FDCWD : new_dirfd,
+                         reinterpret_cast<long>(new_path.c_str()), flags, 0);
 }
 
 // An excluded tree's own name, which stands in a directory of the overlay.
@@ -137,18 +148,22 @@ bool is_excluded_root(const Session& session, const Target& target) {
 
 }  // namespace
 
-Outcome op_renameat2(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_path, unsigned flags) {
+Outcome op_renameat2(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_path,
+                     unsigned flags) {
   TRY(check_flags(flags));
   return until_still([&]() -> Outcome {
     Target from(op, dirfd), to(op, new_dirfd);
     TRY(from.find(path, kParent));
     TRY(to.find(new_path, kParent));
     if (from.native() && to.native()) return Outcome::native();
-    if (is_excluded_root(op.session(), from) || is_excluded_root(op.session(), to)) return Error(EBUSY);
+    if (is_excluded_root(op.session(), from) || is_excluded_root(op.session(), to))
+      return Error(EBUSY);
     if (!from.ours() && !to.ours()) return on_outside(op, dirfd, from, new_dirfd, to, flags);
     if (!from.ours() || !to.ours()) {
-      if (!from.ours()) TRY(from.exists_outside());
-      else if (!from.walked().node->exists()) return Error(ENOENT);
+      if (!from.ours())
+        TRY(from.exists_outside());
+      else if (!from.walked().node->exists())
+        return Error(ENOENT);
       return Error(EXDEV);
     }
     if ((flags & RENAME_WHITEOUT) != 0) return Error(EINVAL);

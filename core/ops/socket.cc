@@ -1,6 +1,7 @@
-// Socket calls that carry a path (unix(7)): bind, connect, sendto, sendmsg; getsockname and getpeername show the program's path
-// again. sun_path holds 108 bytes, real paths of an upper may be longer: then the name goes through a descriptor of its
-// directory that lives for the moment of the call. Kernel counterpart: unix_bind(), unix_find_bsd().
+// Socket calls that carry a path (unix(7)): bind, connect, sendto, sendmsg; getsockname and
+// getpeername show the program's path again. sun_path holds 108 bytes, real paths of an upper may
+// be longer: then the name goes through a descriptor of its directory that lives for the moment of
+// the call. Kernel counterpart: unix_bind(), unix_find_bsd().
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -29,7 +30,8 @@ Result<Address> copy_in_address(Op& op, UserBuf user, unsigned size) {
   if (address.un.sun_family != AF_UNIX || address.un.sun_path[0] == 0) return address;
   address.has_path = true;
   address.size = size;
-  address.path = op.arena().dup(Str(address.un.sun_path, strnlen(address.un.sun_path, size - kPathOffset)));
+  address.path =
+      op.arena().dup(Str(address.un.sun_path, strnlen(address.un.sun_path, size - kPathOffset)));
   if (address.path.data() == nullptr) return Error(ENOMEM);
   return address;
 }
@@ -45,8 +47,10 @@ bool fits(Str real) {
 CStr descriptor_path(Op& op, int fd, Str name) {
   char digits[12];
   size_t at = sizeof digits;
-  for (int left = fd; at == sizeof digits || left > 0; left /= 10) digits[--at] = char('0' + left % 10);
-  return op.arena().concat("/proc/self/fd/", Str(digits + at, sizeof digits - at), name.empty() ? "" : "/", name);
+  for (int left = fd; at == sizeof digits || left > 0; left /= 10)
+    digits[--at] = char('0' + left % 10);
+  return op.arena().concat("/proc/self/fd/", Str(digits + at, sizeof digits - at),
+                           name.empty() ? "" : "/", name);
 }
 
 void set_path(Address* address, CStr path) {
@@ -55,7 +59,8 @@ void set_path(Address* address, CStr path) {
   address->size = static_cast<unsigned>(kPathOffset + path.size() + 1);
 }
 
-// The real path of a new object as an address; `keep` holds what must stay open until the call is made.
+// The real path of a new object as an address; `keep` holds what must stay open until the call is
+// made.
 Result<void> to_address(Op& op, CStr real, Address* address, UniqueFd* keep) {
   if (real.size() >= sizeof address->un.sun_path) {
     if (!fits(real)) return Error(ENAMETOOLONG);
@@ -67,7 +72,8 @@ Result<void> to_address(Op& op, CStr real, Address* address, UniqueFd* keep) {
   return {};
 }
 
-// The same for an object that exists: it is named by a descriptor of its own, however long its name is.
+// The same for an object that exists: it is named by a descriptor of its own, however long its name
+// is.
 Result<void> to_existing(Op& op, CStr real, Address* address, UniqueFd* keep) {
   if (real.size() >= sizeof address->un.sun_path) {
     *keep = TRY(sys_openat(real, O_PATH | O_NOFOLLOW));
@@ -100,7 +106,8 @@ Outcome op_bind(Op& op, int fd, UserBuf user, unsigned size) {
   UniqueFd keep;
   if (w.outside()) {
     TRY(to_address(op, w.outside_path, &address, &keep));
-    return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0);
+    return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0,
+                           0);
   }
   if (w.last != Last::kName || w.parent == nullptr || w.parent->outside()) return Error(EADDRINUSE);
   mutation.lock_dir(*w.parent->overlay, w.parent->virt);
@@ -111,12 +118,15 @@ Outcome op_bind(Op& op, int fd, UserBuf user, unsigned size) {
   TRY(may_change_names(op, *parent));
   if (node->where != Where::kUpperWhiteout && fits(node->upper)) {
     TRY(to_address(op, node->upper, &address, &keep));
-    return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0);
+    return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0,
+                           0);
   }
-  // A whiteout stands there, or the name is too long beside a descriptor: bind elsewhere, then move into place in one step.
+  // A whiteout stands there, or the name is too long beside a descriptor: bind elsewhere, then move
+  // into place in one step.
   Temp temp(op, *node->overlay);
   TRY(to_address(op, temp.path(), &address, &keep));
-  TRY(checked(op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0)));
+  TRY(checked(
+      op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0)));
   TRY(temp.publish(node->upper));
   return 0;
 }
@@ -125,16 +135,18 @@ Outcome op_connect(Op& op, int fd, UserBuf user, unsigned size) {
   Address address = TRY(copy_in_address(op, user, size));
   UniqueFd keep;
   if (!TRY(reach(op, &address, &keep))) return Outcome::native();
-  return op.caller().raw(SYS_connect, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0);
+  return op.caller().raw(SYS_connect, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0,
+                         0);
 }
 
-Outcome op_sendto(Op& op, int fd, UserBuf data, size_t size, int flags, UserBuf user, unsigned user_size) {
+Outcome op_sendto(Op& op, int fd, UserBuf data, size_t size, int flags, UserBuf user,
+                  unsigned user_size) {
   if (user.null()) return Outcome::native();
   Address address = TRY(copy_in_address(op, user, user_size));
   UniqueFd keep;
   if (!TRY(reach(op, &address, &keep))) return Outcome::native();
-  return op.caller().raw(SYS_sendto, fd, static_cast<long>(data.address()), static_cast<long>(size), flags,
-                         reinterpret_cast<long>(&address.un), address.size);
+  return op.caller().raw(SYS_sendto, fd, static_cast<long>(data.address()), static_cast<long>(size),
+                         flags, reinterpret_cast<long>(&address.un), address.size);
 }
 
 Outcome op_sendmsg(Op& op, int fd, UserBuf user, int flags) {
@@ -158,12 +170,14 @@ Outcome shown_name(Op& op, long number, int fd, UserBuf out, UserBuf size_out) {
   Address address;
   unsigned size = sizeof address.un;
   // What isn't a path is the kernel's to answer, with the program's own buffer.
-  if (op.caller().raw(number, fd, reinterpret_cast<long>(&address.un), reinterpret_cast<long>(&size), 0, 0, 0) < 0)
+  if (op.caller().raw(number, fd, reinterpret_cast<long>(&address.un),
+                      reinterpret_cast<long>(&size), 0, 0, 0) < 0)
     return Outcome::native();
   if (address.un.sun_family != AF_UNIX || size <= kPathOffset || size > sizeof address.un ||
       address.un.sun_path[0] != '/')
     return Outcome::native();
-  const CStr real = op.arena().dup(Str(address.un.sun_path, strnlen(address.un.sun_path, size - kPathOffset)));
+  const CStr real =
+      op.arena().dup(Str(address.un.sun_path, strnlen(address.un.sun_path, size - kPathOffset)));
   const CStr shown = TRY(map_back(op, real));
   if (shown == Str(real) || shown.size() >= sizeof address.un.sun_path) return Outcome::native();
   memcpy(address.un.sun_path, shown.c_str(), shown.size() + 1);

@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "core/session/plain.h"
 #include "core/ops/target.h"
+#include "core/session/plain.h"
 
 namespace ovl {
 namespace {
@@ -94,7 +94,8 @@ Outcome stat_fd(Op& op, int fd, UserBuf out) {
     TRY(checked_void(raw_call(SYS_fstat, borrowed.get(), &native)));
   }
   const uint64_t stamp = shown_stamp(op.session());
-  if (is_plain(stamp, native.st_dev, native.st_ino)) return op.caller().copy_out(out, &native, sizeof native);
+  if (is_plain(stamp, native.st_dev, native.st_ino))
+    return op.caller().copy_out(out, &native, sizeof native);
   // Pipes, sockets, terminals, devices: the kernel's. A mount below a lower has a device of its
   // own, so what a file's device number is rules nothing out.
   if (S_ISREG(native.st_mode) || S_ISDIR(native.st_mode) || S_ISLNK(native.st_mode) ||

@@ -38,7 +38,8 @@ Outcome remove_name(Op& op, Target& target, bool directory) {
   if (is_mount_point(op.session(), first.node->virt)) return Error(directory ? EBUSY : EISDIR);
   if (first.parent->overlay->upper_layer == nullptr) return Error(EROFS);
   TRY(may_unlink(op, first, Place{first.parent, first.node}, directory));
-  Mutation mutation(op.session(), directory ? Mutation::Topology::kExclusive : Mutation::Topology::kShared);
+  Mutation mutation(op.session(),
+                    directory ? Mutation::Topology::kExclusive : Mutation::Topology::kShared);
   TRY(target.settle());
   const Walked& walked = target.walked();
   TRY(check_last(walked, directory));
@@ -59,7 +60,8 @@ Outcome op_unlinkat(Op& op, int dirfd, UserPath path, int flags) {
     if (target.native()) return Outcome::native();
     const Walked& walked = target.walked();
     // An excluded tree's own name stands in a directory of the overlay.
-    if (target.outside() && walked.last == Last::kName && is_mount_point(op.session(), walked.node->virt))
+    if (target.outside() && walked.last == Last::kName &&
+        is_mount_point(op.session(), walked.node->virt))
       return Error(directory ? EBUSY : EISDIR);
     if (target.outside()) {
       const auto real = reinterpret_cast<long>(walked.outside_path.c_str());

@@ -59,9 +59,9 @@ class MergedListing {
   uint32_t count_ = 0;
 };
 
-// Positions: 0 for ".", else a bit that is set, 32 bits of order (1 for "..", a hash of the name for
-// the others), 8 bits that check them. Below 2^41, so that they fit the offsets of directories on
-// ext2 and f2fs too, and orders don't use the last sixteenth of that.
+// Positions: 0 for ".", else a bit that is set, 32 bits of order (1 for "..", a hash of the name
+// for the others), 8 bits that check them. Below 2^41, so that they fit the offsets of directories
+// on ext2 and f2fs too, and orders don't use the last sixteenth of that.
 constexpr uint64_t kEndPosition = uint64_t{0x1f1} << 32;
 // Did a merged listing set this offset? Else it is a file system's own. An ext4 hash is taken for
 // one of ours once in 2^31.

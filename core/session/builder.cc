@@ -62,10 +62,12 @@ bool may_be_closed(const OverlaySpec& spec) {
   if (spec.perm != Perm::kOwner) return true;
   if (spec.upper.empty()) return false;
   char value[kOverrideStatMax];
-  Result<size_t> n = sys_lgetxattr(spec.upper, priv_name(spec.prefix, Priv::kOverrideStat), value, sizeof value);
+  Result<size_t> n =
+      sys_lgetxattr(spec.upper, priv_name(spec.prefix, Priv::kOverrideStat), value, sizeof value);
   OverrideStat recorded;
   if (!n.ok()) return n.error() != ENODATA && n.error() != EOPNOTSUPP;
-  return !decode_override_stat(Str(value, n.value()), &recorded).ok() || (recorded.mode & 0100) == 0;
+  return !decode_override_stat(Str(value, n.value()), &recorded).ok() ||
+         (recorded.mode & 0100) == 0;
 }
 
 // A number for each file system of an overlay: 0 for the one that the overlay shows as its own.
@@ -121,7 +123,8 @@ Result<void> fill_overlay(Segment* segment, Strings* strings, const OverlaySpec&
 }
 
 Result<void> fill(Segment* segment, const SessionSpec& spec, size_t size, size_t strings_size) {
-  Strings strings(reinterpret_cast<char*>(segment) + sizeof(Segment), static_cast<uint32_t>(strings_size));
+  Strings strings(reinterpret_cast<char*>(segment) + sizeof(Segment),
+                  static_cast<uint32_t>(strings_size));
   segment->version = kSegmentVersion;
   segment->size = size;
   segment->strings_offset = sizeof(Segment);
@@ -136,7 +139,8 @@ Result<void> fill(Segment* segment, const SessionSpec& spec, size_t size, size_t
   uint32_t next_layer = 0;
   for (uint32_t i = 0; i < spec.overlay_count; i++) {
     TRY(fill_overlay(segment, &strings, spec.overlays[i], &next_layer, &segment->overlays[i]));
-    if (may_be_closed(spec.overlays[i])) segment->closed_directories.store(1, std::memory_order_relaxed);
+    if (may_be_closed(spec.overlays[i]))
+      segment->closed_directories.store(1, std::memory_order_relaxed);
   }
   segment->overlay_count = spec.overlay_count;
   if (strings.overflowed()) return Error(E2BIG);

@@ -1,5 +1,5 @@
-// Writes a session's segment file from what the user asked for. For the launcher and for tests; programs below ovlrun only
-// attach.
+// Writes a session's segment file from what the user asked for. For the launcher and for tests;
+// programs below ovlrun only attach.
 #pragma once
 
 #include <stdint.h>
@@ -13,8 +13,8 @@ namespace ovl {
 // All paths canonical, absolute, existing.
 struct OverlaySpec {
   CStr at;
-  CStr upper;  // empty: read-only view
-  CStr work;   // empty when there is no upper
+  CStr upper;                    // empty: read-only view
+  CStr work;                     // empty when there is no upper
   const CStr* lowers = nullptr;  // topmost first
   uint32_t lower_count = 0;
   RedirectDir redirect_dir = RedirectDir::kOn;
@@ -35,8 +35,9 @@ struct SessionSpec {
   bool count_ops = false;  // for --stats
 };
 
-// Creates the file (mode 0600, replacing one that is there) and fills it. Looks at the layer roots for their file system and
-// for overlay xattrs. Errors: E2BIG (too many overlays, layers or excludes), what the file systems say.
+// Creates the file (mode 0600, replacing one that is there) and fills it. Looks at the layer roots
+// for their file system and for overlay xattrs. Errors: E2BIG (too many overlays, layers or
+// excludes), what the file systems say.
 Result<void> write_segment(CStr path, const SessionSpec& spec);
 
 }  // namespace ovl

@@ -28,7 +28,8 @@ bool is_known_directory(const Segment& segment, Str real) {
   if (!fits(real)) return false;
   const KnownDirectory& entry = segment.known_directories[index_of(real)];
   const uint32_t sequence = entry.sequence.load(std::memory_order_acquire);
-  if (sequence == 0 || (sequence & 1) != 0 || entry.size.load(std::memory_order_relaxed) != real.size())
+  if (sequence == 0 || (sequence & 1) != 0 ||
+      entry.size.load(std::memory_order_relaxed) != real.size())
     return false;
   for (size_t i = 0; i < word_count(real); i++)
     if (entry.words[i].load(std::memory_order_relaxed) != word_of(real, i)) return false;
@@ -45,7 +46,8 @@ void remember_directory(Segment& segment, Str real) {
     return;
   std::atomic_thread_fence(std::memory_order_release);
   entry.size.store(static_cast<uint32_t>(real.size()), std::memory_order_relaxed);
-  for (size_t i = 0; i < word_count(real); i++) entry.words[i].store(word_of(real, i), std::memory_order_relaxed);
+  for (size_t i = 0; i < word_count(real); i++)
+    entry.words[i].store(word_of(real, i), std::memory_order_relaxed);
   entry.sequence.store(sequence + 2, std::memory_order_release);
 }
 

@@ -1,5 +1,6 @@
-// Directories of lowers that are known to be directories: spares a walk one lstat per component that it only passes. The one part
-// of the path cache that needs no invalidation, since the lower does not change while in use.
+// Directories of lowers that are known to be directories: spares a walk one lstat per component
+// that it only passes. The one part of the path cache that needs no invalidation, since the lower
+// does not change while in use.
 #pragma once
 
 #include "core/base/str.h"

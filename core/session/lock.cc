@@ -86,7 +86,8 @@ Mutation::Mutation(Session& session, Topology topology)
     lock_word(segment.topology[shard_], self_);
     // Left behind by one that was killed: now that we hold a shard, no other is at work.
     uint64_t epoch = segment.epoch.load(std::memory_order_relaxed);
-    if (epoch & 1) segment.epoch.compare_exchange_strong(epoch, epoch + 1, std::memory_order_seq_cst);
+    if (epoch & 1)
+      segment.epoch.compare_exchange_strong(epoch, epoch + 1, std::memory_order_seq_cst);
   }
 }
 

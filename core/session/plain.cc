@@ -7,7 +7,8 @@ namespace {
 constexpr uint32_t kEntries = 1024;
 std::atomic<uint64_t> table[kEntries];
 
-// One word says it all: what it was made of is not kept. (Two objects of one mix would have to meet in 2^64.)
+// One word says it all: what it was made of is not kept. (Two objects of one mix would have to meet
+// in 2^64.)
 uint64_t mix(uint64_t stamp, uint64_t dev, uint64_t ino) {
   uint64_t h = 0x9e3779b97f4a7c15u;
   for (uint64_t word : {stamp, dev, ino}) {
@@ -20,7 +21,9 @@ uint64_t mix(uint64_t stamp, uint64_t dev, uint64_t ino) {
   return h | 1;
 }
 
-std::atomic<uint64_t>& entry_of(uint64_t dev, uint64_t ino) { return table[mix(0, dev, ino) / 2 % kEntries]; }
+std::atomic<uint64_t>& entry_of(uint64_t dev, uint64_t ino) {
+  return table[mix(0, dev, ino) / 2 % kEntries];
+}
 
 }  // namespace
 

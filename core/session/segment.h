@@ -1,8 +1,8 @@
-// The shared-memory segment of a session, as it stands in its file: <work>/ovlrun/session of the session's first
-// overlay. The launcher writes the configuration part once; every process below it maps the file
-// (MAP_SHARED) at its first path call and finds it through the environment variable OVLRUN_SESSION.
-// Offsets, never pointers: processes map it at different addresses. All of it but the configuration is a cache or a
-// lock: the file systems are the truth.
+// The shared-memory segment of a session, as it stands in its file: <work>/ovlrun/session of the
+// session's first overlay. The launcher writes the configuration part once; every process below it
+// maps the file (MAP_SHARED) at its first path call and finds it through the environment variable
+// OVLRUN_SESSION. Offsets, never pointers: processes map it at different addresses. All of it but
+// the configuration is a cache or a lock: the file systems are the truth.
 #pragma once
 
 #include <stddef.h>
@@ -33,22 +33,24 @@ struct StrRef {
 };
 
 struct LayerConfig {
-  StrRef root;        // real, canonical, absolute
-  uint64_t dev;       // st_dev of the root
-  uint8_t fs_index;   // 0: the file system whose st_dev the overlay shows; else a number per other file system
-  uint8_t has_format; // this layer may hold overlay xattrs (it is somebody's upper): look for them
+  StrRef root;         // real, canonical, absolute
+  uint64_t dev;        // st_dev of the root
+  uint8_t fs_index;    // 0: the file system whose st_dev the overlay shows; else a number per other
+                       // file system
+  uint8_t has_format;  // this layer may hold overlay xattrs (it is somebody's upper): look for them
   uint8_t pad[6];
 };
 
 struct OverlayConfig {
-  StrRef at;     // where programs see it; canonical
-  StrRef upper;  // real path of the upper; size 0: no upper, a read-only view
-  StrRef work;   // real path of the workdir, "<work>/work" holds temporaries
-  uint32_t first_layer;  // layers[first_layer] is the upper's LayerConfig, the lowers follow, topmost first
+  StrRef at;             // where programs see it; canonical
+  StrRef upper;          // real path of the upper; size 0: no upper, a read-only view
+  StrRef work;           // real path of the workdir, "<work>/work" holds temporaries
+  uint32_t first_layer;  // layers[first_layer] is the upper's LayerConfig, the lowers follow,
+                         // topmost first
   uint32_t lower_count;
-  uint64_t shown_dev;    // st_dev of the whole overlay
+  uint64_t shown_dev;  // st_dev of the whole overlay
   RedirectDir redirect_dir;
-  uint8_t metacopy;      // 0, 1
+  uint8_t metacopy;  // 0, 1
   XattrPrefix prefix;
   Perm perm;
   uint8_t can_whiteout_device;  // mknod of 0:0 works in the upper
@@ -68,17 +70,19 @@ constexpr uint32_t kCompletionLocks = 64;
 constexpr uint32_t kMovedMax = 4096;
 constexpr uint32_t kMovedStrings = 1 << 20;
 
-// One directory that a redirect moved: the lower path it has, and where programs see it (session/moved.h). Each field changes
-// in one store. Strings are (offset into moved_strings) << 32 | size.
+// One directory that a redirect moved: the lower path it has, and where programs see it
+// (session/moved.h). Each field changes in one store. Strings are (offset into moved_strings) << 32
+// | size.
 struct MovedEntry {
   std::atomic<uint32_t> overlay;  // index + 1; 0 = free
   uint32_t pad;
-  std::atomic<uint64_t> lower;    // relative to the lower roots: "/a/b"
-  std::atomic<uint64_t> shown;    // relative to the overlay's root
+  std::atomic<uint64_t> lower;  // relative to the lower roots: "/a/b"
+  std::atomic<uint64_t> shown;  // relative to the overlay's root
 };
 
-// A directory of a lower, found to be one (and no symlink): true as long as the session lives, since the lower does not change.
-// Written by whoever looks first, under an odd `sequence`; a writer that is killed leaves an entry that nobody reads again.
+// A directory of a lower, found to be one (and no symlink): true as long as the session lives,
+// since the lower does not change. Written by whoever looks first, under an odd `sequence`; a
+// writer that is killed leaves an entry that nobody reads again.
 constexpr uint32_t kKnownDirectories = 4096;
 constexpr uint32_t kKnownWords = 14;
 struct KnownDirectory {
@@ -88,7 +92,16 @@ struct KnownDirectory {
 };
 
 enum class Counter : uint32_t {
-  kOps, kCopyUps, kMetacopies, kCopiedBytes, kClonedBytes, kWhiteouts, kOpaques, kRedirects, kLockWaits, kCount
+  kOps,
+  kCopyUps,
+  kMetacopies,
+  kCopiedBytes,
+  kClonedBytes,
+  kWhiteouts,
+  kOpaques,
+  kRedirects,
+  kLockWaits,
+  kCount
 };
 
 struct Segment {
@@ -97,13 +110,13 @@ struct Segment {
   uint64_t size;  // of the file
   uint32_t overlay_count;
   uint32_t exclude_count;
-  uint8_t watch;   // kWatch...: what is done beside each operation
+  uint8_t watch;            // kWatch...: what is done beside each operation
   uint8_t allow_uncovered;  // 1: programs that the preload can't follow run without the overlay
   uint8_t pad[6];
   OverlayConfig overlays[kMaxOverlays];
   LayerConfig layers[kMaxLayers];
   StrRef excludes[kMaxExcludes];  // virtual paths whose subtrees are native
-  StrRef preload_path;  // of the preload object
+  StrRef preload_path;            // of the preload object
   StrRef trace_path;
   uint32_t strings_offset;  // from the segment's start
   uint32_t strings_size;
@@ -111,17 +124,24 @@ struct Segment {
   // --- what changes while the session lives ---
   alignas(64) LockWord topology[kTopologyShards];
   alignas(64) LockWord dirs[kDirLocks];
-  alignas(64) LockWord completions[kCompletionLocks];  // by inode of the upper file whose data is on its way
-  alignas(64) std::atomic<uint64_t> epoch;   // odd while a directory is moved or removed, then the next even number
-  std::atomic<uint64_t> shown_started;       // changes of what programs see of some object: begun, and done (session/plain.h)
+  alignas(64) LockWord
+      completions[kCompletionLocks];        // by inode of the upper file whose data is on its way
+  alignas(64) std::atomic<uint64_t> epoch;  // odd while a directory is moved or removed, then the
+                                            // next even number
+  std::atomic<uint64_t> shown_started;  // changes of what programs see of some object: begun, and
+                                        // done (session/plain.h)
   std::atomic<uint64_t> shown_finished;
-  std::atomic<uint32_t> temp_counter;        // names of temporaries
-  std::atomic<uint32_t> unportable;          // bit per overlay: its upper carries the mark (a cache of that)
-  std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by its owner, perhaps a root
+  std::atomic<uint32_t> temp_counter;  // names of temporaries
+  std::atomic<uint32_t>
+      unportable;  // bit per overlay: its upper carries the mark (a cache of that)
+  std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by
+                                             // its owner, perhaps a root
   std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
-  alignas(64) std::atomic<uint32_t> moved_count;  // entries from here on are free; changes under topology
-  std::atomic<uint32_t> moved_version;            // bumped before memory that was in use is used for something else
-  uint32_t moved_strings_used;                    // session/moved.cc
+  alignas(64)
+      std::atomic<uint32_t> moved_count;  // entries from here on are free; changes under topology
+  std::atomic<uint32_t>
+      moved_version;            // bumped before memory that was in use is used for something else
+  uint32_t moved_strings_used;  // session/moved.cc
   MovedEntry moved[kMovedMax];
   char moved_strings[kMovedStrings];
 

@@ -11,20 +11,24 @@ namespace ovl {
 Result<void> Session::attach(CStr path) {
   if (path.size() >= sizeof path_bytes_) return Error(ENAMETOOLONG);
   Result<UniqueFd> opened = sys_openat(path, O_RDWR);
-  // A program's own seccomp filter may forbid to open anything for writing (man-db's formatters); then no change gets past that
-  // filter either, and a private view of the segment, in which nothing is counted or remembered, is enough.
+  // A program's own seccomp filter may forbid to open anything for writing (man-db's formatters);
+  // then no change gets past that filter either, and a private view of the segment, in which
+  // nothing is counted or remembered, is enough.
   const bool shared = opened.ok();
   if (!shared) opened = sys_openat(path, O_RDONLY);
   UniqueFd fd = TRY(std::move(opened));
   StatX st;
   TRY(sys_fstat(fd.get(), &st));
   if (st.stx_size < sizeof(Segment)) return Error(EINVAL);
-  long p = raw_call(SYS_mmap, nullptr, st.stx_size, PROT_READ | PROT_WRITE, shared ? MAP_SHARED : MAP_PRIVATE, fd.get(), 0);
+  long p = raw_call(SYS_mmap, nullptr, st.stx_size, PROT_READ | PROT_WRITE,
+                    shared ? MAP_SHARED : MAP_PRIVATE, fd.get(), 0);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
   auto* segment = reinterpret_cast<Segment*>(p);
   int error = 0;
-  if (segment->magic != kSegmentMagic || segment->size != st.stx_size) error = EINVAL;
-  else if (segment->version != kSegmentVersion) error = EPROTO;
+  if (segment->magic != kSegmentMagic || segment->size != st.stx_size)
+    error = EINVAL;
+  else if (segment->version != kSegmentVersion)
+    error = EPROTO;
   if (error != 0) {
     raw_call(SYS_munmap, p, st.stx_size);
     return Error(error);
@@ -36,7 +40,8 @@ Result<void> Session::attach(CStr path) {
     const uint32_t layer_count = c.lower_count + 1;
     for (uint32_t k = c.first_layer; k < c.first_layer + layer_count; k++) {
       const LayerConfig& l = segment->layers[k];
-      layers_[k] = Layer{segment->str(l.root), l.dev, l.fs_index, l.has_format != 0, k == c.first_layer};
+      layers_[k] =
+          Layer{segment->str(l.root), l.dev, l.fs_index, l.has_format != 0, k == c.first_layer};
     }
     overlays_[i] = Overlay{i,
                            segment->str(c.at),

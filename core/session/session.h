@@ -1,5 +1,5 @@
-// The session as a process sees it: attached once, never detached. Readers need no lock: the configuration
-// never changes after the launcher published it.
+// The session as a process sees it: attached once, never detached. Readers need no lock: the
+// configuration never changes after the launcher published it.
 #pragma once
 
 #include <stdint.h>
@@ -13,8 +13,9 @@ namespace ovl {
 
 class Session {
  public:
-  // Maps the segment in the file `path` (absolute) and decodes it. EINVAL: not a segment; EPROTO: another
-  // version. Costs open, fstat, mmap, close. Async-signal-safe; the caller sees to it that it runs once.
+  // Maps the segment in the file `path` (absolute) and decodes it. EINVAL: not a segment; EPROTO:
+  // another version. Costs open, fstat, mmap, close. Async-signal-safe; the caller sees to it that
+  // it runs once.
   Result<void> attach(CStr path);
   bool attached() const { return segment_ != nullptr; }
 
@@ -29,10 +30,12 @@ class Session {
   const Overlay* rooted_at(Str virt) const;
   // Is this virtual path (or one above it) excluded, below the overlay that holds it?
   bool excluded(Str virt) const;
-  // The innermost overlay that shows this normalised virtual path; nullptr: outside (excluded ones too).
+  // The innermost overlay that shows this normalised virtual path; nullptr: outside (excluded ones
+  // too).
   const Overlay* containing(Str virt) const;
 
-  // Is the segment shared with the others, or a private view for a program that may open nothing for writing?
+  // Is the segment shared with the others, or a private view for a program that may open nothing
+  // for writing?
   bool shared() const { return shared_; }
 
   void count(Counter c, uint64_t n = 1) const {

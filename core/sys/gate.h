@@ -1,5 +1,6 @@
-// The gate: every raw system call of the core leaves from one code page, so that a seccomp filter can tell
-// the core's own calls from the program's. Architecture-dependent code stands in gate_<arch>.S alone.
+// The gate: every raw system call of the core leaves from one code page, so that a seccomp filter
+// can tell the core's own calls from the program's. Architecture-dependent code stands in
+// gate_<arch>.S alone.
 #pragma once
 
 namespace ovl {

@@ -24,8 +24,8 @@
 
 namespace ovl {
 
-// struct stat as newfstatat(2) of x86-64 fills it is libc's struct stat; statx is the same everywhere.
-// getdents64(2)'s record. d_name is NUL-terminated; d_reclen is a multiple of 8.
+// struct stat as newfstatat(2) of x86-64 fills it is libc's struct stat; statx is the same
+// everywhere. getdents64(2)'s record. d_name is NUL-terminated; d_reclen is a multiple of 8.
 struct KernelDirent {
   uint64_t d_ino;
   int64_t d_off;

@@ -21,7 +21,8 @@ struct Mapping {
   Mapping* next;
   size_t size;
 };
-Mapping* mappings[kBlocks];  // what each block grew by: a task that died (exec'ed) leaves it to the block's next owner
+Mapping* mappings[kBlocks];  // what each block grew by: a task that died (exec'ed) leaves it to the
+                             // block's next owner
 
 void unmap_all(Mapping* m) {
   while (m != nullptr) {
@@ -31,10 +32,12 @@ void unmap_all(Mapping* m) {
   }
 }
 
-// Has the task ended, or left for memory of its own: a vfork child that has exec'ed, a thread of the parent's before a fork?
+// Has the task ended, or left for memory of its own: a vfork child that has exec'ed, a thread of
+// the parent's before a fork?
 bool task_is_gone(int tid) {
   constexpr int kMemory = 1;  // KCMP_VM
-  return raw_call(SYS_tkill, tid, 0) == -ESRCH || raw_call(SYS_kcmp, sys_getpid(), tid, kMemory, 0, 0) > 0;
+  return raw_call(SYS_tkill, tid, 0) == -ESRCH ||
+         raw_call(SYS_kcmp, sys_getpid(), tid, kMemory, 0, 0) > 0;
 }
 
 int claim() {
@@ -62,7 +65,8 @@ int claim() {
 Scratch::Scratch()
     : slot_(claim()),
       mapped_(nullptr),
-      arena_(slot_ >= 0 ? blocks[slot_] : nullptr, slot_ >= 0 ? kBlockSize : 0, &Scratch::grow, this) {}
+      arena_(slot_ >= 0 ? blocks[slot_] : nullptr, slot_ >= 0 ? kBlockSize : 0, &Scratch::grow,
+             this) {}
 
 Scratch::~Scratch() {
   if (slot_ < 0) {
@@ -77,7 +81,8 @@ Scratch::~Scratch() {
 char* Scratch::grow(size_t bytes, void* self) {
   auto* scratch = static_cast<Scratch*>(self);
   size_t size = (bytes + sizeof(Mapping) + 16 + 4095) & ~size_t{4095};
-  long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  long p =
+      raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p < 0 && p > -4096) return nullptr;
   auto* mapping = reinterpret_cast<Mapping*>(p);
   mapping->size = size;

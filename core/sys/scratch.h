@@ -1,6 +1,7 @@
-// The scratch pool: blocks of memory for operations in flight. Each block belongs to one task (by tid, so
-// that vfork children, signal handlers and threads never meet in one); a block whose task died in the
-// middle of an operation, or exec'ed (a vfork child), is taken back when the pool runs out.
+// The scratch pool: blocks of memory for operations in flight. Each block belongs to one task (by
+// tid, so that vfork children, signal handlers and threads never meet in one); a block whose task
+// died in the middle of an operation, or exec'ed (a vfork child), is taken back when the pool runs
+// out.
 #pragma once
 
 #include <stddef.h>

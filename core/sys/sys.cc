@@ -15,7 +15,8 @@ void close_raw(int fd) { raw_call(SYS_close, fd); }
 namespace {
 
 // Opens the directory that holds the last name of an over-long path, in steps that fit PATH_MAX.
-// *rest becomes that name, short enough for calls that have no descriptor and go through /proc. Kernel counterpart: none; it is what a program does by hand.
+// *rest becomes that name, short enough for calls that have no descriptor and go through /proc.
+// Kernel counterpart: none; it is what a program does by hand.
 Result<UniqueFd> open_in_steps(CStr path, const char** rest) {
   char step[NAME_MAX * 4 + 2];  // several names at once, but no PATH_MAX array on a foreign stack
   UniqueFd dir(-1);
@@ -119,7 +120,8 @@ Result<UniqueFd> sys_openat2(const At& at, const open_how& how) {
   if (at.error()) return Error(at.error());
   open_how with_cloexec = how;
   with_cloexec.flags |= O_CLOEXEC;
-  return fd_or_error(raw_call(SYS_openat2, at.dirfd(), at.name(), &with_cloexec, sizeof with_cloexec));
+  return fd_or_error(
+      raw_call(SYS_openat2, at.dirfd(), at.name(), &with_cloexec, sizeof with_cloexec));
 }
 
 namespace {
@@ -150,7 +152,8 @@ void widen(const struct stat& from, StatX* to) {
 Result<void> sys_statx(const At& at, int flags, StatX* out) {
   Result<void> r = at_call(SYS_statx, at, flags, STATX_BASIC_STATS | STATX_BTIME, out);
   if (r.ok() || r.error() != ENOSYS) return r;
-  struct stat st;  // before Linux 4.11, or below a program's own filter that does not know the call (man-db's)
+  struct stat st;  // before Linux 4.11, or below a program's own filter that does not know the call
+                   // (man-db's)
   TRY(at_call(SYS_newfstatat, at, &st, flags));
   widen(st, out);
   return {};
@@ -166,8 +169,10 @@ Result<size_t> sys_readlink(const At& at, char* out, size_t size) {
 Result<void> sys_faccessat2(const At& at, int mode, int flags) {
   Result<void> r = at_call(SYS_faccessat2, at, mode, flags);
   if (r.ok() || r.error() != ENOSYS) return r;
-  // Before Linux 5.8, or below a program's own filter that does not know the call: what faccessat(2) can tell.
-  if ((flags & AT_EACCESS) != 0 && (raw_call(SYS_getuid) != raw_call(SYS_geteuid) || raw_call(SYS_getgid) != raw_call(SYS_getegid)))
+  // Before Linux 5.8, or below a program's own filter that does not know the call: what
+  // faccessat(2) can tell.
+  if ((flags & AT_EACCESS) != 0 && (raw_call(SYS_getuid) != raw_call(SYS_geteuid) ||
+                                    raw_call(SYS_getgid) != raw_call(SYS_getegid)))
     return r;
   StatX st;
   if ((flags & AT_SYMLINK_NOFOLLOW) != 0) {
@@ -260,7 +265,9 @@ Result<off_t> sys_lseek(int fd, off_t offset, int whence) {
 Result<size_t> sys_getdents64(int fd, void* out, size_t size) {
   return size_or_error(raw_call(SYS_getdents64, fd, out, size));
 }
-Result<void> sys_fchmod(int fd, mode_t mode) { return checked_void(raw_call(SYS_fchmod, fd, mode)); }
+Result<void> sys_fchmod(int fd, mode_t mode) {
+  return checked_void(raw_call(SYS_fchmod, fd, mode));
+}
 Result<void> sys_fchown(int fd, uid_t uid, gid_t gid) {
   return checked_void(raw_call(SYS_fchown, fd, uid, gid));
 }
@@ -275,7 +282,9 @@ Result<void> sys_fdatasync(int fd) { return checked_void(raw_call(SYS_fdatasync,
 Result<size_t> sys_copy_file_range(int in, off_t* in_at, int out, off_t* out_at, size_t size) {
   return size_or_error(raw_call(SYS_copy_file_range, in, in_at, out, out_at, size, 0));
 }
-Result<void> sys_ficlone(int to, int from) { return checked_void(raw_call(SYS_ioctl, to, FICLONE, from)); }
+Result<void> sys_ficlone(int to, int from) {
+  return checked_void(raw_call(SYS_ioctl, to, FICLONE, from));
+}
 
 pid_t sys_getpid() { return static_cast<pid_t>(raw_call(SYS_getpid)); }
 pid_t sys_gettid() { return static_cast<pid_t>(raw_call(SYS_gettid)); }

@@ -1,5 +1,5 @@
-// Raw system calls, typed: sys_x() is x(2) with the result or a positive errno, through the gate. Path
-// arguments are At: a real absolute path of any length, or (directory descriptor, name).
+// Raw system calls, typed: sys_x() is x(2) with the result or a positive errno, through the gate.
+// Path arguments are At: a real absolute path of any length, or (directory descriptor, name).
 #pragma once
 
 #include <fcntl.h>
@@ -23,12 +23,13 @@ namespace ovl {
 using StatX = struct statx;
 
 inline bool same_inode(const StatX& a, const StatX& b) {
-  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major &&
+         a.stx_dev_minor == b.stx_dev_minor;
 }
 
-// Where a path system call acts. An absolute path that fits PATH_MAX goes as it is; a longer one is opened in
-// O_PATH steps first (path_resolution(7) has no limit but PATH_MAX per call). An error of that surfaces in
-// the sys_ call that is made with it.
+// Where a path system call acts. An absolute path that fits PATH_MAX goes as it is; a longer one is
+// opened in O_PATH steps first (path_resolution(7) has no limit but PATH_MAX per call). An error of
+// that surfaces in the sys_ call that is made with it.
 class At {
  public:
   At(CStr path);  // NOLINT(google-explicit-constructor): every sys_ call takes a path like this
@@ -57,12 +58,14 @@ inline Result<void> checked_void(long raw) {
   return {};
 }
 
-// Opening. O_CLOEXEC is always added: these descriptors are the core's, for the moment of one operation.
+// Opening. O_CLOEXEC is always added: these descriptors are the core's, for the moment of one
+// operation.
 Result<UniqueFd> sys_openat(const At& at, int flags, mode_t mode = 0);
 Result<UniqueFd> sys_openat2(const At& at, const open_how& how);
 
-// Attributes. sys_statx never follows a final symlink unless told (flags: AT_SYMLINK_FOLLOW is not a statx
-// flag; pass 0 to follow, AT_SYMLINK_NOFOLLOW not to). Mask is STATX_BASIC_STATS | STATX_BTIME.
+// Attributes. sys_statx never follows a final symlink unless told (flags: AT_SYMLINK_FOLLOW is not
+// a statx flag; pass 0 to follow, AT_SYMLINK_NOFOLLOW not to). Mask is STATX_BASIC_STATS |
+// STATX_BTIME.
 Result<void> sys_statx(const At& at, int flags, StatX* out);
 Result<void> sys_lstat(const At& at, StatX* out);  // AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT
 Result<void> sys_fstat(int fd, StatX* out);
@@ -80,15 +83,17 @@ Result<void> sys_rmdir(const At& at);
 Result<void> sys_rename(const At& from, const At& to, unsigned flags = 0);  // flags as renameat2(2)
 
 // Attribute changes, never following a final symlink.
-Result<void> sys_chmod(const At& at, mode_t mode);  // not for symlinks (the kernel has no such change)
+Result<void> sys_chmod(const At& at,
+                       mode_t mode);  // not for symlinks (the kernel has no such change)
 Result<void> sys_chown(const At& at, uid_t uid, gid_t gid);
 Result<void> sys_utimens(const At& at, const struct timespec times[2]);
 Result<void> sys_truncate(const At& at, off_t length);
 
-// Extended attributes, never following a final symlink. Reading: ENODATA and EOPNOTSUPP are errors here;
-// format/ turns them into "absent".
+// Extended attributes, never following a final symlink. Reading: ENODATA and EOPNOTSUPP are errors
+// here; format/ turns them into "absent".
 Result<size_t> sys_lgetxattr(const At& at, const char* name, void* out, size_t size);
-Result<void> sys_lsetxattr(const At& at, const char* name, const void* value, size_t size, int flags = 0);
+Result<void> sys_lsetxattr(const At& at, const char* name, const void* value, size_t size,
+                           int flags = 0);
 Result<void> sys_lremovexattr(const At& at, const char* name);
 Result<size_t> sys_llistxattr(const At& at, char* out, size_t size);
 Result<size_t> sys_fgetxattr(int fd, const char* name, void* out, size_t size);

@@ -1,5 +1,6 @@
-// See lookup.h. The order of questions is the kernel's: the upper first; then down the lowers until a whiteout, an opaque
-// directory, or something of another type ends the search. A redirect changes the name, or the start, for what is below.
+// See lookup.h. The order of questions is the kernel's: the upper first; then down the lowers until
+// a whiteout, an opaque directory, or something of another type ends the search. A redirect changes
+// the name, or the start, for what is below.
 #include "core/walk/lookup.h"
 
 #include <limits.h>
@@ -54,7 +55,8 @@ Result<void> apply_override(Op& op, const Overlay& overlay, CStr real, Node* nod
   if (text.data() == nullptr || !decode_override_stat(text, &recorded).ok()) return {};
   node->uid = recorded.uid;
   node->gid = recorded.gid;
-  node->mode = (recorded.mode & 07777) | (recorded.has_type ? recorded.mode & S_IFMT : node->mode & S_IFMT);
+  node->mode =
+      (recorded.mode & 07777) | (recorded.has_type ? recorded.mode & S_IFMT : node->mode & S_IFMT);
   if (recorded.has_type && !S_ISREG(recorded.mode)) {
     node->rdev_major = recorded.rdev_major;
     node->rdev_minor = recorded.rdev_minor;
@@ -101,7 +103,8 @@ class LayerSearch {
     if (found_ == nullptr) return Error(ENOMEM);
     for (uint32_t i = 0; i < start_count_ && !done_; i++) {
       const LowerRef& start = starts_[i];
-      if (below_ != nullptr && start.layer <= below_) continue;  // a redirect of that layer starts below it
+      if (below_ != nullptr && start.layer <= below_)
+        continue;  // a redirect of that layer starts below it
       const uint32_t before = restarts_;
       TRY(lower(start));
       if (restarts_ != before) i = UINT32_MAX;  // another list of starts: from its beginning
@@ -115,7 +118,8 @@ class LayerSearch {
     if (!TRY(present(node_->upper, &st))) return {};
     if (is_whiteout_device(st)) return whiteout();
     TRY(set_attributes(op_, *overlay_.upper_layer, node_->upper, st, node_));
-    if (node_->priv.has(Priv::kWhiteout) && S_ISREG(st.stx_mode) && st.stx_size == 0) return whiteout();
+    if (node_->priv.has(Priv::kWhiteout) && S_ISREG(st.stx_mode) && st.stx_size == 0)
+      return whiteout();
     node_->where = Where::kUpper;
     if (node_->is_dir()) return below_directory(node_->upper, node_->priv, nullptr);
     // A file goes on down for its data, or for the object whose inode number it keeps.
@@ -159,7 +163,8 @@ class LayerSearch {
       return {};
     }
     if (want_data_ && !S_ISREG(st.stx_mode)) return Error(EIO);
-    if (passes && S_ISDIR(st.stx_mode) && op_.session().shared()) remember_directory(op_.session().segment(), real);
+    if (passes && S_ISDIR(st.stx_mode) && op_.session().shared())
+      remember_directory(op_.session().segment(), real);
     found_[found_count_++] = LowerRef{start.layer, real};
     PrivSet priv = node_->priv;
     if (!first) {
@@ -214,7 +219,8 @@ class LayerSearch {
     if (priv.has(Priv::kOpaque)) {
       Str value = TRY(read_value(op_, overlay_, real, Priv::kOpaque));
       if (value.data() != nullptr && decode_opaque(value.data(), value.size()) == Opaque::kOpaque) {
-        // An absolute redirect counts even in an opaque directory's place: the kernel never writes both.
+        // An absolute redirect counts even in an opaque directory's place: the kernel never writes
+        // both.
         done_ = true;
         return {};
       }
@@ -258,7 +264,8 @@ class LayerSearch {
     return {};
   }
 
-  // Is the object below by name really the one that this upper file was copied from? The handle tells where it is known.
+  // Is the object below by name really the one that this upper file was copied from? The handle
+  // tells where it is known.
   Result<void> check_origin() {
     Str value = TRY(read_value(op_, overlay_, node_->upper, Priv::kOrigin));
     FileHandle handle;
@@ -358,7 +365,8 @@ Result<const Node*> node_at(Op& op, Str virt, Purpose purpose) {
     if (!node->exists()) return Error(ENOENT);
     if (!node->is_dir()) return Error(ENOTDIR);
     const bool last = end == rest.size();
-    node = TRY(lookup(op, *node, rest.sub(1, end - 1), Search::kUnchecked, last ? purpose : Purpose::kPass));
+    node = TRY(lookup(op, *node, rest.sub(1, end - 1), Search::kUnchecked,
+                      last ? purpose : Purpose::kPass));
     rest = rest.sub(end);
   }
   if (purpose == Purpose::kPass) return node;

@@ -37,12 +37,14 @@ bool is_magic_name(Str path) {
     what = next(&rest);
   }
   if (what == Str("cwd") || what == Str("root") || what == Str("exe")) return rest.empty();
-  return (what == Str("fd") || what == Str("map_files")) && !rest.empty() && rest.find('/') == SIZE_MAX;
+  return (what == Str("fd") || what == Str("map_files")) && !rest.empty() &&
+         rest.find('/') == SIZE_MAX;
 }
 
 namespace {
 
-// A descriptor of the caller's own on `real`, when the link's name is that of one. (/proc/self has become /proc/<pid> by now.)
+// A descriptor of the caller's own on `real`, when the link's name is that of one. (/proc/self has
+// become /proc/<pid> by now.)
 int own_descriptor(Op& op, Str link, Str real) {
   int fd = 0;
   for (char c : base_name(link)) {
@@ -53,7 +55,8 @@ int own_descriptor(Op& op, Str link, Str real) {
   return own.ok() && own.value() == real ? fd : -1;
 }
 
-// Is the real object one of those that the node is made of? A broken hard link's copy does not remember its lower.
+// Is the real object one of those that the node is made of? A broken hard link's copy does not
+// remember its lower.
 bool is_made_of(const Node& node, Str real, const StatX& object) {
   if (node.in_upper() && node.upper == real) return true;
   for (uint32_t i = 0; i < node.lower_count; i++)
@@ -80,7 +83,9 @@ Result<Magic> magic_target(Op& op, CStr link, Str text) {
     return magic;
   }
   const Overlay* overlay = op.session().containing(virt);
-  if (overlay == nullptr || (overlay->upper_layer != nullptr && is_below_or_same(real, overlay->upper))) return magic;
+  if (overlay == nullptr ||
+      (overlay->upper_layer != nullptr && is_below_or_same(real, overlay->upper)))
+    return magic;
   magic.orphan = true;
   magic.fd = own_descriptor(op, link, real);
   return magic;

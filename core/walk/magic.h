@@ -1,5 +1,5 @@
-// procfs's magic links: /proc/<task>/{cwd,root,exe}, /proc/<task>/fd/<n>, map_files. Their text is only a hint; what they
-// lead to is an object. Kernel counterpart: proc_pid_get_link().
+// procfs's magic links: /proc/<task>/{cwd,root,exe}, /proc/<task>/fd/<n>, map_files. Their text is
+// only a hint; what they lead to is an object. Kernel counterpart: proc_pid_get_link().
 #pragma once
 
 #include "core/caller/op.h"
@@ -10,7 +10,8 @@ namespace ovl {
 struct Magic {
   bool is_magic = false;
   const Node* node = nullptr;  // the object by its name; nullptr: it has none (a pipe, deleted)
-  // A lower's object that programs see nowhere any more (unlinked or replaced in the overlay): to be read, never changed.
+  // A lower's object that programs see nowhere any more (unlinked or replaced in the overlay): to
+  // be read, never changed.
   bool orphan = false;
   int fd = -1;  // the caller's descriptor behind /proc/self/fd/<fd>
 };

@@ -1,5 +1,6 @@
-// From what the kernel calls a cwd or descriptor to what programs call it. No table of processes: a real path of a layer maps
-// back by the layer's prefix, and only directories that a redirect moved need the session's list.
+// From what the kernel calls a cwd or descriptor to what programs call it. No table of processes: a
+// real path of a layer maps back by the layer's prefix, and only directories that a redirect moved
+// need the session's list.
 #include "core/session/moved.h"
 #include "core/walk/walk.h"
 
@@ -33,7 +34,8 @@ LowerPlace lower_place(const Session& session, CStr real) {
     const Overlay& overlay = session.overlay(i);
     for (uint32_t k = 0; k < overlay.lower_count; k++) {
       const CStr root = overlay.lowers[k].root;
-      if (!is_below_or_same(real, root) || (best.overlay != nullptr && root.size() <= best_size)) continue;
+      if (!is_below_or_same(real, root) || (best.overlay != nullptr && root.size() <= best_size))
+        continue;
       best = LowerPlace{&overlay, below(real, root)};
       best_size = root.size();
     }
@@ -76,13 +78,14 @@ namespace {
 constexpr Str kDeleted(" (deleted)");
 
 bool is_deleted(Op& op, int fd, CStr link) {
-  if (link.size() <= kDeleted.size() || link.sub(link.size() - kDeleted.size()) != kDeleted) return false;
+  if (link.size() <= kDeleted.size() || link.sub(link.size() - kDeleted.size()) != kDeleted)
+    return false;
   // A file may really be called so.
   Result<BorrowedFd> borrowed = op.caller().borrow(fd);
   StatX named, open;
-  return !borrowed.ok() || !sys_lstat(link, &named).ok() || !sys_fstat(borrowed.value().get(), &open).ok() ||
-         named.stx_ino != open.stx_ino || named.stx_dev_major != open.stx_dev_major ||
-         named.stx_dev_minor != open.stx_dev_minor;
+  return !borrowed.ok() || !sys_lstat(link, &named).ok() ||
+         !sys_fstat(borrowed.value().get(), &open).ok() || named.stx_ino != open.stx_ino ||
+         named.stx_dev_major != open.stx_dev_major || named.stx_dev_minor != open.stx_dev_minor;
 }
 
 // Does the real path belong to a layer at all? Sets *upper when it is an upper's.
@@ -91,7 +94,8 @@ bool in_some_layer(const Session& session, Str real, bool* upper) {
   for (uint32_t i = 0; i < session.overlay_count(); i++) {
     const Overlay& overlay = session.overlay(i);
     if (overlay.upper_layer == nullptr) continue;
-    if (is_below_or_same(real, overlay.upper) || is_below_or_same(real, overlay.work)) return *upper = true;
+    if (is_below_or_same(real, overlay.upper) || is_below_or_same(real, overlay.work))
+      return *upper = true;
   }
   for (uint32_t i = 0; i < session.overlay_count(); i++)
     for (uint32_t k = 0; k < session.overlay(i).lower_count; k++)
@@ -115,13 +119,15 @@ Result<FdNode> node_of_fd(Op& op, int fd) {
     return result;
   }
   Result<const Node*> found = node_at(op, virt);
-  if (!found.ok() && found.error() != ENOENT && found.error() != ENOTDIR) return Error(found.error());
+  if (!found.ok() && found.error() != ENOENT && found.error() != ENOTDIR)
+    return Error(found.error());
   const Node* node = found.ok() ? found.value() : nullptr;
   bool same = node != nullptr && node->exists();
   if (same && upper) same = node->in_upper();
   if (same && !upper) {
     same = false;
-    for (uint32_t i = 0; i < node->lower_count; i++) same = same || node->lowers[i].path == result.real;
+    for (uint32_t i = 0; i < node->lower_count; i++)
+      same = same || node->lowers[i].path == result.real;
   }
   if (same) result.node = node;
   result.detached = !same;

@@ -25,23 +25,27 @@ struct LowerRef {
 };
 
 struct Node {
-  const Overlay* overlay = nullptr;  // nullptr: outside every overlay; then only `up` and `virt` mean anything
-  const Node* up = nullptr;          // the directory that holds it; nullptr for "/"
-  CStr virt;   // normalised absolute path as programs see it, no symlink in it but perhaps the last name
-  CStr upper;  // real path in the upper, whether or not something is there; empty when there is no upper layer
+  const Overlay* overlay =
+      nullptr;  // nullptr: outside every overlay; then only `up` and `virt` mean anything
+  const Node* up = nullptr;  // the directory that holds it; nullptr for "/"
+  CStr virt;   // normalised absolute path as programs see it, no symlink in it but perhaps the last
+               // name
+  CStr upper;  // real path in the upper, whether or not something is there; empty when there is no
+               // upper layer
   Where where = Where::kAbsent;
 
-  // Objects below, topmost first. Directory: those it is merged of (none: pure upper). Anything else: the object itself
-  // (kLower) or the one it was copied from (kUpper with origin or metacopy); where that is a metacopy too, those below it
-  // follow, so that the last one has the data.
+  // Objects below, topmost first. Directory: those it is merged of (none: pure upper). Anything
+  // else: the object itself (kLower) or the one it was copied from (kUpper with origin or
+  // metacopy); where that is a metacopy too, those below it follow, so that the last one has the
+  // data.
   const LowerRef* lowers = nullptr;
   uint32_t lower_count = 0;
 
-  // Of the topmost object, when exists() and loaded. A directory that a walk only passes may not be: then of these only the type
-  // in `mode` is known (lookup.h: ensure_loaded).
+  // Of the topmost object, when exists() and loaded. A directory that a walk only passes may not
+  // be: then of these only the type in `mode` is known (lookup.h: ensure_loaded).
   bool loaded = true;
-  StatX real{};   // as the kernel tells
-  PrivSet priv;   // private xattrs that it has
+  StatX real{};     // as the kernel tells
+  PrivSet priv;     // private xattrs that it has
   mode_t mode = 0;  // type and permission that programs see (override_stat applied)
   uid_t uid = 0;
   gid_t gid = 0;
@@ -57,7 +61,8 @@ struct Node {
   bool merged() const { return is_dir() && lower_count + (in_upper() ? 1 : 0) > 1; }
   // An upper file whose data still is in a lower.
   bool metacopy() const { return in_upper() && priv.has(Priv::kMetacopy) && is_regular(); }
-  // Real path of the topmost object: metadata, symlink text, xattrs, directory descriptor. Requires exists().
+  // Real path of the topmost object: metadata, symlink text, xattrs, directory descriptor. Requires
+  // exists().
   CStr top() const { return in_upper() ? upper : lowers[0].path; }
   // Real path of the object with the file's data. Requires exists().
   CStr data() const { return in_upper() && !metacopy() ? upper : lowers[lower_count - 1].path; }

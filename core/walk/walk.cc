@@ -1,5 +1,6 @@
-// See walk.h. Outside the overlays the walk only looks for what could lead into one: symlinks and roots of overlays. As long
-// as nothing but that was met from a start that the kernel sees as we do, the result is native.
+// See walk.h. Outside the overlays the walk only looks for what could lead into one: symlinks and
+// roots of overlays. As long as nothing but that was met from a start that the kernel sees as we
+// do, the result is native.
 #include "core/walk/walk.h"
 
 #include <limits.h>
@@ -133,9 +134,7 @@ class Walk {
     return current_->outside() ? outside_step() : overlay_step();
   }
 
-  Result<void> search_current() {
-    return may_search(op_, *current_);
-  }
+  Result<void> search_current() { return may_search(op_, *current_); }
 
   Result<void> dot_dot() {
     TRY(search_current());
@@ -155,7 +154,8 @@ class Walk {
     if (const Overlay* other = op_.session().rooted_at(virt)) return enter(*other);
     if (op_.session().exclude_count() != 0 && op_.session().excluded(virt)) return leave(virt);
     for (;;) {
-      found_ = TRY(lookup(op_, *current_, name_, Search::kChecked, last_ ? Purpose::kResult : Purpose::kPass));
+      found_ = TRY(lookup(op_, *current_, name_, Search::kChecked,
+                          last_ ? Purpose::kResult : Purpose::kPass));
       if (!found_->exists()) return last_ ? Result<void>() : Result<void>(Error(ENOENT));
       if (!found_->is_symlink() || !follows()) break;
       const Str text = TRY(link_text());
@@ -311,10 +311,12 @@ class Walk {
       if (natural_) return native();
       w.orphan = orphan_;
       w.orphan_fd = orphan_fd_;
-      w.outside_path = slash_ && kind_ == Last::kName ? op_.arena().concat(w.node->virt, "/") : w.node->virt;
+      w.outside_path =
+          slash_ && kind_ == Last::kName ? op_.arena().concat(w.node->virt, "/") : w.node->virt;
       return w;
     }
-    if (slash_ && (flags_ & kParent) == 0 && w.node->exists() && !w.node->is_dir()) return Error(ENOTDIR);
+    if (slash_ && (flags_ & kParent) == 0 && w.node->exists() && !w.node->is_dir())
+      return Error(ENOTDIR);
     TRY((flags_ & kParent) ? load(w.node) : ensure_loaded(op_, *w.node));
     return w;
   }
@@ -327,9 +329,9 @@ class Walk {
   Str todo_;
   Str name_;
   Last kind_ = Last::kRoot;
-  bool last_ = false;     // name_ is the last component
-  bool slash_ = false;    // and is followed by slashes
-  bool natural_ = true;   // so far the kernel sees what we see
+  bool last_ = false;    // name_ is the last component
+  bool slash_ = false;   // and is followed by slashes
+  bool natural_ = true;  // so far the kernel sees what we see
   bool native_ = false;
   int symlinks_ = 0;
   bool orphan_ = false;  // see Walked

@@ -34,8 +34,9 @@ bool OverlayTest::upper_on(const std::string& base) {
   for (const char* name : {"/upper", "/work", "/work/work", "/work/ovlrun"})
     std::filesystem::create_directories(upper_root_ + name);
   struct stat here, there;
-  return lstat(root_.c_str(), &here) == 0 && lstat(upper_root_.c_str(), &there) == 0 && here.st_dev != there.st_dev &&
-         setxattr(upper().c_str(), "user.probe", "", 0, 0) == 0 && removexattr(upper().c_str(), "user.probe") == 0;
+  return lstat(root_.c_str(), &here) == 0 && lstat(upper_root_.c_str(), &there) == 0 &&
+         here.st_dev != there.st_dev && setxattr(upper().c_str(), "user.probe", "", 0, 0) == 0 &&
+         removexattr(upper().c_str(), "user.probe") == 0;
 }
 
 std::string OverlayTest::lower(const std::string& rest, int index) const {

@@ -1,5 +1,6 @@
-// A session over directories of its own below a temporary directory, with this process as the caller: for unit tests of the
-// core. Operations act on virtual paths; files can be looked at natively beside them.
+// A session over directories of its own below a temporary directory, with this process as the
+// caller: for unit tests of the core. Operations act on virtual paths; files can be looked at
+// natively beside them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -35,7 +36,8 @@ class OverlayTest : public ::testing::Test {
   OverlayTest();
   ~OverlayTest() override;
 
-  // Puts the upper and workdir on another file system, below `base`. False: it is none, or has no user xattrs. Before start().
+  // Puts the upper and workdir on another file system, below `base`. False: it is none, or has no
+  // user xattrs. Before start().
   bool upper_on(const std::string& base);
 
   // Call after filling the lowers. Then session() and the op_ functions work.
@@ -50,8 +52,8 @@ class OverlayTest : public ::testing::Test {
 
   Session& session() { return *session_; }
   LocalCaller& caller() { return caller_; }
-  // A whole operation: run<op_mkdirat>(AT_FDCWD, path("/d"), 0755). Native outcomes are carried out by the caller of this:
-  // they come back as kNative.
+  // A whole operation: run<op_mkdirat>(AT_FDCWD, path("/d"), 0755). Native outcomes are carried out
+  // by the caller of this: they come back as kNative.
   static constexpr long kNative = -100000;
   template <auto op_function, class... Args>
   long run(Args... args) {

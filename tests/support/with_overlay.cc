@@ -1,5 +1,6 @@
-// with_overlay LOWER UPPER -- CMD...: runs CMD below a plain in-place overlay through the preload object alone, without the
-// launcher: for tests of the preload object itself. The workdir is UPPER.work. OVLRUN_PRELOAD names the object.
+// with_overlay LOWER UPPER -- CMD...: runs CMD below a plain in-place overlay through the preload
+// object alone, without the launcher: for tests of the preload object itself. The workdir is
+// UPPER.work. OVLRUN_PRELOAD names the object.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,9 @@ int main(int argc, char** argv) {
   fs::create_directories(argv[2]);
   fs::create_directories(work + "/work");
   fs::create_directories(work + "/ovlrun");
-  const std::string lower = fs::canonical(argv[1]), upper = fs::canonical(argv[2]), real_work = fs::canonical(work),
-                    preload = fs::canonical(object), file = real_work + "/ovlrun/session";
+  const std::string lower = fs::canonical(argv[1]), upper = fs::canonical(argv[2]),
+                    real_work = fs::canonical(work), preload = fs::canonical(object),
+                    file = real_work + "/ovlrun/session";
   auto view = [](const std::string& s) { return ovl::CStr(s.c_str(), s.size()); };
   const ovl::CStr lowers[] = {view(lower)};
   ovl::OverlaySpec overlay;

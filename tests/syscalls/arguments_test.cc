@@ -1,4 +1,5 @@
-// Bad arguments, for every call that takes a path: one table of calls, one test for each kind of badness.
+// Bad arguments, for every call that takes a path: one table of calls, one test for each kind of
+// badness.
 #include <string.h>
 #include <sys/resource.h>
 
@@ -7,7 +8,8 @@
 namespace syscalls {
 namespace {
 
-// A null pointer that the compiler does not see through: libc's headers declare most parameters non-null.
+// A null pointer that the compiler does not see through: libc's headers declare most parameters
+// non-null.
 template <class T>
 T* null() {
   static T* volatile pointer = nullptr;
@@ -40,60 +42,83 @@ struct PathCall {
 // Every call with a path, in the place of its path.
 const PathCall kCalls[] = {
     {"open", kReads, [](const char* p) -> long { return t_open(p, O_RDONLY | O_NONBLOCK); }},
-    {"open for writing", kReads, [](const char* p) -> long { return t_open(p, O_RDWR | O_NONBLOCK); }},
+    {"open for writing", kReads,
+     [](const char* p) -> long { return t_open(p, O_RDWR | O_NONBLOCK); }},
     {"open O_PATH", kReads, [](const char* p) -> long { return t_open(p, O_PATH); }},
-    {"open O_CREAT", kMakes, [](const char* p) -> long { return t_open(p, O_CREAT | O_WRONLY | O_EXCL, 0600); }},
+    {"open O_CREAT", kMakes,
+     [](const char* p) -> long { return t_open(p, O_CREAT | O_WRONLY | O_EXCL, 0600); }},
     {"creat", kMakes, [](const char* p) -> long { return t_creat(p, 0600); }},
-    {"openat", kReads, [](const char* p) -> long { return t_openat(AT_FDCWD, p, O_RDONLY | O_NONBLOCK); }},
-    {"openat2", kReads, [](const char* p) -> long { return t_openat2(AT_FDCWD, p, &kHow, sizeof kHow); }},
+    {"openat", kReads,
+     [](const char* p) -> long { return t_openat(AT_FDCWD, p, O_RDONLY | O_NONBLOCK); }},
+    {"openat2", kReads,
+     [](const char* p) -> long { return t_openat2(AT_FDCWD, p, &kHow, sizeof kHow); }},
     {"stat", kReads, [](const char* p) -> long { return t_stat(p, &ignored_stat); }},
     {"lstat", kReads, [](const char* p) -> long { return t_lstat(p, &ignored_stat); }},
-    {"fstatat", kReads, [](const char* p) -> long { return t_fstatat(AT_FDCWD, p, &ignored_stat, 0); }},
-    {"statx", kReads, [](const char* p) -> long { return t_statx(AT_FDCWD, p, 0, STATX_ALL, &ignored_statx); }},
+    {"fstatat", kReads,
+     [](const char* p) -> long { return t_fstatat(AT_FDCWD, p, &ignored_stat, 0); }},
+    {"statx", kReads,
+     [](const char* p) -> long { return t_statx(AT_FDCWD, p, 0, STATX_ALL, &ignored_statx); }},
     {"access", kReads, [](const char* p) -> long { return t_access(p, F_OK); }},
     {"faccessat", kReads, [](const char* p) -> long { return t_faccessat(AT_FDCWD, p, F_OK); }},
-    {"faccessat2", kReads, [](const char* p) -> long { return t_faccessat2(AT_FDCWD, p, F_OK, AT_EACCESS); }},
-    {"readlink", kReads, [](const char* p) -> long { return t_readlink(p, ignored, sizeof ignored); }},
-    {"readlinkat", kReads, [](const char* p) -> long { return t_readlinkat(AT_FDCWD, p, ignored, sizeof ignored); }},
+    {"faccessat2", kReads,
+     [](const char* p) -> long { return t_faccessat2(AT_FDCWD, p, F_OK, AT_EACCESS); }},
+    {"readlink", kReads,
+     [](const char* p) -> long { return t_readlink(p, ignored, sizeof ignored); }},
+    {"readlinkat", kReads,
+     [](const char* p) -> long { return t_readlinkat(AT_FDCWD, p, ignored, sizeof ignored); }},
     {"statfs", kReads, [](const char* p) -> long { return t_statfs(p, &ignored_statfs); }},
     {"chdir", kReads, [](const char* p) -> long { return t_chdir(p); }},
     {"mkdir", kMakes, [](const char* p) -> long { return t_mkdir(p, 0700); }},
     {"mkdirat", kMakes, [](const char* p) -> long { return t_mkdirat(AT_FDCWD, p, 0700); }},
     {"mknod", kMakes, [](const char* p) -> long { return t_mknod(p, S_IFIFO | 0600, 0); }},
-    {"mknodat", kMakes, [](const char* p) -> long { return t_mknodat(AT_FDCWD, p, S_IFIFO | 0600, 0); }},
+    {"mknodat", kMakes,
+     [](const char* p) -> long { return t_mknodat(AT_FDCWD, p, S_IFIFO | 0600, 0); }},
     {"symlink", kMakes, [](const char* p) -> long { return t_symlink("x", p); }},
     {"symlinkat", kMakes, [](const char* p) -> long { return t_symlinkat("x", AT_FDCWD, p); }},
     {"link from", kReads, [](const char* p) -> long { return t_link(p, "made"); }},
     {"link to", kMakes, [](const char* p) -> long { return t_link("other", p); }},
-    {"linkat from", kReads, [](const char* p) -> long { return t_linkat(AT_FDCWD, p, AT_FDCWD, "made", 0); }},
-    {"linkat to", kMakes, [](const char* p) -> long { return t_linkat(AT_FDCWD, "other", AT_FDCWD, p, 0); }},
+    {"linkat from", kReads,
+     [](const char* p) -> long { return t_linkat(AT_FDCWD, p, AT_FDCWD, "made", 0); }},
+    {"linkat to", kMakes,
+     [](const char* p) -> long { return t_linkat(AT_FDCWD, "other", AT_FDCWD, p, 0); }},
     {"unlink", kRemoves, [](const char* p) -> long { return t_unlink(p); }},
     {"rmdir", kRemoves, [](const char* p) -> long { return t_rmdir(p); }},
     {"unlinkat", kRemoves, [](const char* p) -> long { return t_unlinkat(AT_FDCWD, p, 0); }},
     {"rename from", kRemoves, [](const char* p) -> long { return t_rename(p, "made"); }},
     {"rename to", kMakes, [](const char* p) -> long { return t_rename("other", p); }},
-    {"renameat from", kRemoves, [](const char* p) -> long { return t_renameat(AT_FDCWD, p, AT_FDCWD, "made"); }},
-    {"renameat2 to", kMakes, [](const char* p) -> long { return t_renameat2(AT_FDCWD, "other", AT_FDCWD, p, RENAME_NOREPLACE); }},
+    {"renameat from", kRemoves,
+     [](const char* p) -> long { return t_renameat(AT_FDCWD, p, AT_FDCWD, "made"); }},
+    {"renameat2 to", kMakes,
+     [](const char* p) -> long {
+       return t_renameat2(AT_FDCWD, "other", AT_FDCWD, p, RENAME_NOREPLACE);
+     }},
     {"chmod", kReads, [](const char* p) -> long { return t_chmod(p, 0600); }},
     {"fchmodat", kReads, [](const char* p) -> long { return t_fchmodat(AT_FDCWD, p, 0600); }},
     {"chown", kReads, [](const char* p) -> long { return t_chown(p, -1, -1); }},
     {"lchown", kReads, [](const char* p) -> long { return t_lchown(p, -1, -1); }},
     {"fchownat", kReads, [](const char* p) -> long { return t_fchownat(AT_FDCWD, p, -1, -1, 0); }},
-    {"utimensat", kReads, [](const char* p) -> long { return t_utimensat(AT_FDCWD, p, kTimes, 0); }},
+    {"utimensat", kReads,
+     [](const char* p) -> long { return t_utimensat(AT_FDCWD, p, kTimes, 0); }},
     {"utime", kReads, [](const char* p) -> long { return t_utime(p, &kSeconds); }},
     {"utimes", kReads, [](const char* p) -> long { return t_utimes(p, kMicros); }},
     {"futimesat", kReads, [](const char* p) -> long { return t_futimesat(AT_FDCWD, p, kMicros); }},
     {"truncate", kReads, [](const char* p) -> long { return t_truncate(p, 0); }},
     {"setxattr", kReads, [](const char* p) -> long { return t_setxattr(p, "user.x", "v", 1, 0); }},
-    {"lsetxattr", kReads, [](const char* p) -> long { return t_lsetxattr(p, "user.x", "v", 1, 0); }},
-    {"getxattr", kReads, [](const char* p) -> long { return t_getxattr(p, "user.x", ignored, sizeof ignored); }},
-    {"lgetxattr", kReads, [](const char* p) -> long { return t_lgetxattr(p, "user.x", ignored, sizeof ignored); }},
-    {"listxattr", kReads, [](const char* p) -> long { return t_listxattr(p, ignored, sizeof ignored); }},
-    {"llistxattr", kReads, [](const char* p) -> long { return t_llistxattr(p, ignored, sizeof ignored); }},
+    {"lsetxattr", kReads,
+     [](const char* p) -> long { return t_lsetxattr(p, "user.x", "v", 1, 0); }},
+    {"getxattr", kReads,
+     [](const char* p) -> long { return t_getxattr(p, "user.x", ignored, sizeof ignored); }},
+    {"lgetxattr", kReads,
+     [](const char* p) -> long { return t_lgetxattr(p, "user.x", ignored, sizeof ignored); }},
+    {"listxattr", kReads,
+     [](const char* p) -> long { return t_listxattr(p, ignored, sizeof ignored); }},
+    {"llistxattr", kReads,
+     [](const char* p) -> long { return t_llistxattr(p, ignored, sizeof ignored); }},
     {"removexattr", kReads, [](const char* p) -> long { return t_removexattr(p, "user.x"); }},
     {"lremovexattr", kReads, [](const char* p) -> long { return t_lremovexattr(p, "user.x"); }},
     {"execve", kReads, [](const char* p) -> long { return t_execve(p, kArgv, environ); }},
-    {"execveat", kReads, [](const char* p) -> long { return t_execveat(AT_FDCWD, p, kArgv, environ, 0); }},
+    {"execveat", kReads,
+     [](const char* p) -> long { return t_execveat(AT_FDCWD, p, kArgv, environ, 0); }},
     {"inotify_add_watch", kReads,
      [](const char* p) -> long {
        int fd = inotify_init1(IN_CLOEXEC);
@@ -107,7 +132,8 @@ const PathCall kCalls[] = {
 
 class Arguments : public Tree {
  protected:
-  static void every_call_gives(int error, const char* path, unsigned kinds = kReads | kMakes | kRemoves) {
+  static void every_call_gives(int error, const char* path,
+                               unsigned kinds = kReads | kMakes | kRemoves) {
     for (const PathCall& call : kCalls) {
       if (!(call.kind & kinds)) continue;
       EXPECT_ERRNO(error, call.call(path)) << call.name << " of " << (path ? path : "NULL");

@@ -24,14 +24,16 @@ TEST_F(Chmod, ChangesTheModeAndNothingElse) {
     EXPECT_EQ(before.st_blocks, after.st_blocks) << path;
     EXPECT_EQ(before.st_mtim, after.st_mtim) << path;
     EXPECT_LT(before.st_ctim.tv_sec * 1'000'000'000 + before.st_ctim.tv_nsec - 1,
-              after.st_ctim.tv_sec * 1'000'000'000 + after.st_ctim.tv_nsec) << path;
+              after.st_ctim.tv_sec * 1'000'000'000 + after.st_ctim.tv_nsec)
+        << path;
     EXPECT_EQ(before.st_nlink, after.st_nlink) << path;
     EXPECT_TRUE(content == content_of(path)) << path;
   }
 }
 
 TEST_F(Chmod, TakesEveryMode) {
-  for (mode_t mode : {0u, 0111u, 0222u, 0400u, 0444u, 0604u, 0777u, 01777u, 02755u, 04755u, 06777u, 07000u, 0644u}) {
+  for (mode_t mode : {0u, 0111u, 0222u, 0400u, 0444u, 0604u, 0777u, 01777u, 02755u, 04755u, 06777u,
+                      07000u, 0644u}) {
     ASSERT_OK(t_chmod("file", mode));
     EXPECT_EQ(mode, mode_of("file")) << std::oct << mode;
     ASSERT_OK(t_chmod("dir", mode));
@@ -58,7 +60,8 @@ TEST_F(Chmod, FollowsSymlinks) {
 }
 
 TEST_F(Chmod, AllSpellings) {
-  Fd dir(t_open("dir", O_PATH)), a(t_open("dir/a", O_RDONLY)), b(t_open("dir/b", O_RDWR)), made(t_open("new", O_CREAT | O_RDWR, 0600));
+  Fd dir(t_open("dir", O_PATH)), a(t_open("dir/a", O_RDONLY)), b(t_open("dir/b", O_RDWR)),
+      made(t_open("new", O_CREAT | O_RDWR, 0600));
   ASSERT_OK(t_fchmodat(dir, "c", 0600));
   EXPECT_EQ(0600u, mode_of("dir/c"));
   ASSERT_OK(t_fchmod(a, 0400));
@@ -138,7 +141,7 @@ TEST_F(Chmod, OfAFileThatWasRemovedSince) {
   Fd removed(t_open("dir/b", O_RDONLY));
   ASSERT_OK(t_unlink("dir/b"));
   write_file("dir/b", "another");
-  t_fchmod(removed, 0600);  // of an object without a name: whatever it says,
+  t_fchmod(removed, 0600);             // of an object without a name: whatever it says,
   EXPECT_EQ(0644u, mode_of("dir/b"));  // not of its successor
 }
 
@@ -150,7 +153,8 @@ TEST_F(Chown, ToOneself) {
     ASSERT_OK(t_lchown(path, -1, -1)) << path;
     EXPECT_EQ(geteuid(), stat_of(path).st_uid) << path;
   }
-  Fd fd(t_open("dir/a", O_RDONLY)), path_only(t_open("dir/b", O_PATH)), dir(t_open("dir", O_RDONLY));
+  Fd fd(t_open("dir/a", O_RDONLY)), path_only(t_open("dir/b", O_PATH)),
+      dir(t_open("dir", O_RDONLY));
   ASSERT_OK(t_fchown(fd, geteuid(), -1));
   ASSERT_OK(t_fchownat(path_only, "", geteuid(), getegid(), AT_EMPTY_PATH));
   ASSERT_OK(t_fchownat(dir, "link", -1, getegid(), AT_SYMLINK_NOFOLLOW));
@@ -217,7 +221,8 @@ TEST_F(Times, OmitAndNow) {
   ASSERT_OK(t_utimensat(AT_FDCWD, "file", only_atime, 0));
   EXPECT_EQ(kTwo, stat_of("file").st_mtim);
   EXPECT_EQ(kOne, stat_of("file").st_atim);
-  const timespec none[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}}, now[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
+  const timespec none[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}},
+                 now[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
   ASSERT_OK(t_utimensat(AT_FDCWD, "dir/a", none, 0));
   EXPECT_EQ(kFileTime, stat_of("dir/a").st_mtim);
   ASSERT_OK(t_utimensat(AT_FDCWD, "dir/a", now, 0));

@@ -1,6 +1,6 @@
-// The calls under test. The same tests are compiled twice: as libc calls, which the preload interposes under each
-// libc name, and with USE_SYSCALL as syscall(2) with the call's own number, old spellings included. t_NAME has the parameters
-// of NAME(2) and its results: -1 and errno.
+// The calls under test. The same tests are compiled twice: as libc calls, which the preload
+// interposes under each libc name, and with USE_SYSCALL as syscall(2) with the call's own number,
+// old spellings included. t_NAME has the parameters of NAME(2) and its results: -1 and errno.
 #pragma once
 
 #include <dirent.h>
@@ -39,7 +39,8 @@ constexpr bool kLibcCalls = false;
 constexpr bool kLibcCalls = true;
 #endif
 // What libc has no function for.
-#define RAW_CALL(type, name, parameters, ...) CALL(type, name, parameters, static_cast<type>(syscall(__VA_ARGS__)), __VA_ARGS__)
+#define RAW_CALL(type, name, parameters, ...) \
+  CALL(type, name, parameters, static_cast<type>(syscall(__VA_ARGS__)), __VA_ARGS__)
 
 // clang-format off
 

@@ -126,7 +126,10 @@ TEST_F(Cwd, ShortBuffers) {
 TEST_F(Cwd, IsInheritedAndOnesOwn) {
   const std::string top = cwd();
   ASSERT_OK(t_chdir("dir"));
-  EXPECT_EQ(0, in_child([&] { return cwd() == top + "/dir" && t_chdir("sub") == 0 && cwd() == top + "/dir/sub" ? 0 : 1; }));
+  EXPECT_EQ(0, in_child([&] {
+              return cwd() == top + "/dir" && t_chdir("sub") == 0 && cwd() == top + "/dir/sub" ? 0
+                                                                                               : 1;
+            }));
   EXPECT_EQ(top + "/dir", cwd());
   EXPECT_EQ("a\n", content_of("a"));
 }

@@ -34,7 +34,8 @@ TEST_F(Mkdir, InheritsSetgid) {
 }
 
 TEST_F(Mkdir, RefusesWhatExists) {
-  for (const char* path : {"file", "dir", "dir/", "rel", "dangling", "loop", ".", "..", "/", "dir/..", "dirlink", "fifo"}) {
+  for (const char* path : {"file", "dir", "dir/", "rel", "dangling", "loop", ".", "..", "/",
+                           "dir/..", "dirlink", "fifo"}) {
     EXPECT_ERRNO(EEXIST, t_mkdir(path, 0755)) << path;
   }
   EXPECT_ERRNO(ENOENT, t_mkdir("nothing/new", 0755));
@@ -99,7 +100,8 @@ TEST_F(Rmdir, RefusesWhatHasEntries) {
 }
 
 TEST_F(Rmdir, TakesADirectoryThatWasEmptied) {
-  for (const char* path : {"dir/sub/x", "dir/sub/y", "dir/sub/deeper/z"}) ASSERT_OK(t_unlink(path)) << path;
+  for (const char* path : {"dir/sub/x", "dir/sub/y", "dir/sub/deeper/z"})
+    ASSERT_OK(t_unlink(path)) << path;
   ASSERT_OK(t_rmdir("dir/sub/deeper"));
   EXPECT_EQ(Names{}, names_in("dir/sub"));
   ASSERT_OK(t_rmdir("dir/sub"));
@@ -176,7 +178,8 @@ TREE_SUITE(Readdir);
 
 std::map<std::string, Entry> by_name(const std::vector<Entry>& entries) {
   std::map<std::string, Entry> all;
-  for (const Entry& entry : entries) EXPECT_TRUE(all.insert({entry.name, entry}).second) << "listed twice: " << entry.name;
+  for (const Entry& entry : entries)
+    EXPECT_TRUE(all.insert({entry.name, entry}).second) << "listed twice: " << entry.name;
   return all;
 }
 
@@ -235,7 +238,8 @@ TEST_F(Readdir, InodesAndTypesAgreeWithStat) {
   ASSERT_OK(t_symlink("x", "dir/symlink"));
   ASSERT_OK(t_mknod("dir/fifo", S_IFIFO | 0600, 0));
   append_to("big", "x");
-  for (const char* directory : {".", "dir", "dir/sub", "dir/renameddir", "names"}) expect_entries_agree_with_stat(directory);
+  for (const char* directory : {".", "dir", "dir/sub", "dir/renameddir", "names"})
+    expect_entries_agree_with_stat(directory);
 }
 
 TEST_F(Readdir, StartsAgainAfterASeek) {

@@ -38,7 +38,8 @@ class Exec : public Tree {
     return result;
   }
 
-  static Result run_program(const std::string& path, std::vector<std::string> arguments = {}, char** environment = environ) {
+  static Result run_program(const std::string& path, std::vector<std::string> arguments = {},
+                            char** environment = environ) {
     std::vector<char*> argv = {const_cast<char*>(path.c_str())};
     for (std::string& a : arguments) argv.push_back(a.data());
     argv.push_back(nullptr);
@@ -105,7 +106,8 @@ TEST_F(Exec, AnInterpreterOfTheUpper) {
 TEST_F(Exec, AScriptWhoseInterpreterIsAScript) {
   write_file("outer", "#!" + cwd() + "/script outer-argument\n");
   ASSERT_OK(t_chmod("outer", 0755));
-  EXPECT_EQ("script " + cwd() + "/script outer-argument ./outer x\n", run_program("./outer", {"x"}).output);
+  EXPECT_EQ("script " + cwd() + "/script outer-argument ./outer x\n",
+            run_program("./outer", {"x"}).output);
 }
 
 TEST_F(Exec, TheProgramSeesTheTree) {
@@ -171,9 +173,11 @@ TEST_F(Exec, ByDescriptor) {
   Fd readable(t_open("myecho", O_RDONLY | O_CLOEXEC));
   EXPECT_EQ("x\n", run([&] { t_execveat(readable, "", argv, environ, AT_EMPTY_PATH); }).output);
   ASSERT_OK(t_symlink("myecho", "link"));
-  EXPECT_EQ(kFailed + ELOOP, run([&] { t_execveat(AT_FDCWD, "link", argv, environ, AT_SYMLINK_NOFOLLOW); }).status);
+  EXPECT_EQ(kFailed + ELOOP,
+            run([&] { t_execveat(AT_FDCWD, "link", argv, environ, AT_SYMLINK_NOFOLLOW); }).status);
   EXPECT_EQ(kFailed + EBADF, run([&] { t_execveat(-1, "link", argv, environ, 0); }).status);
-  EXPECT_EQ(kFailed + EINVAL, run([&] { t_execveat(AT_FDCWD, "link", argv, environ, 0x40000000); }).status);
+  EXPECT_EQ(kFailed + EINVAL,
+            run([&] { t_execveat(AT_FDCWD, "link", argv, environ, 0x40000000); }).status);
 }
 
 TEST_F(Exec, AScriptByDescriptor) {
@@ -182,7 +186,9 @@ TEST_F(Exec, AScriptByDescriptor) {
   for (int flags : {O_RDONLY, O_PATH}) {
     Fd script(t_open("script", flags));
     const std::string path = "/dev/fd/" + std::to_string(script);
-    EXPECT_EQ("script " + path + " x\n", run([&] { t_execveat(script, "", argv, environ, AT_EMPTY_PATH); }).output) << flags;
+    EXPECT_EQ("script " + path + " x\n",
+              run([&] { t_execveat(script, "", argv, environ, AT_EMPTY_PATH); }).output)
+        << flags;
   }
   Fd dir(t_open(".", O_PATH));
   EXPECT_EQ("script /dev/fd/" + std::to_string(dir) + "/script x\n",
@@ -191,8 +197,9 @@ TEST_F(Exec, AScriptByDescriptor) {
 
 TEST_F(Exec, Refuses) {
   const std::pair<const char*, int> cases[] = {
-      {"nothing", ENOENT}, {"", ENOENT}, {"dangling", ENOENT}, {"notexecutable", EACCES}, {"dir", EACCES}, {"fifo", EACCES},
-      {"noheader", ENOEXEC}, {"badinterpreter", ENOENT}, {"script/", ENOTDIR}, {"file/x", ENOTDIR}, {"loop", ELOOP}};
+      {"nothing", ENOENT},  {"", ENOENT},        {"dangling", ENOENT},  {"notexecutable", EACCES},
+      {"dir", EACCES},      {"fifo", EACCES},    {"noheader", ENOEXEC}, {"badinterpreter", ENOENT},
+      {"script/", ENOTDIR}, {"file/x", ENOTDIR}, {"loop", ELOOP}};
   for (auto [path, error] : cases) EXPECT_EQ(kFailed + error, run_program(path).status) << path;
   EXPECT_EQ(kFailed + ENAMETOOLONG, run_program(kLongName + "x").status);
   ASSERT_OK(t_unlink("script"));

@@ -25,8 +25,10 @@ class Inotify : public Tree {
     ssize_t n = read(fd_, buffer, sizeof buffer);
     for (ssize_t at = 0; at < n;) {
       auto* event = reinterpret_cast<inotify_event*>(buffer + at);
-      static constexpr std::pair<uint32_t, const char*> kNames[] = {{IN_CREATE, "create"}, {IN_DELETE, "delete"}, {IN_MODIFY, "modify"},
-          {IN_MOVED_FROM, "from"}, {IN_MOVED_TO, "to"}, {IN_ATTRIB, "attrib"}, {IN_CLOSE_WRITE, "close"}};
+      static constexpr std::pair<uint32_t, const char*> kNames[] = {
+          {IN_CREATE, "create"},    {IN_DELETE, "delete"}, {IN_MODIFY, "modify"},
+          {IN_MOVED_FROM, "from"},  {IN_MOVED_TO, "to"},   {IN_ATTRIB, "attrib"},
+          {IN_CLOSE_WRITE, "close"}};
       for (auto [bit, name] : kNames) {
         if (event->mask & bit) seen.push_back(name + " "s + (event->len ? event->name : ""));
       }
@@ -52,7 +54,8 @@ TEST_F(Inotify, SeesNewNamesInALowerDirectory) {
 
 TEST_F(Inotify, SeesChangesOfNewFiles) {
   write_file("dir/new", "");
-  ASSERT_OK(t_inotify_add_watch(fd_, "dir", IN_MODIFY | IN_DELETE | IN_CLOSE_WRITE | IN_MOVED_FROM));
+  ASSERT_OK(
+      t_inotify_add_watch(fd_, "dir", IN_MODIFY | IN_DELETE | IN_CLOSE_WRITE | IN_MOVED_FROM));
   append_to("dir/new", "more");
   auto seen = events();
   EXPECT_TRUE(contains(seen, "modify new"));

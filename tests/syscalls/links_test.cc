@@ -160,7 +160,8 @@ TEST_F(Symlink, Refuses) {
 TREE_SUITE(Unlink);
 
 TEST_F(Unlink, RemovesAName) {
-  for (const char* path : {"file", "rel", "dangling", "loop", "fifo", "socket", "noperm", "readonly", "empty", "dir/a"}) {
+  for (const char* path : {"file", "rel", "dangling", "loop", "fifo", "socket", "noperm",
+                           "readonly", "empty", "dir/a"}) {
     ASSERT_TRUE(exists(path)) << path;
     ASSERT_OK(t_unlink(path)) << path;
     EXPECT_FALSE(exists(path)) << path;

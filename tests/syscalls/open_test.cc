@@ -1,4 +1,5 @@
-// open, creat, openat: access modes, creation, truncation, descriptors, permission. openat2 stands in openat2_test.cc.
+// open, creat, openat: access modes, creation, truncation, descriptors, permission. openat2 stands
+// in openat2_test.cc.
 #include "tests/syscalls/tree.h"
 
 namespace syscalls {
@@ -58,10 +59,12 @@ TEST_F(Open, SetsCloseOnExecOnlyWhenAsked) {
 
 TEST_F(Open, KeepsTheStatusFlags) {
   constexpr int kAsked = O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_PATH;
-  for (int flags : {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_APPEND, O_WRONLY | O_NONBLOCK, O_RDWR | O_SYNC, O_PATH}) {
+  for (int flags : {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_APPEND, O_WRONLY | O_NONBLOCK,
+                    O_RDWR | O_SYNC, O_PATH}) {
     EXPECT_EQ(flags, fcntl(Fd(t_open("file", flags)), F_GETFL) & kAsked) << std::oct << flags;
   }
-  EXPECT_EQ(O_RDWR | O_APPEND, fcntl(Fd(t_open("new", O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0600)), F_GETFL) & kAsked);
+  EXPECT_EQ(O_RDWR | O_APPEND,
+            fcntl(Fd(t_open("new", O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0600)), F_GETFL) & kAsked);
 }
 
 TEST_F(Open, RefusesWhatIsAbsent) {
@@ -86,10 +89,12 @@ TEST_F(Open, RefusesAFileInThePlaceOfADirectory) {
 }
 
 TEST_F(Open, TakesSlashesAndDots) {
-  for (const char* path : {"dir//a", "./dir/./a", ".//./dir/sub/../a", "dir/../dir/a", "dir2/../dirlink/../dir/a"}) {
+  for (const char* path :
+       {"dir//a", "./dir/./a", ".//./dir/sub/../a", "dir/../dir/a", "dir2/../dirlink/../dir/a"}) {
     EXPECT_EQ("a\n", content_of(path)) << path;
   }
-  for (const char* path : {"dir/", "dir//", "dir/.", "dir/sub/..", "dirlink/", "slashed", "slashed/", "absdir/."}) {
+  for (const char* path :
+       {"dir/", "dir//", "dir/.", "dir/sub/..", "dirlink/", "slashed", "slashed/", "absdir/."}) {
     EXPECT_EQ(identity("dir"), identity(Fd(t_open(path, O_RDONLY)))) << path;
   }
 }
@@ -108,7 +113,8 @@ TEST_F(Open, OpensADirectoryForReadingOnly) {
 }
 
 TEST_F(Open, FollowsSymlinks) {
-  for (const char* path : {"rel", "abs", "dotted", "dir/link", "dirlink/a", "absdir/link"}) EXPECT_EQ("a\n", content_of(path)) << path;
+  for (const char* path : {"rel", "abs", "dotted", "dir/link", "dirlink/a", "absdir/link"})
+    EXPECT_EQ("a\n", content_of(path)) << path;
   EXPECT_EQ("x\n", content_of("dirlink2/x"));
   EXPECT_EQ("b\n", content_of("dirlink2/../b"));  // ".." of where the symlink leads
   EXPECT_EQ("hello lower\n", content_of("dir/up"));
@@ -179,7 +185,8 @@ TEST_F(Open, CreatesWithAnyMode) {
   for (mode_t mode : {0u, 0400u, 0222u, 0640u, 0777u, 01644u, 04755u, 06711u}) {
     std::string path = "mode" + std::to_string(mode);
     {
-      Fd fd(t_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL, mode));  // even where the mode refuses the next open
+      Fd fd(t_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL,
+                   mode));  // even where the mode refuses the next open
       EXPECT_EQ(1, write(fd, "x", 1));
     }
     mode_t kept = mode & 07777;
@@ -198,7 +205,8 @@ TEST_F(Open, IgnoresTheModeOfAnExistingFile) {
 }
 
 TEST_F(Open, ExclusiveCreationRefusesWhatExists) {
-  for (const char* path : {"file", "dir", "rel", "dangling", "dangling1", "loop", "fifo", "noperm", "."}) {
+  for (const char* path :
+       {"file", "dir", "rel", "dangling", "dangling1", "loop", "fifo", "noperm", "."}) {
     EXPECT_ERRNO(EEXIST, t_open(path, O_WRONLY | O_CREAT | O_EXCL, 0644)) << path;
   }
   EXPECT_FALSE(exists("tobemade"));
@@ -264,7 +272,9 @@ TEST_F(Open, AppendsAtTheEnd) {
 
 TEST_F(Open, ForWritingChangesNothingYet) {
   struct stat before = stat_of("big");
-  { Fd fd(t_open("big", O_RDWR)); }
+  {
+    Fd fd(t_open("big", O_RDWR));
+  }
   struct stat after = stat_of("big");
   EXPECT_EQ(before.st_ino, after.st_ino);
   EXPECT_EQ(before.st_dev, after.st_dev);
@@ -366,7 +376,8 @@ TEST_F(Open, AtAWrongDescriptor) {
   EXPECT_ERRNO(ENOENT, t_openat(file, "", O_RDONLY));
   EXPECT_ERRNO(EBADF, t_openat(-1, "file", O_RDONLY));
   EXPECT_ERRNO(EBADF, t_openat(9999, "file", O_RDWR));
-  EXPECT_OK(Fd(t_openat(-1, (cwd() + "/file").c_str(), O_RDWR)));  // an absolute path needs no start
+  EXPECT_OK(
+      Fd(t_openat(-1, (cwd() + "/file").c_str(), O_RDWR)));  // an absolute path needs no start
   int pipes[2];
   ASSERT_EQ(0, pipe(pipes));
   EXPECT_ERRNO(ENOTDIR, t_openat(pipes[0], "x", O_RDONLY));

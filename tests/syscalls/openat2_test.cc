@@ -8,8 +8,8 @@ namespace {
 
 class Openat2 : public Tree {
  protected:
-  static int open_limited(const std::string& path, uint64_t resolve, uint64_t flags = O_RDONLY, int dirfd = AT_FDCWD,
-                          uint64_t mode = 0) {
+  static int open_limited(const std::string& path, uint64_t resolve, uint64_t flags = O_RDONLY,
+                          int dirfd = AT_FDCWD, uint64_t mode = 0) {
     open_how how = {};
     how.flags = flags;
     how.mode = mode;
@@ -30,7 +30,8 @@ TEST_F(Openat2, OpensAsOpenatDoes) {
 }
 
 TEST_F(Openat2, ChecksItsArguments) {
-  EXPECT_ERRNO(EINVAL, open_limited("file", 0, O_RDONLY, AT_FDCWD, 0644));        // a mode without O_CREAT
+  EXPECT_ERRNO(EINVAL,
+               open_limited("file", 0, O_RDONLY, AT_FDCWD, 0644));  // a mode without O_CREAT
   EXPECT_ERRNO(EINVAL, open_limited("new", 0, O_CREAT | O_WRONLY, AT_FDCWD, 010000));
   EXPECT_ERRNO(EINVAL, open_limited("file", 1ull << 40));
   EXPECT_ERRNO(EINVAL, open_limited("file", 0, 1ull << 40));
@@ -69,12 +70,15 @@ TEST_F(Openat2, BeneathStaysBelowTheStart) {
 TEST_F(Openat2, InRootTakesTheStartForTheRoot) {
   Fd dir(t_open("dir", O_PATH));
   EXPECT_EQ(identity("dir/a"), identity(Fd(open_limited("/a", RESOLVE_IN_ROOT, O_RDONLY, dir))));
-  EXPECT_EQ(identity("dir/a"), identity(Fd(open_limited("../../a", RESOLVE_IN_ROOT, O_RDONLY, dir))));
+  EXPECT_EQ(identity("dir/a"),
+            identity(Fd(open_limited("../../a", RESOLVE_IN_ROOT, O_RDONLY, dir))));
   EXPECT_EQ(identity("dir"), identity(Fd(open_limited("/..", RESOLVE_IN_ROOT, O_RDONLY, dir))));
-  EXPECT_ERRNO(ENOENT, open_limited("up", RESOLVE_IN_ROOT, O_RDONLY, dir));  // ../file, there is none in dir
+  EXPECT_ERRNO(
+      ENOENT, open_limited("up", RESOLVE_IN_ROOT, O_RDONLY, dir));  // ../file, there is none in dir
   EXPECT_ERRNO(ENOENT, open_limited("abs", RESOLVE_IN_ROOT));
   ASSERT_OK(t_symlink("/sub/x", "dir/inroot"));
-  EXPECT_EQ(identity("dir/sub/x"), identity(Fd(open_limited("inroot", RESOLVE_IN_ROOT, O_RDWR, dir))));
+  EXPECT_EQ(identity("dir/sub/x"),
+            identity(Fd(open_limited("inroot", RESOLVE_IN_ROOT, O_RDWR, dir))));
 }
 
 TEST_F(Openat2, NoSymlinksRefusesThem) {
@@ -83,7 +87,8 @@ TEST_F(Openat2, NoSymlinksRefusesThem) {
   EXPECT_ERRNO(ELOOP, open_limited("dirlink/a", RESOLVE_NO_SYMLINKS));
   EXPECT_ERRNO(ELOOP, open_limited("dirlink/a", RESOLVE_NO_SYMLINKS, O_RDWR));
   EXPECT_ERRNO(ELOOP, open_limited("/proc/self/cwd/file", RESOLVE_NO_SYMLINKS));
-  EXPECT_EQ(identity("rel"), identity(Fd(open_limited("rel", RESOLVE_NO_SYMLINKS, O_PATH | O_NOFOLLOW))));
+  EXPECT_EQ(identity("rel"),
+            identity(Fd(open_limited("rel", RESOLVE_NO_SYMLINKS, O_PATH | O_NOFOLLOW))));
 }
 
 TEST_F(Openat2, NoMagiclinksRefusesOnlyThose) {

@@ -10,7 +10,9 @@ TREE_SUITE(Rename);
 
 const Names kDirNames = {"a", "b", "c", "sub", "link", "up", "hard3"};
 
-int rename2(const char* from, const char* to, unsigned flags) { return t_renameat2(AT_FDCWD, from, AT_FDCWD, to, flags); }
+int rename2(const char* from, const char* to, unsigned flags) {
+  return t_renameat2(AT_FDCWD, from, AT_FDCWD, to, flags);
+}
 
 TEST_F(Rename, MovesAFile) {
   Identity file = identity("file");

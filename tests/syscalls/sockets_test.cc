@@ -17,7 +17,8 @@ class Socket : public Tree {
     explicit Address(const std::string& path) {
       un.sun_family = AF_UNIX;
       memcpy(un.sun_path, path.data(), std::min(path.size(), sizeof un.sun_path));
-      size = socklen_t(offsetof(sockaddr_un, sun_path) + std::min(path.size() + 1, sizeof un.sun_path));
+      size = socklen_t(offsetof(sockaddr_un, sun_path) +
+                       std::min(path.size() + 1, sizeof un.sun_path));
     }
     const sockaddr* operator()() const { return reinterpret_cast<const sockaddr*>(&un); }
   };
@@ -168,7 +169,8 @@ TEST_F(Socket, AbstractAndUnnamedOnesAreNoPaths) {
   Fd server(socket(AF_UNIX, SOCK_STREAM, 0));
   sockaddr_un un = {};
   un.sun_family = AF_UNIX;
-  ASSERT_OK(t_bind(server, reinterpret_cast<sockaddr*>(&un), sizeof(sa_family_t)));  // the kernel picks a name
+  ASSERT_OK(t_bind(server, reinterpret_cast<sockaddr*>(&un),
+                   sizeof(sa_family_t)));  // the kernel picks a name
   socklen_t size = sizeof un;
   ASSERT_OK(t_getsockname(server, reinterpret_cast<sockaddr*>(&un), &size));
   EXPECT_EQ('\0', un.sun_path[0]);

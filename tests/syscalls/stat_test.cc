@@ -1,4 +1,5 @@
-// stat and its relatives, access, readlink, statfs, name_to_handle_at: what they tell, and that they tell the same.
+// stat and its relatives, access, readlink, statfs, name_to_handle_at: what they tell, and that
+// they tell the same.
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -59,8 +60,11 @@ void touch_some() {
 }
 
 const std::vector<std::string> kAfterTouch = {
-    ".", "file", "dir", "dir/sub", "dir/a", "dir/b", "dir/new", "dir/newdir", "dir/newlink", "dir/newfifo", "dir/renamed",
-    "renameddir", "renameddir/a", "rel", "abs", "loop", "fifo", "socket", "hard1", "dir/hard3", "sparse", "big", "dir_none"};
+    ".",           "file",       "dir",          "dir/sub",     "dir/a",
+    "dir/b",       "dir/new",    "dir/newdir",   "dir/newlink", "dir/newfifo",
+    "dir/renamed", "renameddir", "renameddir/a", "rel",         "abs",
+    "loop",        "fifo",       "socket",       "hard1",       "dir/hard3",
+    "sparse",      "big",        "dir_none"};
 
 TEST_F(Stat, AllSpellingsTellTheSame) {
   touch_some();
@@ -86,7 +90,8 @@ TEST_F(Stat, AllSpellingsTellTheSame) {
 
 TEST_F(Stat, AnOpenDescriptorTellsTheSame) {
   touch_some();
-  for (const char* path : {"file", "dir", "dir/sub", "dir/a", "dir/b", "dir/new", "dir/renamed", "renameddir", "renameddir/a", "hard1"}) {
+  for (const char* path : {"file", "dir", "dir/sub", "dir/a", "dir/b", "dir/new", "dir/renamed",
+                           "renameddir", "renameddir/a", "hard1"}) {
     SCOPED_TRACE(path);
     expect_same(stat_of(path), fstat_of(Fd(t_open(path, O_RDONLY))));
   }
@@ -99,9 +104,10 @@ TEST_F(Stat, AnOpenDescriptorTellsTheSame) {
 
 TEST_F(Stat, TypesAndModes) {
   const std::map<std::string, mode_t> expected = {
-      {"file", S_IFREG | 0644}, {"readonly", S_IFREG | 0444}, {"noperm", S_IFREG}, {"script", S_IFREG | 0755},
-      {"dir", S_IFDIR | 0755}, {"dir_none", S_IFDIR}, {"sticky", S_IFDIR | 01777}, {"setgid", S_IFDIR | 02755},
-      {"rel", S_IFLNK | 0777}, {"fifo", S_IFIFO | 0644}, {"socket", S_IFSOCK | 0755}};
+      {"file", S_IFREG | 0644},    {"readonly", S_IFREG | 0444}, {"noperm", S_IFREG},
+      {"script", S_IFREG | 0755},  {"dir", S_IFDIR | 0755},      {"dir_none", S_IFDIR},
+      {"sticky", S_IFDIR | 01777}, {"setgid", S_IFDIR | 02755},  {"rel", S_IFLNK | 0777},
+      {"fifo", S_IFIFO | 0644},    {"socket", S_IFSOCK | 0755}};
   for (const auto& [path, mode] : expected) EXPECT_EQ(mode, stat_of(path).st_mode) << path;
 }
 
@@ -137,8 +143,9 @@ TEST_F(Stat, FollowsUnlessTold) {
 TEST_F(Stat, RefusesAsEveryWalkDoes) {
   struct stat st;
   struct statx stx;
-  const std::pair<const char*, int> cases[] = {{"nothing", ENOENT}, {"dangling", ENOENT}, {"file/", ENOTDIR}, {"file/x", ENOTDIR},
-                                               {"loop", ELOOP}, {"nothing/", ENOENT}, {"dangling/", ENOENT}, {"", ENOENT}};
+  const std::pair<const char*, int> cases[] = {
+      {"nothing", ENOENT}, {"dangling", ENOENT}, {"file/", ENOTDIR},    {"file/x", ENOTDIR},
+      {"loop", ELOOP},     {"nothing/", ENOENT}, {"dangling/", ENOENT}, {"", ENOENT}};
   for (auto [path, error] : cases) {
     EXPECT_ERRNO(error, t_stat(path, &st)) << path;
     EXPECT_ERRNO(error, t_fstatat(AT_FDCWD, path, &st, 0)) << path;
@@ -237,25 +244,31 @@ TEST_F(InodeStays, Times) {
 }
 
 TEST_F(InodeStays, Rename) {
-  expect_stays("file", [] { return t_rename("file", "dir/moved"); }, "dir/moved");
-  expect_stays("dir/sub", [] { return t_rename("dir/sub", "dir2/sub"); }, "dir2/sub");
+  expect_stays(
+      "file", [] { return t_rename("file", "dir/moved"); }, "dir/moved");
+  expect_stays(
+      "dir/sub", [] { return t_rename("dir/sub", "dir2/sub"); }, "dir2/sub");
 }
 
 TEST_F(InodeStays, OfSymlinksAndSpecialFiles) {
   timespec times[2] = {{1, 2}, {3, 4}};
   expect_stays("fifo", [] { return t_chmod("fifo", 0600); });
   expect_stays("rel", [&] { return t_utimensat(AT_FDCWD, "rel", times, AT_SYMLINK_NOFOLLOW); });
-  expect_stays("rel", [] { return t_rename("rel", "rel2"); }, "rel2");
-  expect_stays("fifo", [] { return t_rename("fifo", "dir/fifo"); }, "dir/fifo");
+  expect_stays(
+      "rel", [] { return t_rename("rel", "rel2"); }, "rel2");
+  expect_stays(
+      "fifo", [] { return t_rename("fifo", "dir/fifo"); }, "dir/fifo");
 }
 
 TEST_F(InodeStays, OfWhatIsBelowARenamedDirectory) {
-  expect_stays("dir/sub/deeper/z", [] { return t_rename("dir", "dir2/inner"); }, "dir2/inner/sub/deeper/z");
+  expect_stays(
+      "dir/sub/deeper/z", [] { return t_rename("dir", "dir2/inner"); }, "dir2/inner/sub/deeper/z");
   expect_stays("dir2/inner/sub/x", [] { return t_chmod("dir2/inner/sub/x", 0600); });
 }
 
 TEST_F(InodeStays, Link) {
-  expect_stays("file", [] { return t_link("file", "dir/linked"); }, "dir/linked");
+  expect_stays(
+      "file", [] { return t_link("file", "dir/linked"); }, "dir/linked");
   EXPECT_EQ(identity("file"), identity("dir/linked"));
 }
 
@@ -280,7 +293,8 @@ TEST_F(InodeStays, FirstOneThingThenAnother) {
 TREE_SUITE(Access);
 
 TEST_F(Access, TellsWhatTheModeAllows) {
-  for (const char* path : {"file", "dir", "rel", "dir/", "fifo", "noperm", "dir_none"}) EXPECT_OK(t_access(path, F_OK)) << path;
+  for (const char* path : {"file", "dir", "rel", "dir/", "fifo", "noperm", "dir_none"})
+    EXPECT_OK(t_access(path, F_OK)) << path;
   EXPECT_OK(t_access("file", R_OK | W_OK));
   EXPECT_OK(t_access("script", R_OK | W_OK | X_OK));
   EXPECT_OK(t_access("dir", R_OK | W_OK | X_OK));
@@ -345,7 +359,8 @@ TEST_F(Readlink, CutsAtTheBuffersEnd) {
 
 TEST_F(Readlink, RefusesWhatIsNone) {
   char buffer[64];
-  for (const char* path : {"file", "dir", "fifo", "dirlink/", "dir/."}) EXPECT_ERRNO(EINVAL, t_readlink(path, buffer, sizeof buffer)) << path;
+  for (const char* path : {"file", "dir", "fifo", "dirlink/", "dir/."})
+    EXPECT_ERRNO(EINVAL, t_readlink(path, buffer, sizeof buffer)) << path;
   EXPECT_ERRNO(ENOENT, t_readlink("nothing", buffer, sizeof buffer));
   EXPECT_ERRNO(ENOTDIR, t_readlink("rel/", buffer, sizeof buffer));
   EXPECT_ERRNO(ENOENT, t_readlink("", buffer, sizeof buffer));

@@ -40,7 +40,8 @@ TEST_F(Unnamed, GetsANameInAnotherDirectory) {
   ASSERT_OK(t_linkat(AT_FDCWD, proc_path(fd).c_str(), to, "named", AT_SYMLINK_FOLLOW));
   EXPECT_EQ(Names{"named"}, names_in("emptydir"));
   EXPECT_ERRNO(EEXIST, t_linkat(AT_FDCWD, proc_path(fd).c_str(), to, "named", AT_SYMLINK_FOLLOW));
-  EXPECT_ERRNO(EEXIST, t_linkat(AT_FDCWD, proc_path(fd).c_str(), AT_FDCWD, "file", AT_SYMLINK_FOLLOW));
+  EXPECT_ERRNO(EEXIST,
+               t_linkat(AT_FDCWD, proc_path(fd).c_str(), AT_FDCWD, "file", AT_SYMLINK_FOLLOW));
 }
 
 TEST_F(Unnamed, TakesTheNameOfARemovedFile) {
@@ -52,7 +53,8 @@ TEST_F(Unnamed, TakesTheNameOfARemovedFile) {
 
 TEST_F(Unnamed, ExclusiveOnesGetNoName) {
   Fd fd(t_open("dir", O_TMPFILE | O_RDWR | O_EXCL, 0600));
-  EXPECT_ERRNO(ENOENT, t_linkat(AT_FDCWD, proc_path(fd).c_str(), AT_FDCWD, "named", AT_SYMLINK_FOLLOW));
+  EXPECT_ERRNO(ENOENT,
+               t_linkat(AT_FDCWD, proc_path(fd).c_str(), AT_FDCWD, "named", AT_SYMLINK_FOLLOW));
 }
 
 TEST_F(Unnamed, NeedsADirectoryAndWriting) {
@@ -102,12 +104,14 @@ TEST_F(Reopen, ByTheRootAndTheDirectoryOfTheProcess) {
   EXPECT_EQ("hello lower\nby root\n", content_of("file"));
   append_to("/proc/self/cwd/file", "by cwd\n");
   EXPECT_EQ("hello lower\nby root\nby cwd\n", content_of("file"));
-  EXPECT_EQ("hello lower\nby root\nby cwd\n", content_of("/proc/" + std::to_string(getpid()) + "/cwd/file"));
+  EXPECT_EQ("hello lower\nby root\nby cwd\n",
+            content_of("/proc/" + std::to_string(getpid()) + "/cwd/file"));
 }
 
 TEST_F(Reopen, LinksShowThePathsThatProgramsKnow) {
   const std::string here = cwd();
-  Fd lower(t_open("file", O_RDONLY)), written(t_open("other", O_RDWR)), made(t_open("dir/new", O_RDWR | O_CREAT, 0600));
+  Fd lower(t_open("file", O_RDONLY)), written(t_open("other", O_RDWR)),
+      made(t_open("dir/new", O_RDWR | O_CREAT, 0600));
   Fd dir(t_open("dir", O_RDONLY));
   EXPECT_EQ(here + "/file", target_of(proc_path(lower)));
   EXPECT_EQ(here + "/other", target_of(proc_path(written)));

@@ -10,8 +10,10 @@
 namespace syscalls {
 namespace {
 
-// kind mode path [content, target or older name]; kinds: d(irectory), f(ile), l (symlink), h(ard link), p (FIFO), s(ocket).
-// {} stands for the tree's absolute path. Modes and times are set last, so that a directory may refuse writing.
+// kind mode path [content, target or older name]; kinds: d(irectory), f(ile), l (symlink), h(ard
+// link), p (FIFO), s(ocket).
+// {} stands for the tree's absolute path. Modes and times are set last, so that a directory may
+// refuse writing.
 constexpr const char* kTree[][4] = {
     {"f", "0644", "file", "hello lower\n"},
     {"f", "0644", "other", "another file\n"},
@@ -78,7 +80,9 @@ std::map<std::string, void (*)()>& preparations() {
 const char* root() {
   const char* directory = getenv("OVLRUN_TREE");
   if (!directory) {
-    fprintf(stderr, "set OVLRUN_TREE to the directory of trees, and OVLRUN_TREE_BUILD for the build pass\n");
+    fprintf(
+        stderr,
+        "set OVLRUN_TREE to the directory of trees, and OVLRUN_TREE_BUILD for the build pass\n");
     exit(2);
   }
   return directory;
@@ -97,16 +101,25 @@ void build_object(const char* const line[4], const std::string& here) {
   if (size_t at = text.find("{}"); at != text.npos) text.replace(at, 2, here);
   int result = 0;
   switch (line[0][0]) {
-    case 'd': result = mkdir(path, 0700); break;
+    case 'd':
+      result = mkdir(path, 0700);
+      break;
     case 'f': {
       int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
-      result = fd < 0 || write(fd, text.data(), text.size()) != ssize_t(text.size()) ? -1 : close(fd);
+      result =
+          fd < 0 || write(fd, text.data(), text.size()) != ssize_t(text.size()) ? -1 : close(fd);
       break;
     }
-    case 'l': result = symlink(text.c_str(), path); break;
-    case 'h': result = link(text.c_str(), path); break;
+    case 'l':
+      result = symlink(text.c_str(), path);
+      break;
+    case 'h':
+      result = link(text.c_str(), path);
+      break;
     case 'p':
-    case 's': result = mknod(path, (line[0][0] == 'p' ? S_IFIFO : S_IFSOCK) | 0600, 0); break;
+    case 's':
+      result = mknod(path, (line[0][0] == 'p' ? S_IFIFO : S_IFSOCK) | 0600, 0);
+      break;
   }
   if (result < 0) die(path);
 }
@@ -117,7 +130,9 @@ void build_big_files() {
   big.resize(kBigSize);
   write_file("big", big);
   int fd = open("sparse", O_CREAT | O_WRONLY, 0644);
-  if (ftruncate(fd, kSparseSize) < 0 || pwrite(fd, kSparseData.data(), kSparseData.size(), kSparseAt) < 0) die("sparse");
+  if (ftruncate(fd, kSparseSize) < 0 ||
+      pwrite(fd, kSparseData.data(), kSparseData.size(), kSparseAt) < 0)
+    die("sparse");
   close(fd);
   for (const char* path : {"big", "sparse"}) {
     timespec times[2] = {kFileTime, kFileTime};
@@ -360,28 +375,36 @@ Identity identity(const std::string& path) { return identity(stat_of(path)); }
 Identity identity(int fd) { return identity(fstat_of(fd)); }
 
 std::ostream& operator<<(std::ostream& out, const Identity& i) {
-  return out << "device " << i.dev << " inode " << i.ino << " type " << std::oct << i.type << std::dec;
+  return out << "device " << i.dev << " inode " << i.ino << " type " << std::oct << i.type
+             << std::dec;
 }
 
 ::testing::AssertionResult succeeds(const char* text, long result) {
   const int error = errno;
   if (result < 0) return ::testing::AssertionFailure() << text << ": " << strerror(error);
-  if (error != kUntouched) return ::testing::AssertionFailure() << text << " succeeded, but set errno to " << strerror(error);
+  if (error != kUntouched)
+    return ::testing::AssertionFailure()
+           << text << " succeeded, but set errno to " << strerror(error);
   return ::testing::AssertionSuccess();
 }
 
 ::testing::AssertionResult fails_with(int wanted, const char* text, long result) {
   const int error = errno;
   if (result == -1 && error == wanted) return ::testing::AssertionSuccess();
-  auto failure = ::testing::AssertionFailure() << text << "\n  wanted: " << strerrorname_np(wanted) << "\n  got: ";
+  auto failure = ::testing::AssertionFailure()
+                 << text << "\n  wanted: " << strerrorname_np(wanted) << "\n  got: ";
   if (result == -1) return failure << strerrorname_np(error);
   return failure << "success (" << result << ")";
 }
 
 }  // namespace syscalls
 
-bool operator==(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
-std::ostream& operator<<(std::ostream& out, const timespec& t) { return out << t.tv_sec << "s " << t.tv_nsec << "ns"; }
+bool operator==(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+std::ostream& operator<<(std::ostream& out, const timespec& t) {
+  return out << t.tv_sec << "s " << t.tv_nsec << "ns";
+}
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);

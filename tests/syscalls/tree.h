@@ -1,9 +1,9 @@
 // The tree that each test finds in its current directory, and what tests ask of it.
 //
-// The binary runs in two passes. With OVLRUN_TREE=DIR OVLRUN_TREE_BUILD=1 in the environment it makes DIR/<Suite>.<Test>
-// for each selected test, natively. The
-// second pass runs the tests: below ovlrun with DIR as the lower, or natively. So
-// every test starts on objects that stand in a lower, and shares its directory with nobody.
+// The binary runs in two passes. With OVLRUN_TREE=DIR OVLRUN_TREE_BUILD=1 in the environment it
+// makes DIR/<Suite>.<Test> for each selected test, natively. The second pass runs the tests: below
+// ovlrun with DIR as the lower, or natively. So every test starts on objects that stand in a lower,
+// and shares its directory with nobody.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -27,14 +27,17 @@ using Names = std::set<std::string>;
 // What the standard tree's regular files were last modified at; directories are a second later.
 inline constexpr timespec kFileTime = {1'500'000'000, 123'456'789};
 inline constexpr timespec kDirTime = {1'500'000'001, 987'654'321};
-inline constexpr off_t kBigSize = 300'000;                // of "big"
-inline constexpr off_t kSparseSize = 8 << 20;             // of "sparse", with kSparseData at kSparseAt
+inline constexpr off_t kBigSize = 300'000;     // of "big"
+inline constexpr off_t kSparseSize = 8 << 20;  // of "sparse", with kSparseData at kSparseAt
 inline constexpr off_t kSparseAt = 4 << 20;
 inline constexpr std::string_view kSparseData = "island";
-inline constexpr int kDeepLevels = 8;                    // deep/1/2/.../8/bottom
-inline const std::string kLongName(NAME_MAX, 'n');        // names/nnn...
+inline constexpr int kDeepLevels = 8;               // deep/1/2/.../8/bottom
+inline const std::string kLongName(NAME_MAX, 'n');  // names/nnn...
 inline const std::vector<std::string> kHostileNames = {
-    "new\nline", " ", "\x01\x7f\x1b[31m", "\xff\xfe\x80", "quote'\"`", "back\\slash", "-rf", "*?[a]", "...", "..x", ".wh.file", kLongName};
+    "new\nline",    " ",         "\x01\x7f\x1b[31m",
+    "\xff\xfe\x80", "quote'\"`", "back\\slash",
+    "-rf",          "*?[a]",     "...",
+    "..x",          ".wh.file",  kLongName};
 
 // The standard tree itself is declared in tree.cc.
 class Tree : public ::testing::Test {
@@ -48,28 +51,29 @@ class Tree : public ::testing::Test {
 struct Preparation {
   Preparation(const char* test, void (*make)());
 };
-#define PREPARE(suite, test)                                                              \
-  static void prepare_##suite##_##test();                                                 \
-  static const ::syscalls::Preparation preparation_##suite##_##test(#suite "." #test,     \
+#define PREPARE(suite, test)                                                                   \
+  static void prepare_##suite##_##test();                                                      \
+  static const ::syscalls::Preparation preparation_##suite##_##test(#suite "." #test,          \
                                                                     prepare_##suite##_##test); \
   static void prepare_##suite##_##test()
 
 #define TREE_SUITE(name) \
   class name : public Tree {}
 
-// What the file system cannot do, as the build pass found out natively: a test that needs it skips, and does not skip
-// because it fails below ovlrun.
+// What the file system cannot do, as the build pass found out natively: a test that needs it skips,
+// and does not skip because it fails below ovlrun.
 enum class Feature { kUserXattrs, kAcls, kUnnamedFiles, kFileHandles, kInodeFlags };
 bool missing(Feature feature);
 
-// --- asking: each of these goes through the calls under test and fails the test where the call fails ---
-struct stat stat_of(const std::string& path);   // follows no symlink
+// --- asking: each of these goes through the calls under test and fails the test where the call
+// fails ---
+struct stat stat_of(const std::string& path);  // follows no symlink
 struct stat fstat_of(int fd);
 std::string content_of(const std::string& path);
 std::string read_all(int fd);                    // from its offset on
 std::string target_of(const std::string& path);  // of a symlink
 std::string cwd();
-Names names_in(const std::string& directory);    // without . and ..
+Names names_in(const std::string& directory);  // without . and ..
 struct Entry {
   std::string name;
   ino_t ino;
@@ -121,8 +125,6 @@ Identity identity(const std::string& path);
 Identity identity(int fd);
 std::ostream& operator<<(std::ostream& out, const Identity& i);
 
-
-
 // A value that no call sets: a successful call must leave errno alone.
 constexpr int kUntouched = 4711;
 
@@ -131,9 +133,11 @@ constexpr int kUntouched = 4711;
 
 // The call succeeds and leaves errno as it was.
 #define EXPECT_OK(call) \
-  EXPECT_TRUE(::syscalls::succeeds(#call, (errno = ::syscalls::kUntouched, static_cast<long>(call))))
+  EXPECT_TRUE(          \
+      ::syscalls::succeeds(#call, (errno = ::syscalls::kUntouched, static_cast<long>(call))))
 #define ASSERT_OK(call) \
-  ASSERT_TRUE(::syscalls::succeeds(#call, (errno = ::syscalls::kUntouched, static_cast<long>(call))))
+  ASSERT_TRUE(          \
+      ::syscalls::succeeds(#call, (errno = ::syscalls::kUntouched, static_cast<long>(call))))
 #define EXPECT_ERRNO(wanted, call) \
   EXPECT_TRUE(::syscalls::fails_with(wanted, #call, (errno = 0, static_cast<long>(call))))
 

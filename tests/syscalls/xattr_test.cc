@@ -18,7 +18,8 @@ class Xattr : public Tree {
 PREPARE(Xattr, OfTheLowerComeAlong) {
   for (int i = 0; i < 5; i++) {
     std::string name = "user.more" + std::to_string(i), value(size_t(i) * 10, 'v');
-    if (setxattr("file", name.c_str(), value.data(), value.size(), 0) < 0 && errno != EOPNOTSUPP) abort();
+    if (setxattr("file", name.c_str(), value.data(), value.size(), 0) < 0 && errno != EOPNOTSUPP)
+      abort();
   }
 }
 
@@ -147,7 +148,8 @@ TEST_F(Xattr, Refuse) {
   EXPECT_ERRNO(EOPNOTSUPP, t_setxattr("file", "nonamespace", "v", 1, 0));
   EXPECT_ERRNO(ERANGE, t_setxattr("file", "", "v", 1, 0));
   EXPECT_ERRNO(ERANGE, t_setxattr("file", ("user." + std::string(251, 'n')).c_str(), "v", 1, 0));
-  EXPECT_ERRNO(ERANGE, t_getxattr("file", ("user." + std::string(251, 'n')).c_str(), value, sizeof value));
+  EXPECT_ERRNO(ERANGE,
+               t_getxattr("file", ("user." + std::string(251, 'n')).c_str(), value, sizeof value));
   EXPECT_ERRNO(E2BIG, t_setxattr("file", "user.large", std::string(65537, 'v').data(), 65537, 0));
   EXPECT_ERRNO(ENOENT, t_getxattr("nothing", "user.test", value, sizeof value));
   EXPECT_ERRNO(ENOENT, t_setxattr("dangling", "user.test", "v", 1, 0));
@@ -169,7 +171,8 @@ TEST_F(Xattr, TheNamesOfOverlaysAreAsFreeAsOthers) {
   ASSERT_OK(t_setxattr("file", "user.overlay.metacopy", "", 0, 0));
   EXPECT_EQ("hello lower\n", content_of("file"));
   ASSERT_OK(t_setxattr("file", "user.overlay.whiteout", "", 0, 0));
-  EXPECT_EQ((Names{"user.test", "user.overlay.metacopy", "user.overlay.whiteout"}), xattrs_of("file"));
+  EXPECT_EQ((Names{"user.test", "user.overlay.metacopy", "user.overlay.whiteout"}),
+            xattrs_of("file"));
   ASSERT_OK(t_removexattr("file", "user.overlay.whiteout"));
   EXPECT_EQ((Names{"user.test", "user.overlay.metacopy"}), xattrs_of("file"));
 }
@@ -189,9 +192,11 @@ TEST_F(Xattr, OursAreNotSeen) {
   EXPECT_EQ(Names{}, xattrs_of("."));
   EXPECT_EQ(Names{}, xattrs_of("moved/new"));
   char value[256];
-  for (const char* name : {"user.overlay.origin", "user.overlay.redirect", "user.overlay.opaque", "user.overlay.impure",
-                           "user.overlay.metacopy", "user.containers.override_stat"}) {
-    for (const char* path : {"file", "moved", "emptydir", "."}) EXPECT_ERRNO(ENODATA, t_getxattr(path, name, value, sizeof value)) << path << " " << name;
+  for (const char* name :
+       {"user.overlay.origin", "user.overlay.redirect", "user.overlay.opaque",
+        "user.overlay.impure", "user.overlay.metacopy", "user.containers.override_stat"}) {
+    for (const char* path : {"file", "moved", "emptydir", "."})
+      EXPECT_ERRNO(ENODATA, t_getxattr(path, name, value, sizeof value)) << path << " " << name;
   }
 }
 
@@ -241,7 +246,8 @@ TEST_F(AccessControl, ADefaultIsInherited) {
 
 PREPARE(AccessControl, OfTheLowerComesAlong) {
   Acl acl;
-  if (setxattr("file", "system.posix_acl_access", &acl, sizeof acl, 0) < 0 && errno != EOPNOTSUPP) abort();
+  if (setxattr("file", "system.posix_acl_access", &acl, sizeof acl, 0) < 0 && errno != EOPNOTSUPP)
+    abort();
 }
 
 TEST_F(AccessControl, OfTheLowerComesAlong) {

@@ -1,4 +1,5 @@
-// Copies of lower objects: what they hold, that they appear whole, and that the lower stays as it was.
+// Copies of lower objects: what they hold, that they appear whole, and that the lower stays as it
+// was.
 #include "core/copy_up/copy_up.h"
 
 #include <dirent.h>
@@ -259,7 +260,8 @@ TEST_F(CopyUp, SymlinkFifoAndSocket) {
   close(fd);
   set_times(lower("/link"), 1000, 2000);
   start();
-  for (const char* rest : {"/link", "/fifo", "/socket"}) ASSERT_EQ(bring(rest, Data::kNone), 0) << rest;
+  for (const char* rest : {"/link", "/fifo", "/socket"})
+    ASSERT_EQ(bring(rest, Data::kNone), 0) << rest;
   EXPECT_EQ(std::filesystem::read_symlink(upper("/link")), "to/somewhere");
   EXPECT_EQ(stat_of(upper("/link")).st_mtim.tv_sec, 2000);
   EXPECT_TRUE(S_ISFIFO(stat_of(upper("/fifo")).st_mode));
@@ -282,14 +284,16 @@ TEST_F(CopyUp, OfAnAbsentNameIsENOENT) {
 TEST_F(CopyUp, ManyThreadsGetOneCopy) {
   constexpr int kFiles = 20, kThreads = 4;
   std::filesystem::create_directories(lower("/d/e"));
-  for (int i = 0; i < kFiles; i++) write_file(lower("/d/e/f" + std::to_string(i)), std::string(20000, 'x'));
+  for (int i = 0; i < kFiles; i++)
+    write_file(lower("/d/e/f" + std::to_string(i)), std::string(20000, 'x'));
   start();
   std::vector<std::thread> threads;
   std::atomic<int> failures = 0;
   for (int t = 0; t < kThreads; t++)
     threads.emplace_back([&, t] {
       for (int i = 0; i < kFiles; i++)
-        if (bring("/d/e/f" + std::to_string((i + t) % kFiles), t % 2 == 0 ? Data::kAll : Data::kNone) != 0)
+        if (bring("/d/e/f" + std::to_string((i + t) % kFiles),
+                  t % 2 == 0 ? Data::kAll : Data::kNone) != 0)
           failures++;
     });
   for (std::thread& t : threads) t.join();

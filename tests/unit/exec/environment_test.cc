@@ -35,7 +35,8 @@ TEST_F(Environment, OtherPreloadsKeepTheirPlace) {
 
 TEST_F(Environment, AnOldSessionIsReplaced) {
   start();
-  EXPECT_EQ(after({"OVLRUN_SESSION=/elsewhere"}), (std::vector<std::string>{"LD_PRELOAD=", session_entry()}));
+  EXPECT_EQ(after({"OVLRUN_SESSION=/elsewhere"}),
+            (std::vector<std::string>{"LD_PRELOAD=", session_entry()}));
 }
 
 TEST_F(Environment, LengthenedLibraryPathKeepsTheOriginalBeside) {
@@ -43,8 +44,9 @@ TEST_F(Environment, LengthenedLibraryPathKeepsTheOriginalBeside) {
   EXPECT_EQ(after({"LD_LIBRARY_PATH=/mine"}, "/u:/mine"),
             (std::vector<std::string>{"LD_PRELOAD=", session_entry(), "LD_LIBRARY_PATH=/u:/mine",
                                       "OVLRUN_LD_LIBRARY_PATH=/mine"}));
-  EXPECT_EQ(after({}, "/u"), (std::vector<std::string>{"LD_PRELOAD=", session_entry(), "LD_LIBRARY_PATH=/u",
-                                                        "OVLRUN_NO_LD_LIBRARY_PATH=1"}));
+  EXPECT_EQ(after({}, "/u"),
+            (std::vector<std::string>{"LD_PRELOAD=", session_entry(), "LD_LIBRARY_PATH=/u",
+                                      "OVLRUN_NO_LD_LIBRARY_PATH=1"}));
 }
 
 TEST_F(Environment, LibrariesOfTheUpperComeBeforeTheDirectoryTheyHide) {
@@ -55,7 +57,8 @@ TEST_F(Environment, LibrariesOfTheUpperComeBeforeTheDirectoryTheyHide) {
   Op op(caller(), session());
   const std::string program = at("/bin/p"), given = at("/lib"), upper_lib = upper("/lib");
   auto view = [](const std::string& s) { return CStr(s.c_str(), s.size()); };
-  EXPECT_STREQ(library_path(op, view(program), "", view(given)).value().data(), (upper_lib + ":" + given).c_str());
+  EXPECT_STREQ(library_path(op, view(program), "", view(given)).value().data(),
+               (upper_lib + ":" + given).c_str());
   EXPECT_STREQ(library_path(op, view(program), "$ORIGIN/../lib", "").value().data(),
                (upper_lib + ":" + given).c_str());
   EXPECT_EQ(library_path(op, view(program), "", "/nowhere").value().data(), nullptr);

@@ -75,7 +75,8 @@ std::string elf(uint16_t machine, const std::string& interpreter) {
   segment.p_offset = sizeof header + sizeof segment;
   segment.p_filesz = interpreter.size() + 1;
   return std::string(reinterpret_cast<char*>(&header), sizeof header) +
-         std::string(reinterpret_cast<char*>(&segment), sizeof segment) + interpreter + std::string(1, '\0');
+         std::string(reinterpret_cast<char*>(&segment), sizeof segment) + interpreter +
+         std::string(1, '\0');
 }
 
 ImageKind kind_of(const std::string& bytes) {
@@ -95,7 +96,8 @@ TEST(ElfHead, TellsDynamicStaticAndForeignApart) {
 
 TEST(ElfHead, CutAnywhereIsNeverDynamic) {
   const std::string whole = elf(EM_X86_64, "/lib64/ld-linux-x86-64.so.2");
-  for (size_t n = 0; n < whole.size(); n++) EXPECT_NE(kind_of(whole.substr(0, n)), ImageKind::kDynamic) << n;
+  for (size_t n = 0; n < whole.size(); n++)
+    EXPECT_NE(kind_of(whole.substr(0, n)), ImageKind::kDynamic) << n;
 }
 
 TEST(ElfHead, RunPathOfADamagedProgramCountsAsNone) {

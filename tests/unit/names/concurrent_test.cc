@@ -1,4 +1,5 @@
-// Several tasks at the same names: each call gives a result that some order of the calls explains, and nothing is left behind.
+// Several tasks at the same names: each call gives a result that some order of the calls explains,
+// and nothing is left behind.
 #include <atomic>
 #include <thread>
 
@@ -51,8 +52,10 @@ TEST_F(Concurrent, CreationWithoutExclAlwaysSucceeds) {
         if (r != 0 && r != -ENOENT) failures++;
       } else {
         const long fd = call_open(p, O_RDWR | O_CREAT);
-        if (fd >= 0) close(static_cast<int>(fd));
-        else failures++;
+        if (fd >= 0)
+          close(static_cast<int>(fd));
+        else
+          failures++;
       }
     }
   });
@@ -74,8 +77,10 @@ TEST_F(Concurrent, DirectoriesMoveWhileFilesAreMadeInThem) {
       }
       const std::string p = at("/a/deep/er/f") + std::to_string(i) + "_" + std::to_string(k);
       const long fd = call_open(p, O_WRONLY | O_CREAT | O_EXCL);
-      if (fd >= 0) close(static_cast<int>(fd));
-      else if (fd != -ENOENT) odd = static_cast<int>(fd);
+      if (fd >= 0)
+        close(static_cast<int>(fd));
+      else if (fd != -ENOENT)
+        odd = static_cast<int>(fd);
     }
   });
   EXPECT_EQ(odd, 0);
@@ -90,7 +95,9 @@ TEST_F(Concurrent, RenameAndCopyUpExcludeOneAnother) {
     for (int k = 0; k < 20; k++) {
       const std::string from = at("/f" + std::to_string(k)), to = at("/g" + std::to_string(k));
       if (i == 0) {
-        EXPECT_EQ(run<op_renameat2>(AT_FDCWD, UserPath(from.c_str()), AT_FDCWD, UserPath(to.c_str()), 0u), 0);
+        EXPECT_EQ(
+            run<op_renameat2>(AT_FDCWD, UserPath(from.c_str()), AT_FDCWD, UserPath(to.c_str()), 0u),
+            0);
         EXPECT_EQ(run<op_unlinkat>(AT_FDCWD, UserPath(to.c_str()), 0), 0);
       } else {
         const long fd = call_open(from, O_RDWR);
@@ -113,10 +120,14 @@ TEST_F(Concurrent, MakingAndRemovingOneDirectory) {
   in_threads(4, [&](int i) {
     for (int k = 0; k < 60; k++) {
       long r = 0;
-      if (i == 0) r = run<op_mkdirat>(AT_FDCWD, UserPath(d.c_str()), static_cast<mode_t>(0755));
-      else if (i == 1) r = run<op_unlinkat>(AT_FDCWD, UserPath(d.c_str()), AT_REMOVEDIR);
-      else if (i == 2) r = run<op_unlinkat>(AT_FDCWD, UserPath(f.c_str()), 0);
-      else if ((r = call_open(f, O_WRONLY | O_CREAT)) >= 0) close(static_cast<int>(r));
+      if (i == 0)
+        r = run<op_mkdirat>(AT_FDCWD, UserPath(d.c_str()), static_cast<mode_t>(0755));
+      else if (i == 1)
+        r = run<op_unlinkat>(AT_FDCWD, UserPath(d.c_str()), AT_REMOVEDIR);
+      else if (i == 2)
+        r = run<op_unlinkat>(AT_FDCWD, UserPath(f.c_str()), 0);
+      else if ((r = call_open(f, O_WRONLY | O_CREAT)) >= 0)
+        close(static_cast<int>(r));
       if (r < 0 && r != -EEXIST && r != -ENOENT && r != -ENOTEMPTY) odd++;
     }
   });
@@ -132,9 +143,12 @@ TEST_F(Concurrent, DataComesToAMetacopyWhileItGoes) {
     for (int k = 0; k < kFiles; k++) {
       const std::string p = at("/f") + std::to_string(k);
       long r = 0;
-      if (i == 0) r = run<op_fchmodat2>(AT_FDCWD, UserPath(p.c_str()), static_cast<mode_t>(0600), 0);
-      else if (i == 1) r = run<op_unlinkat>(AT_FDCWD, UserPath(p.c_str()), 0);
-      else r = run<op_truncate>(UserPath(p.c_str()), off_t{3});
+      if (i == 0)
+        r = run<op_fchmodat2>(AT_FDCWD, UserPath(p.c_str()), static_cast<mode_t>(0600), 0);
+      else if (i == 1)
+        r = run<op_unlinkat>(AT_FDCWD, UserPath(p.c_str()), 0);
+      else
+        r = run<op_truncate>(UserPath(p.c_str()), off_t{3});
       if (r != 0 && r != -ENOENT) odd++;
     }
   });
@@ -155,14 +169,17 @@ TEST_F(Concurrent, NamesThatAreNowALinkAndNowAFile) {
     if (i != 0) {
       for (int k = 0; k < 2000; k++) {
         const long fd = call_open(p, O_RDONLY);
-        if (fd >= 0) close(static_cast<int>(fd));
-        else odd++;
+        if (fd >= 0)
+          close(static_cast<int>(fd));
+        else
+          odd++;
       }
       done = true;
       return;
     }
     while (!done)
-      run<op_renameat2>(AT_FDCWD, UserPath(p.c_str()), AT_FDCWD, UserPath(link.c_str()), unsigned{RENAME_EXCHANGE});
+      run<op_renameat2>(AT_FDCWD, UserPath(p.c_str()), AT_FDCWD, UserPath(link.c_str()),
+                        unsigned{RENAME_EXCHANGE});
   });
   EXPECT_EQ(odd, 0);
 }

@@ -1,5 +1,6 @@
-// Each mutation is killed at each of its system calls, and has each of them fail. Afterwards programs see the tree as it was
-// before or as it is after, entirely; nobody is left waiting for a lock; the lower has not changed.
+// Each mutation is killed at each of its system calls, and has each of them fail. Afterwards
+// programs see the tree as it was before or as it is after, entirely; nobody is left waiting for a
+// lock; the lower has not changed.
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -32,7 +33,9 @@ class Fault : public NamesTest, public ::testing::WithParamInterface<Case> {
   using NamesTest::remove_dir;
   using NamesTest::try_open;
   using NamesTest::write_new;
-  long change_mode(const std::string& p, mode_t mode) { return run<op_fchmodat2>(AT_FDCWD, path(p), mode, 0); }
+  long change_mode(const std::string& p, mode_t mode) {
+    return run<op_fchmodat2>(AT_FDCWD, path(p), mode, 0);
+  }
 
  protected:
   enum class How { kNothing, kKill, kFail };
@@ -70,20 +73,43 @@ class Fault : public NamesTest, public ::testing::WithParamInterface<Case> {
   // Calls whose failure means nothing, or that undo and clean up.
   static bool harmless(unsigned long number) {
     switch (number) {
-      case SYS_rt_sigprocmask: case SYS_futex: case SYS_gettid: case SYS_getpid: case SYS_tkill: case SYS_close:
-      case SYS_mmap: case SYS_munmap: case SYS_brk: case SYS_geteuid: case SYS_getegid: case SYS_getgroups:
-      case SYS_clock_gettime: case SYS_exit_group: case SYS_mprotect: case SYS_madvise: case SYS_fcntl:
+      case SYS_rt_sigprocmask:
+      case SYS_futex:
+      case SYS_gettid:
+      case SYS_getpid:
+      case SYS_tkill:
+      case SYS_close:
+      case SYS_mmap:
+      case SYS_munmap:
+      case SYS_brk:
+      case SYS_geteuid:
+      case SYS_getegid:
+      case SYS_getgroups:
+      case SYS_clock_gettime:
+      case SYS_exit_group:
+      case SYS_mprotect:
+      case SYS_madvise:
+      case SYS_fcntl:
         return true;
       default:
         return false;
     }
   }
 
-  // Killed before one of these, the task leaves what it would have left before the next call that changes something.
+  // Killed before one of these, the task leaves what it would have left before the next call that
+  // changes something.
   static bool reads(unsigned long number) {
     switch (number) {
-      case SYS_statx: case SYS_llistxattr: case SYS_lgetxattr: case SYS_fgetxattr: case SYS_readlinkat: case SYS_lseek:
-      case SYS_getdents64: case SYS_read: case SYS_pread64: case SYS_name_to_handle_at:
+      case SYS_statx:
+      case SYS_llistxattr:
+      case SYS_lgetxattr:
+      case SYS_fgetxattr:
+      case SYS_readlinkat:
+      case SYS_lseek:
+      case SYS_getdents64:
+      case SYS_read:
+      case SYS_pread64:
+      case SYS_name_to_handle_at:
         return true;
       default:
         return harmless(number);
@@ -153,14 +179,17 @@ TEST_P(Fault, IsBeforeOrAfter) {
   const std::string after = text(tree());
   for (How how : {How::kKill, How::kFail}) {
     for (int n = 1;; n++) {
-      SCOPED_TRACE(::testing::Message() << (how == How::kKill ? "killed" : "error") << " at call " << n);
+      SCOPED_TRACE(::testing::Message()
+                   << (how == How::kKill ? "killed" : "error") << " at call " << n);
       reset();
       const Ended ended = disturb(how, n);
       if (!ended.disturbed) break;
       const std::string now = text(tree());
       const bool killed = how == How::kKill;
       EXPECT_TRUE(!killed || now == before || now == after) << now;
-      EXPECT_TRUE(killed || now == (ended.result == 0 ? after : before)) << "result " << ended.result << "\n" << now;
+      EXPECT_TRUE(killed || now == (ended.result == 0 ? after : before))
+          << "result " << ended.result << "\n"
+          << now;
       const long again = now == before ? GetParam().act(this) : 0;
       EXPECT_EQ(again, 0) << "it can be done afterwards, and waits for nobody";
       EXPECT_EQ(text(tree()), after);
@@ -171,27 +200,41 @@ TEST_P(Fault, IsBeforeOrAfter) {
 }
 
 const Case kMutations[] = {
-    {"create", [](Fault*) {}, [](Fault* t) { return t->try_open("/d/sub/new", O_CREAT | O_WRONLY, 0644); }},
+    {"create", [](Fault*) {},
+     [](Fault* t) { return t->try_open("/d/sub/new", O_CREAT | O_WRONLY, 0644); }},
     {"create_over_whiteout", [](Fault* t) { t->remove("/f"); },
      [](Fault* t) { return t->try_open("/f", O_CREAT | O_WRONLY, 0644); }},
-    {"mkdir_over_whiteout", [](Fault* t) { t->remove_dir("/empty"); }, [](Fault* t) { return t->make_dir("/empty", 0500); }},
+    {"mkdir_over_whiteout", [](Fault* t) { t->remove_dir("/empty"); },
+     [](Fault* t) { return t->make_dir("/empty", 0500); }},
     {"unlink_lower", [](Fault*) {}, [](Fault* t) { return t->remove("/d/h"); }},
-    {"unlink_copy", [](Fault* t) { t->write_new("/f", "copy"); }, [](Fault* t) { return t->remove("/f"); }},
-    {"rmdir_merged", [](Fault* t) { t->make_dir("/empty/x"); t->remove_dir("/empty/x"); },
+    {"unlink_copy", [](Fault* t) { t->write_new("/f", "copy"); },
+     [](Fault* t) { return t->remove("/f"); }},
+    {"rmdir_merged",
+     [](Fault* t) {
+       t->make_dir("/empty/x");
+       t->remove_dir("/empty/x");
+     },
      [](Fault* t) { return t->remove_dir("/empty"); }},
     {"rename_lower_file", [](Fault*) {}, [](Fault* t) { return t->move("/f", "/d/moved"); }},
     {"rename_over_lower", [](Fault*) {}, [](Fault* t) { return t->move("/f", "/g"); }},
     {"rename_lower_directory", [](Fault*) {}, [](Fault* t) { return t->move("/d", "/e/moved"); }},
     {"rename_directory_over_whiteout", [](Fault* t) { t->remove_dir("/empty"); },
      [](Fault* t) { return t->move("/d", "/empty"); }},
-    {"rename_pure_directory_over_merged", [](Fault* t) { t->make_dir("/p"); t->write_new("/p/x", "x"); },
+    {"rename_pure_directory_over_merged",
+     [](Fault* t) {
+       t->make_dir("/p");
+       t->write_new("/p/x", "x");
+     },
      [](Fault* t) { return t->move("/p", "/empty"); }},
     {"exchange", [](Fault*) {}, [](Fault* t) { return t->move("/d", "/f", RENAME_EXCHANGE); }},
     {"link_lower", [](Fault*) {}, [](Fault* t) { return t->make_link("/f", "/d/link"); }},
-    {"symlink_over_whiteout", [](Fault* t) { t->remove("/s"); }, [](Fault* t) { return t->make_symlink("g", "/s"); }},
+    {"symlink_over_whiteout", [](Fault* t) { t->remove("/s"); },
+     [](Fault* t) { return t->make_symlink("g", "/s"); }},
     {"chmod_lower", [](Fault*) {}, [](Fault* t) { return t->change_mode("/f", 0600); }},
-    {"open_for_writing", [](Fault*) {}, [](Fault* t) { return t->try_open("/d/sub/../../f", O_RDWR); }},
-    {"complete_metacopy", [](Fault* t) { t->change_mode("/f", 0600); }, [](Fault* t) { return t->try_open("/f", O_RDWR); }},
+    {"open_for_writing", [](Fault*) {},
+     [](Fault* t) { return t->try_open("/d/sub/../../f", O_RDWR); }},
+    {"complete_metacopy", [](Fault* t) { t->change_mode("/f", 0600); },
+     [](Fault* t) { return t->try_open("/f", O_RDWR); }},
 };
 INSTANTIATE_TEST_SUITE_P(Mutations, Fault, ::testing::ValuesIn(kMutations),
                          [](const auto& mutation) { return std::string(mutation.param.name); });

@@ -62,13 +62,17 @@ TEST_F(Link, UnnamedFileGetsAName) {
   ASSERT_GE(fd, 0);
   ASSERT_EQ(write(static_cast<int>(fd), "text", 4), 4);
   const std::string magic = "/proc/self/fd/" + std::to_string(fd);
-  EXPECT_EQ(run<op_linkat>(AT_FDCWD, UserPath(magic.c_str()), AT_FDCWD, path("/named"), AT_SYMLINK_FOLLOW), 0);
+  EXPECT_EQ(run<op_linkat>(AT_FDCWD, UserPath(magic.c_str()), AT_FDCWD, path("/named"),
+                           AT_SYMLINK_FOLLOW),
+            0);
   EXPECT_EQ(read_virtual("/named"), "text");
   ASSERT_EQ(remove("/was"), 0);
   EXPECT_EQ(make_link("/named", "/was"), 0);
   close(static_cast<int>(fd));
   const long second = open_fd("/", O_TMPFILE | O_RDWR, 0640);
-  EXPECT_EQ(run<op_linkat>(static_cast<int>(second), UserPath(""), AT_FDCWD, path("/second"), AT_EMPTY_PATH), 0);
+  EXPECT_EQ(run<op_linkat>(static_cast<int>(second), UserPath(""), AT_FDCWD, path("/second"),
+                           AT_EMPTY_PATH),
+            0);
   EXPECT_TRUE(there("/second"));
   close(static_cast<int>(second));
 }
@@ -87,8 +91,10 @@ TEST_F(Link, Errors) {
   EXPECT_EQ(make_link("/f/", "/new"), -ENOTDIR);
   EXPECT_EQ(make_link("/f", "/none/new"), -ENOENT);
   EXPECT_EQ(make_link("/f", "/new", 0x8000), -EINVAL);
-  EXPECT_EQ(run<op_linkat>(AT_FDCWD, UserPath("/proc/self/status"), AT_FDCWD, path("/new"), 0), -EXDEV);
-  EXPECT_EQ(run<op_linkat>(AT_FDCWD, UserPath("/nonexistent/x"), AT_FDCWD, path("/new"), 0), -ENOENT);
+  EXPECT_EQ(run<op_linkat>(AT_FDCWD, UserPath("/proc/self/status"), AT_FDCWD, path("/new"), 0),
+            -EXDEV);
+  EXPECT_EQ(run<op_linkat>(AT_FDCWD, UserPath("/nonexistent/x"), AT_FDCWD, path("/new"), 0),
+            -ENOENT);
   const std::string out = root() + "/outside";
   EXPECT_EQ(run<op_linkat>(AT_FDCWD, path("/f"), AT_FDCWD, UserPath(out.c_str()), 0), -EXDEV);
   EXPECT_FALSE(exists(upper("/f"))) << "nothing was copied up for an error";

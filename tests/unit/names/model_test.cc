@@ -1,5 +1,6 @@
-// Random sequences of operations on an overlay and on a plain copy of its lower: results, errnos and trees must be the same after each.
-// OVL_SEED and OVL_ROUNDS choose others than the few that always run. A failure names the seed and the operations so far.
+// Random sequences of operations on an overlay and on a plain copy of its lower: results, errnos
+// and trees must be the same after each. OVL_SEED and OVL_ROUNDS choose others than the few that
+// always run. A failure names the seed and the operations so far.
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +27,17 @@ class Model : public NamesTest {
       const std::string p = top + some_path(random, false);
       std::error_code ignored;
       switch (random() % 5) {
-        case 0: case 1:
+        case 0:
+        case 1:
           std::filesystem::create_directories(p, ignored);
           break;
-        case 2: case 3:
+        case 2:
+        case 3:
           std::filesystem::create_directories(std::filesystem::path(p).parent_path(), ignored);
-          if (!exists(p) && std::filesystem::is_directory(std::filesystem::path(p).parent_path(), ignored))
-            write_file(p, std::string(random() % 3000, static_cast<char>('a' + i)), random() % 4 ? 0644 : 0444);
+          if (!exists(p) &&
+              std::filesystem::is_directory(std::filesystem::path(p).parent_path(), ignored))
+            write_file(p, std::string(random() % 3000, static_cast<char>('a' + i)),
+                       random() % 4 ? 0644 : 0444);
           break;
         default:
           if (symlink(some_text(random, p.substr(top.size())).c_str(), p.c_str()) != 0) continue;
@@ -82,26 +87,33 @@ class Model : public NamesTest {
     const mode_t mode = random() % 4 == 0 ? 0500 : random() % 3 == 0 ? 0444 : 0755;
     switch (random() % 14) {
       case 0:
-        return {"mkdir " + p, with_errno(::mkdir(np.c_str(), mode | 0700)), make_dir(p, mode | 0700)};
+        return {"mkdir " + p, with_errno(::mkdir(np.c_str(), mode | 0700)),
+                make_dir(p, mode | 0700)};
       case 1:
         return {"rmdir " + p, with_errno(::rmdir(np.c_str())), remove_dir(p)};
-      case 2: case 3:
+      case 2:
+      case 3:
         return {"unlink " + p, with_errno(::unlink(np.c_str())), remove(p)};
-      case 4: case 5: case 6:
+      case 4:
+      case 5:
+      case 6:
         return {"rename " + p + " " + q, with_errno(::rename(np.c_str(), nq.c_str())), move(p, q)};
       case 7: {
         const unsigned flags = random() % 2 ? RENAME_EXCHANGE : RENAME_NOREPLACE;
         return {"renameat2 " + p + " " + q + " " + std::to_string(flags),
-                with_errno(::renameat2(AT_FDCWD, np.c_str(), AT_FDCWD, nq.c_str(), flags)), move(p, q, flags)};
+                with_errno(::renameat2(AT_FDCWD, np.c_str(), AT_FDCWD, nq.c_str(), flags)),
+                move(p, q, flags)};
       }
       case 8:
         return {"link " + p + " " + q, with_errno(::link(np.c_str(), nq.c_str())), make_link(p, q)};
       case 9: {
         const std::string text = some_text(random, p);
-        return {"symlink " + p, with_errno(::symlink(text.c_str(), np.c_str())), make_symlink(text, p)};
+        return {"symlink " + p, with_errno(::symlink(text.c_str(), np.c_str())),
+                make_symlink(text, p)};
       }
       case 10:
-        return {"mkfifo " + p, with_errno(::mkfifo(np.c_str(), 0644)), make_node(p, S_IFIFO | 0644)};
+        return {"mkfifo " + p, with_errno(::mkfifo(np.c_str(), 0644)),
+                make_node(p, S_IFIFO | 0644)};
       case 11: {
         const mode_t bits = random() % 2 ? 0644 : 0600;
         struct stat st;
@@ -115,9 +127,17 @@ class Model : public NamesTest {
   }
 
   Both open_step(std::mt19937& random, const std::string& p) {
-    static const int kFlags[] = {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_CREAT, O_RDWR | O_CREAT | O_EXCL,
-                                 O_WRONLY | O_TRUNC, O_RDWR | O_CREAT | O_TRUNC, O_WRONLY | O_APPEND,
-                                 O_RDONLY | O_NOFOLLOW, O_RDONLY | O_DIRECTORY, O_RDONLY | O_CREAT,
+    static const int kFlags[] = {O_RDONLY,
+                                 O_WRONLY,
+                                 O_RDWR,
+                                 O_WRONLY | O_CREAT,
+                                 O_RDWR | O_CREAT | O_EXCL,
+                                 O_WRONLY | O_TRUNC,
+                                 O_RDWR | O_CREAT | O_TRUNC,
+                                 O_WRONLY | O_APPEND,
+                                 O_RDONLY | O_NOFOLLOW,
+                                 O_RDONLY | O_DIRECTORY,
+                                 O_RDONLY | O_CREAT,
                                  O_PATH | O_NOFOLLOW};
     const int flags = kFlags[random() % (sizeof kFlags / sizeof *kFlags)] | O_NONBLOCK;
     const mode_t mode = random() % 4 ? 0644 : 0444;
@@ -131,7 +151,8 @@ class Model : public NamesTest {
       struct stat st;
       const bool writes = (flags & O_ACCMODE) != O_RDONLY && (flags & O_PATH) == 0;
       if (!writes || fstat(static_cast<int>(fd), &st) != 0 || !S_ISREG(st.st_mode)) continue;
-      EXPECT_EQ(write(static_cast<int>(fd), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+      EXPECT_EQ(write(static_cast<int>(fd), text.data(), text.size()),
+                static_cast<ssize_t>(text.size()));
     }
     if (native >= 0) close(native);
     if (ours >= 0) close(static_cast<int>(ours));
@@ -158,10 +179,13 @@ class Model : public NamesTest {
       ASSERT_EQ(differences(here, natively), "") << log;
       for (const auto& [ino, shown] : natively.inodes)
         ASSERT_TRUE(inodes.count(ino) == 0 || inodes[ino] == shown)
-            << "an inode number changed: " << natively.paths[ino] << " " << inodes[ino] << " to " << shown << "\n" << log;
+            << "an inode number changed: " << natively.paths[ino] << " " << inodes[ino] << " to "
+            << shown << "\n"
+            << log;
       inodes = natively.inodes;
       std::set<uint64_t> different;
-      for (const auto& [ino, shown] : inodes) ASSERT_TRUE(different.insert(shown).second) << "one number for two\n" << log;
+      for (const auto& [ino, shown] : inodes)
+        ASSERT_TRUE(different.insert(shown).second) << "one number for two\n" << log;
     }
     ASSERT_EQ(fingerprint(), before) << log;
     if (options.prefix != XattrPrefix::kTrusted) return;
@@ -181,14 +205,17 @@ class Model : public NamesTest {
     close(out[1]);
     std::string text;
     char buffer[4096];
-    for (ssize_t n; (n = read(out[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(n));
+    for (ssize_t n; (n = read(out[0], buffer, sizeof buffer)) > 0;)
+      text.append(buffer, static_cast<size_t>(n));
     close(out[0]);
     waitpid(child, nullptr, 0);
     return text;
   }
 
   std::string in_a_mount(const Options& options) {
-    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "";
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      return "";
     std::string data = "redirect_dir=on,metacopy=on,index=off,lowerdir=" + lower();
     if (options.lowers > 1) data += ":" + lower("", 1);
     data += ",upperdir=" + upper() + ",workdir=" + work();

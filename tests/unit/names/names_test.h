@@ -28,7 +28,7 @@ namespace ovl::testing {
 struct Seen {
   std::map<std::string, std::string> entries;  // path: type, mode, size, links, text, content
   std::map<uint64_t, std::string> paths;
-  std::map<uint64_t, uint64_t> inodes;         // of regular files and directories: plain to shown
+  std::map<uint64_t, uint64_t> inodes;  // of regular files and directories: plain to shown
 };
 
 class NamesTest : public OverlayTest {
@@ -36,7 +36,9 @@ class NamesTest : public OverlayTest {
   static const char* name(Priv which) { return priv_name(XattrPrefix::kUser, which); }
 
   // Results as system calls give them: negative errno.
-  long make_dir(const std::string& p, mode_t mode = 0755) { return run<op_mkdirat>(AT_FDCWD, path(p), mode); }
+  long make_dir(const std::string& p, mode_t mode = 0755) {
+    return run<op_mkdirat>(AT_FDCWD, path(p), mode);
+  }
   long make_node(const std::string& p, mode_t mode, unsigned device = 0) {
     return run<op_mknodat>(AT_FDCWD, path(p), mode, device);
   }
@@ -47,7 +49,9 @@ class NamesTest : public OverlayTest {
     return run<op_linkat>(AT_FDCWD, path(from), AT_FDCWD, path(to), flags);
   }
   long remove(const std::string& p) { return run<op_unlinkat>(AT_FDCWD, path(p), 0); }
-  long remove_dir(const std::string& p) { return run<op_unlinkat>(AT_FDCWD, path(p), AT_REMOVEDIR); }
+  long remove_dir(const std::string& p) {
+    return run<op_unlinkat>(AT_FDCWD, path(p), AT_REMOVEDIR);
+  }
   long move(const std::string& from, const std::string& to, unsigned flags = 0) {
     return run<op_renameat2>(AT_FDCWD, path(from), AT_FDCWD, path(to), flags);
   }
@@ -60,10 +64,12 @@ class NamesTest : public OverlayTest {
     if (fd >= 0) close(static_cast<int>(fd));
     return fd < 0 ? fd : 0;
   }
-  long write_new(const std::string& p, const std::string& content, int flags = O_WRONLY | O_CREAT | O_TRUNC) {
+  long write_new(const std::string& p, const std::string& content,
+                 int flags = O_WRONLY | O_CREAT | O_TRUNC) {
     const long fd = open_fd(p, flags, 0644);
     if (fd < 0) return fd;
-    EXPECT_EQ(write(static_cast<int>(fd), content.data(), content.size()), static_cast<ssize_t>(content.size()));
+    EXPECT_EQ(write(static_cast<int>(fd), content.data(), content.size()),
+              static_cast<ssize_t>(content.size()));
     close(static_cast<int>(fd));
     return 0;
   }
@@ -101,14 +107,17 @@ class NamesTest : public OverlayTest {
     EXPECT_EQ(lstat(path.c_str(), &st), 0) << path;
     return st;
   }
-  void make_lower_dir(const std::string& rest) const { std::filesystem::create_directories(lower(rest)); }
+  void make_lower_dir(const std::string& rest) const {
+    std::filesystem::create_directories(lower(rest));
+  }
 
   // --- whole trees ---
   std::string describe(const std::string& content, mode_t mode, uint64_t size, uint64_t links) {
     const bool dir = S_ISDIR(mode);
     char text[64];
     snprintf(text, sizeof text, "%o size %lu links %lu ", mode, dir ? 0 : size, dir ? 0 : links);
-    return text + (S_ISLNK(mode) ? content : std::to_string(std::hash<std::string>()(content) % 100000));
+    return text +
+           (S_ISLNK(mode) ? content : std::to_string(std::hash<std::string>()(content) % 100000));
   }
 
   void see_real(const std::string& top, const std::string& rest, Seen* seen) {
@@ -164,7 +173,8 @@ class NamesTest : public OverlayTest {
     Op op(caller(), session());
     const std::string virt = at(p);
     Result<const Node*> node = node_at(op, Str(virt.data(), virt.size()));
-    return node.ok() ? std::filesystem::read_symlink(node.value()->top().c_str()).string() : "<error>";
+    return node.ok() ? std::filesystem::read_symlink(node.value()->top().c_str()).string()
+                     : "<error>";
   }
 
   static std::string differences(const Seen& here, const Seen& natively) {
@@ -173,16 +183,21 @@ class NamesTest : public OverlayTest {
       if (natively.entries.count(p) == 0) text += "only here: " + p + " " + what + "\n";
     for (const auto& [p, what] : natively.entries) {
       const auto mine = here.entries.find(p);
-      if (mine == here.entries.end()) text += "missing: " + p + " " + what + "\n";
-      else if (mine->second != what) text += p + " is " + mine->second + ", should be " + what + "\n";
+      if (mine == here.entries.end())
+        text += "missing: " + p + " " + what + "\n";
+      else if (mine->second != what)
+        text += p + " is " + mine->second + ", should be " + what + "\n";
     }
     return text;
   }
 
   // Of the lowers: it never changes.
   std::string fingerprint() const {
-    const std::string command = "cd " + root() + " && find lower* -printf '%p %y %m %s %T@ %C@ %i %n %l\\n' | sort | md5sum; "
-                                "cd " + root() + " && find lower* -type f -exec md5sum {} + | sort | md5sum";
+    const std::string command =
+        "cd " + root() +
+        " && find lower* -printf '%p %y %m %s %T@ %C@ %i %n %l\\n' | sort | md5sum; "
+        "cd " +
+        root() + " && find lower* -type f -exec md5sum {} + | sort | md5sum";
     FILE* out = popen(command.c_str(), "r");
     char text[256];
     std::string all;

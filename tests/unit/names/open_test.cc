@@ -1,7 +1,7 @@
 // open(2): what is opened, copied up, created, refused.
-#include "tests/unit/names/names_test.h"
-
 #include <linux/openat2.h>
+
+#include "tests/unit/names/names_test.h"
 
 namespace ovl::testing {
 namespace {
@@ -96,7 +96,8 @@ TEST_F(Open, CreatesOverAWhiteout) {
 
 TEST_F(Open, CloseOnExecIsAsAsked) {
   start();
-  const long a = open_fd("/a", O_WRONLY | O_CREAT, 0644), b = open_fd("/b", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  const long a = open_fd("/a", O_WRONLY | O_CREAT, 0644),
+             b = open_fd("/b", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   EXPECT_EQ(fcntl(static_cast<int>(a), F_GETFD), 0);
   EXPECT_EQ(fcntl(static_cast<int>(b), F_GETFD), FD_CLOEXEC);
   EXPECT_EQ(fcntl(static_cast<int>(a), F_GETFL) & ~0100000, O_WRONLY) << "no flag of ours";
@@ -173,7 +174,8 @@ TEST_F(Open, DirectoryAndItsErrors) {
       {"/.", O_RDONLY | O_CREAT | O_EXCL, -EEXIST},
       {"/d/..", O_RDONLY | O_CREAT, -EISDIR},
   };
-  for (const auto& c : cases) EXPECT_EQ(try_open(c.path, c.flags, 0644), c.result) << c.path << " " << std::oct << c.flags;
+  for (const auto& c : cases)
+    EXPECT_EQ(try_open(c.path, c.flags, 0644), c.result) << c.path << " " << std::oct << c.flags;
   EXPECT_FALSE(exists(upper("/new")));
 }
 
@@ -232,17 +234,20 @@ TEST_F(Open, DefaultAclIsInheritedOverAWhiteout) {
   make_lower_dir("/d");
   write_file(lower("/d/f"), "x");
   write_file(lower("/d/g"), "x");
-  if (system(("setfacl -d -m u:12345:rwx " + lower("/d")).c_str()) != 0) GTEST_SKIP() << "no ACLs here";
+  if (system(("setfacl -d -m u:12345:rwx " + lower("/d")).c_str()) != 0)
+    GTEST_SKIP() << "no ACLs here";
   start();
   ASSERT_EQ(write_new("/d/new", "x"), 0);
   ASSERT_EQ(remove("/d/f"), 0);
   ASSERT_EQ(remove("/d/g"), 0);
   ASSERT_EQ(write_new("/d/f", "x"), 0);
   ASSERT_EQ(make_dir("/d/g"), 0);
-  EXPECT_EQ(xattr(upper("/d/f"), "system.posix_acl_access"), xattr(upper("/d/new"), "system.posix_acl_access"));
+  EXPECT_EQ(xattr(upper("/d/f"), "system.posix_acl_access"),
+            xattr(upper("/d/new"), "system.posix_acl_access"));
   EXPECT_NE(xattr(upper("/d/f"), "system.posix_acl_access"), "<none>");
   EXPECT_EQ(real(upper("/d/f")).st_mode, real(upper("/d/new")).st_mode);
-  EXPECT_EQ(xattr(upper("/d/g"), "system.posix_acl_default"), xattr(lower("/d"), "system.posix_acl_default"));
+  EXPECT_EQ(xattr(upper("/d/g"), "system.posix_acl_default"),
+            xattr(lower("/d"), "system.posix_acl_default"));
 }
 
 TEST_F(Open, UnlinkedLowerFileIsNeverOpenedForWritingThroughItsDescriptor) {
@@ -250,15 +255,22 @@ TEST_F(Open, UnlinkedLowerFileIsNeverOpenedForWritingThroughItsDescriptor) {
   write_file(lower("/g"), "other");
   start();
   const long fd = open_fd("/f", O_RDONLY), fd2 = open_fd("/g", O_RDONLY);
-  const std::string magic = "/proc/self/fd/" + std::to_string(fd), magic2 = "/proc/self/fd/" + std::to_string(fd2);
+  const std::string magic = "/proc/self/fd/" + std::to_string(fd),
+                    magic2 = "/proc/self/fd/" + std::to_string(fd2);
   ASSERT_EQ(remove("/f"), 0);
   ASSERT_EQ(write_new("/new", "new"), 0);
   ASSERT_EQ(move("/new", "/g"), 0);
   for (const std::string& m : {magic, magic2}) {
-    EXPECT_EQ(run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDWR, static_cast<mode_t>(0)), -EROFS);
-    EXPECT_EQ(run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDONLY | O_TRUNC, static_cast<mode_t>(0)), -EROFS);
-    EXPECT_EQ(run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDONLY, static_cast<mode_t>(0)), kNative) << "reading";
-    EXPECT_EQ(run<op_fchmodat2>(AT_FDCWD, UserPath(m.c_str()), static_cast<mode_t>(0600), 0), -EROFS);
+    EXPECT_EQ(run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDWR, static_cast<mode_t>(0)),
+              -EROFS);
+    EXPECT_EQ(
+        run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDONLY | O_TRUNC, static_cast<mode_t>(0)),
+        -EROFS);
+    EXPECT_EQ(run<op_openat>(AT_FDCWD, UserPath(m.c_str()), O_RDONLY, static_cast<mode_t>(0)),
+              kNative)
+        << "reading";
+    EXPECT_EQ(run<op_fchmodat2>(AT_FDCWD, UserPath(m.c_str()), static_cast<mode_t>(0600), 0),
+              -EROFS);
     EXPECT_EQ(run<op_truncate>(UserPath(m.c_str()), static_cast<off_t>(0)), -EROFS);
   }
   close(static_cast<int>(fd));
@@ -274,7 +286,8 @@ TEST_F(Open, DescriptorOpenedAgainForWritingCopiesUp) {
     const long fd = open_fd(rest, O_RDONLY);
     const std::string magic = "/proc/self/fd/" + std::to_string(fd);
     for (int i = 0; i < 2; i++) {
-      const long again = run<op_openat>(AT_FDCWD, UserPath(magic.c_str()), O_WRONLY | O_APPEND, static_cast<mode_t>(0));
+      const long again = run<op_openat>(AT_FDCWD, UserPath(magic.c_str()), O_WRONLY | O_APPEND,
+                                        static_cast<mode_t>(0));
       ASSERT_GE(again, 0);
       EXPECT_EQ(write(static_cast<int>(again), "+", 1), 1);
       close(static_cast<int>(again));

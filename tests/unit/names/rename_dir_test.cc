@@ -15,7 +15,8 @@ TEST_F(RenameDirectory, LowerDirectoryKeepsItsContentAndInode) {
   EXPECT_FALSE(there("/d"));
   EXPECT_TRUE(is_whiteout(upper("/d")));
   EXPECT_EQ(xattr(upper("/e"), name(Priv::kRedirect)), "d");
-  EXPECT_TRUE(exists(work("/work/incompat/ovlrun"))) << "the kernel follows no redirect under user.";
+  EXPECT_TRUE(exists(work("/work/incompat/ovlrun")))
+      << "the kernel follows no redirect under user.";
   EXPECT_EQ(look("/e").stx_ino, inode);
   EXPECT_EQ(look("/e/sub/f").stx_ino, below);
   EXPECT_EQ(read_virtual("/e/sub/f"), "content");
@@ -45,7 +46,8 @@ TEST_F(RenameDirectory, ChainsOfRedirects) {
   ASSERT_EQ(move("/a", "/c"), 0);
   EXPECT_EQ(read_virtual("/c/g/x/f"), "content");
   ASSERT_EQ(move("/c/g/x", "/b/x"), 0);
-  EXPECT_EQ(xattr(upper("/b/x"), name(Priv::kRedirect)), "/a/d/x") << "ancestors' redirects are substituted";
+  EXPECT_EQ(xattr(upper("/b/x"), name(Priv::kRedirect)), "/a/d/x")
+      << "ancestors' redirects are substituted";
   EXPECT_EQ(read_virtual("/b/x/f"), "content");
   ASSERT_EQ(move("/c/g", "/b/g"), 0);
   EXPECT_EQ(xattr(upper("/b/g"), name(Priv::kRedirect)), "/a/d");

@@ -11,11 +11,14 @@ namespace {
 class Lookup : public OverlayTest {
  protected:
   void dir(const std::string& real) { std::filesystem::create_directories(real); }
-  void whiteout(const std::string& real) { ASSERT_EQ(mknod(real.c_str(), S_IFCHR, makedev(0, 0)), 0); }
+  void whiteout(const std::string& real) {
+    ASSERT_EQ(mknod(real.c_str(), S_IFCHR, makedev(0, 0)), 0);
+  }
   void set(const std::string& real, const char* name, const std::string& value) {
     ASSERT_EQ(lsetxattr(real.c_str(), name, value.data(), value.size(), 0), 0) << real;
   }
-  // "absent", "lower", "upper", "whiteout", followed by the real paths below, relative to the test's root.
+  // "absent", "lower", "upper", "whiteout", followed by the real paths below, relative to the
+  // test's root.
   std::string see(const std::string& rest) {
     Op op(caller(), session());
     const std::string virt = at(rest);

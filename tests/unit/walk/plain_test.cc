@@ -1,8 +1,9 @@
 // fstat of descriptors: told by the kernel alone only while that is right.
+#include "core/session/plain.h"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/session/plain.h"
 #include "tests/support/fixture.h"
 
 namespace ovl::testing {
@@ -15,8 +16,12 @@ class Plain : public OverlayTest {
     EXPECT_EQ(run<op_fstat>(static_cast<int>(fd), UserBuf(&st)), 0);
     return st;
   }
-  long open(const char* rest, int flags = O_RDONLY) { return run<op_openat>(AT_FDCWD, path(rest), flags, mode_t{0644}); }
-  bool known(const struct stat& st) { return is_plain(shown_stamp(session()), st.st_dev, st.st_ino); }
+  long open(const char* rest, int flags = O_RDONLY) {
+    return run<op_openat>(AT_FDCWD, path(rest), flags, mode_t{0644});
+  }
+  bool known(const struct stat& st) {
+    return is_plain(shown_stamp(session()), st.st_dev, st.st_ino);
+  }
 };
 
 TEST_F(Plain, AnOpenedLowerFileIsTold) {

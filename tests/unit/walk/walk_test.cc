@@ -25,7 +25,8 @@ class WalkTest : public OverlayTest {
     start();
   }
 
-  // Virtual path of what `rest` names, or "E<errno>", "native", "outside:<path>", with '!' in front when absent.
+  // Virtual path of what `rest` names, or "E<errno>", "native", "outside:<path>", with '!' in front
+  // when absent.
   std::string resolve(const std::string& rest, unsigned flags = kFollow, int dirfd = AT_FDCWD) {
     Op op(caller(), session());
     Result<CStr> in = caller().copy_in_path(op.arena(), path(rest));
