@@ -110,7 +110,7 @@ Result<void> create_at(Op& op, const Place& place, Creation& creation) {
   return create_prepared(op, *dir, node, creation);
 }
 
-Result<void> create_name(Op& op, Target& target, Creation& creation) {
+Result<void> create_name(Op& op, NamePath& target, Creation& creation) {
   const bool directory = creation.directory();
   const Walked& first = target.walked();
   TRY(may_create(op, first, Place{first.parent, first.node}, directory));

@@ -34,6 +34,6 @@ Result<void> create_at(Op& op, const Place& place, Creation& creation);
 
 // The whole operation on one name that target.find() has found in an overlay: checks, locks, looks
 // again, creates. Errors: kLookAgain.
-Result<void> create_name(Op& op, Target& target, Creation& creation);
+Result<void> create_name(Op& op, NamePath& target, Creation& creation);
 
 }  // namespace ovl

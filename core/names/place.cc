@@ -5,11 +5,11 @@
 
 namespace ovl {
 
-Result<void> Target::find(UserPath path, unsigned walk_flags) {
+Result<void> NamePath::find(UserPath path, unsigned walk_flags) {
   return find(TRY(op_.caller().copy_in_path(op_.arena(), path)), walk_flags);
 }
 
-Result<void> Target::find(CStr path, unsigned walk_flags) {
+Result<void> NamePath::find(CStr path, unsigned walk_flags) {
   path_ = path;
   flags_ = walk_flags;
   epoch_ = op_.session().segment().epoch.load(std::memory_order_acquire);
@@ -17,7 +17,7 @@ Result<void> Target::find(CStr path, unsigned walk_flags) {
   return {};
 }
 
-Result<void> Target::settle() {
+Result<void> NamePath::settle() {
   // No exclusive Mutation runs while we hold one, and each bumps the epoch when it ends.
   const uint64_t now = op_.session().segment().epoch.load(std::memory_order_acquire);
   if (now == epoch_) return {};
@@ -27,7 +27,7 @@ Result<void> Target::settle() {
   return {};
 }
 
-Result<void> Target::exists_outside() const {
+Result<void> NamePath::exists_outside() const {
   const bool real = outside();
   const CStr path = real ? walked_.outside_path : path_;
   const int flags = AT_SYMLINK_NOFOLLOW | (path.empty() ? AT_EMPTY_PATH : 0);

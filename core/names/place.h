@@ -26,10 +26,10 @@ Outcome until_still(Attempt attempt) {
   return Error(ENOENT);
 }
 
-// A path of the caller and what it led to.
-class Target {
+// A path whose last name is to be made, removed or moved, and what it led to.
+class NamePath {
  public:
-  Target(Op& op, int dirfd) : op_(op), dirfd_(dirfd) {}
+  NamePath(Op& op, int dirfd) : op_(op), dirfd_(dirfd) {}
 
   // Copies the path in and walks it.
   Result<void> find(UserPath path, unsigned walk_flags);

@@ -73,7 +73,7 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
 
 // Another name for what `from` names, an upper file with all its data. Errors: kLookAgain (it isn't
 // any more).
-Result<void> link_named(Op& op, Target& from, Target& to) {
+Result<void> link_named(Op& op, NamePath& from, NamePath& to) {
   const Node& seen = *from.walked().node;
   TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));
   if (seen.overlay != to.walked().parent->overlay) return Error(EXDEV);
@@ -99,7 +99,7 @@ Result<void> link_named(Op& op, Target& from, Target& to) {
   return create_at(op, Place{dir, place.node}, creation);
 }
 
-Result<void> link_unnamed(Op& op, const Unnamed& unnamed, Target& to) {
+Result<void> link_unnamed(Op& op, const Unnamed& unnamed, NamePath& to) {
   if (!to.ours()) return Error(EXDEV);
   TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));
   if (unnamed.overlay != to.walked().parent->overlay) return Error(EXDEV);
@@ -108,8 +108,8 @@ Result<void> link_unnamed(Op& op, const Unnamed& unnamed, Target& to) {
 }
 
 // Neither is ours, but one leads out of an overlay: on the path that it leads to.
-long on_outside(Op& op, int dirfd, CStr path, const Target& from, int new_dirfd, CStr new_path,
-                const Target& to, int flags) {
+long on_outside(Op& op, int dirfd, CStr path, const NamePath& from, int new_dirfd, CStr new_path,
+                const NamePath& to, int flags) {
   if (from.outside()) {
     dirfd = AT_FDCWD;
     path = from.walked().outside_path;
@@ -130,7 +130,7 @@ Outcome op_linkat(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_
   const unsigned walk_flags = ((flags & AT_SYMLINK_FOLLOW) != 0 ? kFollow : 0u) |
                               ((flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u);
   return until_still([&]() -> Outcome {
-    Target from(op, dirfd), to(op, new_dirfd);
+    NamePath from(op, dirfd), to(op, new_dirfd);
     TRY(from.find(path, walk_flags));
     if (from.ours() && !from.walked().node->exists()) return Error(ENOENT);
     TRY(to.find(new_path, kParent));

@@ -58,7 +58,7 @@ Result<void> check_node(mode_t mode, unsigned device) {
   }
 }
 
-long on_outside(Op& op, long number, const Target& target, long a2, long a3) {
+long on_outside(Op& op, long number, const NamePath& target, long a2, long a3) {
   const auto path = reinterpret_cast<long>(target.walked().outside_path.c_str());
   return op.caller().raw(number, AT_FDCWD, path, a2, a3, 0, 0);
 }
@@ -67,7 +67,7 @@ long on_outside(Op& op, long number, const Target& target, long a2, long a3) {
 
 Outcome op_mkdirat(Op& op, int dirfd, UserPath path, mode_t mode) {
   return until_still([&]() -> Outcome {
-    Target target(op, dirfd);
+    NamePath target(op, dirfd);
     TRY(target.find(path, kParent));
     if (target.native()) return Outcome::native();
     if (target.outside()) return on_outside(op, SYS_mkdirat, target, mode, 0);
@@ -78,7 +78,7 @@ Outcome op_mkdirat(Op& op, int dirfd, UserPath path, mode_t mode) {
 
 Outcome op_mknodat(Op& op, int dirfd, UserPath path, mode_t mode, unsigned device) {
   return until_still([&]() -> Outcome {
-    Target target(op, dirfd);
+    NamePath target(op, dirfd);
     TRY(target.find(path, kParent));
     if (target.native()) return Outcome::native();
     if (target.outside()) return on_outside(op, SYS_mknodat, target, mode, device);
@@ -92,7 +92,7 @@ Outcome op_symlinkat(Op& op, UserPath text, int dirfd, UserPath path) {
   const CStr content = TRY(op.caller().copy_in_path(op.arena(), text));
   if (content.empty()) return Error(ENOENT);
   return until_still([&]() -> Outcome {
-    Target target(op, dirfd);
+    NamePath target(op, dirfd);
     TRY(target.find(path, kParent));
     if (target.native()) return Outcome::native();
     if (target.outside()) {

@@ -196,7 +196,7 @@ class NewFile final : public Creation {
   UniqueFd fd_;
 };
 
-Outcome open_new(Op& op, const Request& r, Target& target) {
+Outcome open_new(Op& op, const Request& r, NamePath& target) {
   NewFile creation(r);
   Result<void> made = create_name(op, target, creation);
   // Somebody else was first: then that is opened.
@@ -206,7 +206,7 @@ Outcome open_new(Op& op, const Request& r, Target& target) {
 }
 
 // O_TMPFILE: a file without a name, where the directory's upper is.
-Outcome open_unnamed(Op& op, const Request& r, Target& target) {
+Outcome open_unnamed(Op& op, const Request& r, NamePath& target) {
   const Node& seen = *target.walked().node;
   if (!seen.exists()) return Error(ENOENT);
   if (!seen.is_dir()) return Error(ENOTDIR);
@@ -232,7 +232,7 @@ Outcome open_unnamed(Op& op, const Request& r, Target& target) {
 
 Outcome attempt(Op& op, const Request& r, CStr path) {
   const uint64_t stamp = shown_stamp(op.session());
-  Target target(op, r.dirfd);
+  NamePath target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
   const Walked& walked = target.walked();
   if (walked.orphan && r.writes()) return Error(EROFS);

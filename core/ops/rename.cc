@@ -40,7 +40,7 @@ bool same_object(const Node& a, const Node& b) {
 
 class Rename {
  public:
-  Rename(Op& op, Target& from, Target& to, unsigned flags)
+  Rename(Op& op, NamePath& from, NamePath& to, unsigned flags)
       : op_(op), from_(from), to_(to), flags_(flags) {}
 
   Result<void> run() {
@@ -124,14 +124,14 @@ class Rename {
   }
 
   Op& op_;
-  Target& from_;
-  Target& to_;
+  NamePath& from_;
+  NamePath& to_;
   const unsigned flags_;
   Place old_, new_;
   bool nothing_to_do_ = false;
 };
 
-long on_outside(Op& op, int dirfd, const Target& from, int new_dirfd, const Target& to,
+long on_outside(Op& op, int dirfd, const NamePath& from, int new_dirfd, const NamePath& to,
                 unsigned flags) {
   const CStr path = from.outside() ? from.walked().outside_path : from.path();
   const CStr new_path = to.outside() ? to.walked().outside_path : to.path();
@@ -141,7 +141,7 @@ long on_outside(Op& op, int dirfd, const Target& from, int new_dirfd, const Targ
 }
 
 // An excluded tree's own name, which stands in a directory of the overlay.
-bool is_excluded_root(const Session& session, const Target& target) {
+bool is_excluded_root(const Session& session, const NamePath& target) {
   return target.outside() && target.walked().last == Last::kName &&
          is_mount_point(session, target.walked().node->virt);
 }
@@ -152,7 +152,7 @@ Outcome op_renameat2(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath n
                      unsigned flags) {
   TRY(check_flags(flags));
   return until_still([&]() -> Outcome {
-    Target from(op, dirfd), to(op, new_dirfd);
+    NamePath from(op, dirfd), to(op, new_dirfd);
     TRY(from.find(path, kParent));
     TRY(to.find(new_path, kParent));
     if (from.native() && to.native()) return Outcome::native();

@@ -32,7 +32,7 @@ Result<void> may_unlink(Op& op, const Walked& walked, const Place& place, bool d
   return {};
 }
 
-Outcome remove_name(Op& op, Target& target, bool directory) {
+Outcome remove_name(Op& op, NamePath& target, bool directory) {
   const Walked& first = target.walked();
   TRY(check_last(first, directory));
   if (is_mount_point(op.session(), first.node->virt)) return Error(directory ? EBUSY : EISDIR);
@@ -55,7 +55,7 @@ Outcome op_unlinkat(Op& op, int dirfd, UserPath path, int flags) {
   if ((flags & ~AT_REMOVEDIR) != 0) return Error(EINVAL);
   const bool directory = (flags & AT_REMOVEDIR) != 0;
   return until_still([&]() -> Outcome {
-    Target target(op, dirfd);
+    NamePath target(op, dirfd);
     TRY(target.find(path, kParent));
     if (target.native()) return Outcome::native();
     const Walked& walked = target.walked();
