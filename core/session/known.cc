@@ -1,4 +1,5 @@
-// See known.h. One entry per hash: a newer directory takes an older one's place.
+// See known.h. One entry per hash: a newer directory takes an older one's place. Release stores
+// keep the odd sequence in front of the words, acquire loads the second look at it behind them.
 #include "core/session/known.h"
 
 namespace ovl {
@@ -29,11 +30,10 @@ bool is_known_directory(const Segment& segment, Str real) {
   const KnownDirectory& entry = segment.known_directories[index_of(real)];
   const uint32_t sequence = entry.sequence.load(std::memory_order_acquire);
   if (sequence == 0 || (sequence & 1) != 0 ||
-      entry.size.load(std::memory_order_relaxed) != real.size())
+      entry.size.load(std::memory_order_acquire) != real.size())
     return false;
   for (size_t i = 0; i < word_count(real); i++)
-    if (entry.words[i].load(std::memory_order_relaxed) != word_of(real, i)) return false;
-  std::atomic_thread_fence(std::memory_order_acquire);
+    if (entry.words[i].load(std::memory_order_acquire) != word_of(real, i)) return false;
   return entry.sequence.load(std::memory_order_relaxed) == sequence;
 }
 
@@ -44,10 +44,9 @@ void remember_directory(Segment& segment, Str real) {
   if ((sequence & 1) != 0 ||
       !entry.sequence.compare_exchange_strong(sequence, sequence + 1, std::memory_order_acquire))
     return;
-  std::atomic_thread_fence(std::memory_order_release);
-  entry.size.store(static_cast<uint32_t>(real.size()), std::memory_order_relaxed);
+  entry.size.store(static_cast<uint32_t>(real.size()), std::memory_order_release);
   for (size_t i = 0; i < word_count(real); i++)
-    entry.words[i].store(word_of(real, i), std::memory_order_relaxed);
+    entry.words[i].store(word_of(real, i), std::memory_order_release);
   entry.sequence.store(sequence + 2, std::memory_order_release);
 }
 
