@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,42 +87,86 @@ std::string work_holder(const std::string& work) {
   return holder_in_file(lock_path(work));
 }
 
-UpperLock::UpperLock(const std::string& upper, const std::string& work) {
+namespace {
+
+// A start that fails takes away what it had made (while it holds the locks of it): then a waiter
+// has got the lock of something that nobody can find any more.
+bool is_still_at(int fd, const std::string& path) {
+  struct stat held, named;
+  return fstat(fd, &held) == 0 && stat(path.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
+         held.st_ino == named.st_ino;
+}
+
+}  // namespace
+
+UpperLock::UpperLock(const std::string& upper, const std::string& work, Created& created) {
+  for (int tries = 0; !lock_upper(upper, created); tries++)
+    if (tries == kTries) fail("--upper {}: others keep removing it", quote(upper));
+  for (int tries = 0; !lock_work(work, created); tries++)
+    if (tries == kTries) fail("--work {}: others keep removing it", quote(work));
+}
+
+bool UpperLock::lock_upper(const std::string& upper, Created& created) {
+  Created made;
+  made.make_dirs(upper, "--upper");
   upper_ = UniqueFd(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!upper_.valid() && errno == ENOENT) return false;
   if (!upper_.valid()) fail("--upper {}: {}", quote(upper), error_text(errno));
   const auto refuse_if_held = [&] {
     struct flock lock = whole_lock(F_WRLCK);
-    if (fcntl(upper_.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
-      fail("--upper {}: is in use by {}", quote(upper),
-           lock.l_pid > 0 ? describe(lock.l_pid, command_of_process(lock.l_pid))
-                          : "another session");
+    if (fcntl(upper_.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return;
+    made.keep();  // it is the holder's now
+    fail("--upper {}: is in use by {}", quote(upper),
+         lock.l_pid > 0 ? describe(lock.l_pid, command_of_process(lock.l_pid)) : "another session");
   };
   // flock only keeps two that start at the same moment apart; it is given back below. A file system
   // without locks on directories has the lock file alone.
   for (int tries = 0; flock(upper_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
        tries++) {
     refuse_if_held();
-    if (tries == kTries) fail("--upper {}: is locked by another process", quote(upper));
+    if (tries == kTries) {
+      made.keep();
+      fail("--upper {}: is locked by another process", quote(upper));
+    }
     pause_a_moment();
   }
   refuse_if_held();
+  made.move_to(created);
   struct flock own = whole_lock(F_RDLCK);
   (void)fcntl(upper_.get(), F_SETLK, &own);
   flock(upper_.get(), LOCK_UN);
+  return is_still_at(upper_.get(), upper);
+}
 
-  file_ = UniqueFd(open(lock_path(work).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file_.valid()) fail("--work {}: {}", quote(lock_path(work)), error_text(errno));
+bool UpperLock::lock_work(const std::string& work, Created& created) {
+  Created made;
+  made.make_dirs(work, "--work");
+  made.make_dirs(session_dir(work), "--work");
+  const std::string path = lock_path(work);
+  file_ = UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (file_.valid())
+    made.add(path);
+  else if (errno == EEXIST)
+    file_ = UniqueFd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!file_.valid() && errno == ENOENT) return false;
+  if (!file_.valid()) fail("--work {}: {}", quote(path), error_text(errno));
   // Another start may be looking who holds it, with a lock of its own for a moment.
   for (int tries = 0; flock(file_.get(), LOCK_EX | LOCK_NB) != 0; tries++) {
-    if (errno != EWOULDBLOCK)
-      fail("--work {}: can't lock it: {}", quote(lock_path(work)), error_text(errno));
-    if (tries == kTries)
-      fail("--work {}: is in use by {}", quote(work), holder_in_file(lock_path(work)));
-    pause_a_moment();
+    const int error = errno;
+    if (error == EWOULDBLOCK && tries < kTries) {
+      pause_a_moment();
+      continue;
+    }
+    made.keep();
+    if (error != EWOULDBLOCK) fail("--work {}: can't lock it: {}", quote(path), error_text(error));
+    fail("--work {}: is in use by {}", quote(work), holder_in_file(path));
   }
+  made.move_to(created);
+  if (!is_still_at(file_.get(), path)) return false;
   const std::string text = fmt::format("{} {}\n", getpid(), command_of_process(getpid()));
   if (ftruncate(file_.get(), 0) != 0 || pwrite(file_.get(), text.data(), text.size(), 0) < 0)
-    fail("--work {}: {}", quote(lock_path(work)), error_text(errno));
+    fail("--work {}: {}", quote(path), error_text(errno));
+  return true;
 }
 
 }  // namespace ovl

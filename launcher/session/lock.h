@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/unique_fd.h"
+#include "launcher/session/created.h"
 
 namespace ovl {
 
@@ -20,16 +21,19 @@ std::string upper_holder(const std::string& upper);
 // Likewise the workdir, through its lock file.
 std::string work_holder(const std::string& work);
 
-// Takes both. Requires: upper and "<work>/ovlrun" exist; this process stays alive as long as the
-// session (POSIX locks belong to a process, and go when it closes any descriptor of the inode).
-// Throws Failure when in use.
+// Creates what is missing of the upper, the workdir and "<work>/ovlrun" (told to `created`), and
+// takes both locks. Requires: this process stays alive as long as the session (POSIX locks belong
+// to a process, and go when it closes any descriptor of the inode). Throws Failure when in use.
 class UpperLock {
  public:
-  UpperLock(const std::string& upper, const std::string& work);
+  UpperLock(const std::string& upper, const std::string& work, Created& created);
   // Descriptors to keep open.
   std::vector<int> descriptors() const { return {upper_.get(), file_.get()}; }
 
  private:
+  // False: what was locked is not what the paths name (any more).
+  bool lock_upper(const std::string& upper, Created& created);
+  bool lock_work(const std::string& work, Created& created);
   UniqueFd upper_, file_;
 };
 

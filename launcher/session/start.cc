@@ -17,6 +17,7 @@
 #include "core/session/builder.h"
 #include "launcher/failure.h"
 #include "launcher/session/config.h"
+#include "launcher/session/created.h"
 #include "launcher/session/fill.h"
 
 namespace fs = std::filesystem;
@@ -102,21 +103,6 @@ void write_text(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-Created::~Created() {
-  for (auto path = paths_.rbegin(); path != paths_.rend(); ++path) ::remove(path->c_str());
-}
-
-void Created::make_dirs(const std::string& path, const char* what) {
-  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-    const std::string dir = path.substr(0, end);
-    if (mkdir(dir.c_str(), 0700) == 0)
-      add(dir);
-    else if (errno != EEXIST)
-      fail("{} {}: can't create it: {}", what, quote(path), error_text(errno));
-    if (end == std::string::npos) return;
-  }
-}
-
 std::string session_file(const Plan& plan) {
   return session_dir(plan.overlays[0].work) + "/session";
 }
@@ -126,15 +112,9 @@ std::string trace_records_file(const Plan& plan) {
 
 RunningSession::RunningSession(const Plan& plan, const RunOptions& options)
     : file_(session_file(plan)) {
-  Created created;
+  Created created;  // removed, where that is to be, before the locks are given back
   for (const PlannedOverlay& o : plan.overlays) {
-    created.make_dirs(o.upper, "--upper");
-    created.make_dirs(o.work, "--work");
-    created.make_dirs(session_dir(o.work), "--work");
-    const std::string lock = session_dir(o.work) + "/lock";
-    const bool has_lock = access(lock.c_str(), F_OK) == 0;
-    if (!has_lock) created.add(lock);
-    locks_.emplace_back(o.upper, o.work);
+    locks_.emplace_back(o.upper, o.work, created);
     created.make_dirs(o.work + "/work", "--work");
     open_work(o.work);
   }

@@ -12,19 +12,6 @@
 
 namespace ovl {
 
-// What was created, so that a failure leaves nothing behind.
-class Created {
- public:
-  ~Created();
-  // mkdir -p; remembers what it made. Throws Failure.
-  void make_dirs(const std::string& path, const char* what);
-  void add(const std::string& path) { paths_.push_back(path); }
-  void keep() { paths_.clear(); }
-
- private:
-  std::vector<std::string> paths_;  // in the order of creation
-};
-
 class RunningSession {
  public:
   // Throws Failure; nothing is left behind then. Requires: the process lives as long as the
