@@ -3,7 +3,16 @@
 // gate_<arch>.S alone.
 #pragma once
 
+#include <stddef.h>
+#include <stdint.h>
+
 namespace ovl {
+
+// Where a program below ovlrun has the gate page: the launcher's filter lets calls from there pass.
+// Away from the ranges of sanitizers' shadows, of Go's and Java's heaps, and of what the kernel
+// gives out by itself below the stack.
+constexpr uintptr_t kGateAddress = 0x7e9000000000;
+constexpr size_t kGateSize = 4096;
 
 extern "C" {
 // One system call; returns what the kernel returns (-errno on failure). Touches no errno, no TLS.
