@@ -18,7 +18,12 @@ fail() {
 }
 
 # enter "$@": goes on as an ordinary user in a new, empty directory $tmp that is removed at the end. Root becomes a uid
-# that owns nothing else. The first thing that a script does; "$@" are the script's arguments.
+# that owns nothing else (with keep_root=1 it stays root, and "${as_user[@]}" is the prefix of a command that shall not).
+# The first thing that a script does; "$@" are the script's arguments.
+user=65500
+keep_root=''
+as_user=()
+if ((EUID == 0)); then as_user=(setpriv --reuid "$user" --regid "$user" --clear-groups); fi
 enter() {
   if [[ -n ${OVLRUN_TEST_DIRECTORY:-} ]]; then
     tmp=$OVLRUN_TEST_DIRECTORY
@@ -29,18 +34,18 @@ enter() {
     return
   fi
   [[ -x $OVLRUN ]] || fail "no ovlrun at $OVLRUN: build it, or set OVLRUN"
-  local directory script status as=() user=65500
+  local directory script status as=()
   script=$(realpath "$0")
   OVLRUN=$(realpath "$OVLRUN")
   directory=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/ovlrun-test.XXXXXX")")
   chmod 755 "$directory"
   if ((EUID == 0)); then
-    as=(setpriv --reuid "$user" --regid "$user" --clear-groups)
     chown "$user:$user" "$directory"
-    if ! "${as[@]}" test -r "$script" -a -x "$OVLRUN" -a -x "$directory"; then
+    if ! "${as_user[@]}" test -r "$script" -a -x "$OVLRUN" -a -x "$directory"; then
       rmdir "$directory"
       skip "an ordinary user can't reach $script, $OVLRUN or $directory"
     fi
+    [[ -n $keep_root ]] || as=("${as_user[@]}")
   fi
   status=0
   (cd "$directory" && OVLRUN_TEST_DIRECTORY=$directory exec "${as[@]}" bash "$script" "$@") || status=$?

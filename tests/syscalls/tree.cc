@@ -352,6 +352,17 @@ bool exists(const std::string& path) {
   return false;
 }
 
+std::string on_another_file_system() {
+  for (const char* directory : {"/dev/shm", "/tmp", "/run"}) {
+    struct stat st;
+    if (t_stat(directory, &st) == 0 && st.st_dev != stat_of(".").st_dev &&
+        t_access(directory, W_OK) == 0) {
+      return directory + "/ovlrun-never-there"s;
+    }
+  }
+  return "";
+}
+
 void write_file(const std::string& path, std::string_view content) {
   Fd fd(t_open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   EXPECT_EQ(ssize_t(content.size()), write(fd, content.data(), content.size())) << path;

@@ -86,6 +86,10 @@ std::string xattr_of(const std::string& path, const std::string& name);
 Names xattrs_of(const std::string& path);
 bool exists(const std::string& path);
 
+// A path for a new file on another file system than the tree's; empty when there is none to be
+// found.
+std::string on_another_file_system();
+
 // --- doing ---
 void write_file(const std::string& path, std::string_view content);  // creates or replaces
 void append_to(const std::string& path, std::string_view content);
