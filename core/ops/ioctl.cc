@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "core/ops/ioctl_types.h"
 #include "core/ops/target.h"
 
 namespace ovl {
@@ -25,27 +26,10 @@ enum class Kind : uint8_t {
   kOther,  // may change something through a descriptor open for reading
 };
 
-// 'f' ext2 and generic, 'v' versions, 'X' xfs and generic, 0x94 btrfs and generic, 0xf5 f2fs, 'r'
-// fat, 'n' nilfs2, 'o' ocfs2, 'h' hfsplus, 0x97 ceph, 0xbc bcachefs, 0xcd reiserfs, 0xcf cifs
 bool is_file_systems(unsigned type) {
-  switch (type) {
-    case 'f':
-    case 'v':
-    case 'X':
-    case 0x94:
-    case 0xf5:
-    case 'r':
-    case 'n':
-    case 'o':
-    case 'h':
-    case 0x97:
-    case 0xbc:
-    case 0xcd:
-    case 0xcf:
-      return true;
-    default:
-      return false;
-  }
+  for (const uint8_t one : kFileSystemIoctls)
+    if (one == type) return true;
+  return false;
 }
 
 // By group and number; the size of an argument differs between versions and word lengths of a
