@@ -1,0 +1,392 @@
+// See assist.h.
+#include "launcher/supervisor/assist.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+
+#include "launcher/failure.h"
+#include "launcher/supervisor/tracee.h"
+
+namespace ovl {
+namespace {
+
+constexpr size_t kHead = 64;              // in front of the bytes of a call, for the marker
+constexpr size_t kKept = 64 << 10;        // what stays mapped for the next time
+constexpr unsigned long kGranule = 4096;  // of mappings
+
+size_t round_up(size_t value, size_t step) { return (value + step - 1) & ~(step - 1); }
+
+}  // namespace
+
+TaskCall::TaskCall(CallAbi abi, long number, std::initializer_list<unsigned long> arguments)
+    : abi_(abi), number_(number) {
+  std::fill(std::begin(argument_to_), std::end(argument_to_), kNowhere);
+  if (arguments.size() > kArguments) fail("assist: a call of {} arguments", arguments.size());
+  std::copy(arguments.begin(), arguments.end(), arguments_);
+}
+
+size_t TaskCall::put(const void* bytes, size_t size, size_t align) {
+  const size_t at = round_up(bytes_.size(), align);
+  bytes_.resize(at);
+  bytes_.append(static_cast<const char*>(bytes), size);
+  return at;
+}
+
+size_t TaskCall::put_string(const char* text) { return put(text, strlen(text) + 1); }
+
+size_t TaskCall::put_words(size_t count) {
+  const size_t at = round_up(bytes_.size(), word());
+  bytes_.resize(at + count * word());
+  return at;
+}
+
+void TaskCall::point(size_t at, size_t to) { pointers_.push_back({at, to}); }
+
+void TaskCall::point_argument(int argument, size_t to) { argument_to_[argument] = to; }
+
+void TaskCall::place(unsigned long address, unsigned long (&arguments)[kCallArguments],
+                     std::string& bytes) const {
+  bytes = bytes_;
+  for (const Pointer& p : pointers_) {
+    const unsigned long value = address + p.to;  // little-endian: its low half comes first
+    memcpy(bytes.data() + p.at, &value, word());
+  }
+  for (int i = 0; i < kArguments; i++)
+    arguments[i] = argument_to_[i] == kNowhere ? arguments_[i] : address + argument_to_[i];
+}
+
+// One run: Assist::run's local state.
+class AssistRun {
+ public:
+  AssistRun(Assist& assist, uint64_t id, pid_t tid, const TaskCall& call)
+      : assist_(assist),
+        id_(id),
+        tid_(tid),
+        call_(call),
+        table_(call_table(call.abi())),
+        task_(tid) {}
+  AssistRun(const AssistRun&) = delete;
+  AssistRun& operator=(const AssistRun&) = delete;
+  ~AssistRun();
+
+  AssistOutcome go();
+
+ private:
+  // How a call that the task was made to make ended.
+  enum class Step {
+    kReturned,
+    kExecuted,  // it was an exec, and a new program is there
+    kStopped,   // a signal came before the call was entered
+    kGone,
+  };
+  enum class Signals { kHeld, kFree };  // from the entry of the call on
+
+  bool seize(AssistOutcome& outcome);
+  void unclaim();
+  void answer_restart() const;
+  bool stop();
+  Step perform(long number, const unsigned long (&arguments)[kCallArguments], Signals signals,
+               long& result);
+  Step map(unsigned long address, size_t size, int flags, unsigned long& got);
+  Step make_room(unsigned long& base);
+  void trim();
+  bool put_back();
+  bool free_signals();
+
+  Assist& assist_;
+  const uint64_t id_;
+  const pid_t tid_;
+  const TaskCall& call_;
+  const CallTable& table_;
+  Tracee task_;
+  std::atomic<bool> begun_ = false;  // it has been stopped, and makes calls of ours
+  int slot_ = Assist::kNoSlot;
+  Registers back_;  // what the task goes on with when we let go of it
+  int signal_ = 0;  // the signal that it then takes
+  bool signals_held_ = false;
+  uint64_t signal_mask_ = 0;  // its own, while they are held
+  unsigned long mapped_ = 0;  // what is to be unmapped afterwards:
+  size_t mapped_size_ = 0;
+  bool mapped_in_slot_ = false;  // is the rest of a slot's mapping
+};
+
+AssistRun::~AssistRun() {
+  task_.halt();
+  unclaim();
+  task_.release();
+  if (slot_ != Assist::kNoSlot) assist_.give_slot(slot_);
+}
+
+// Seizes the task. False: `outcome` tells why not.
+bool AssistRun::seize(AssistOutcome& outcome) {
+  {
+    const std::lock_guard lock(assist_.mutex_);
+    assist_.runs_.try_emplace(tid_, this);
+  }
+  if (task_.seize() == 0) {
+    // Whoever else has it in the table lost the task, and is about to notice.
+    const std::lock_guard lock(assist_.mutex_);
+    assist_.runs_[tid_] = this;
+    // Now it is sure to be the task of the notification, and nothing runs in it without a stop.
+    outcome = {Assisted::kGone};
+    return assist_.valid(id_);
+  }
+  const std::lock_guard lock(assist_.mutex_);
+  const auto run = assist_.runs_.find(tid_);
+  const AssistRun* other = run == assist_.runs_.end() ? nullptr : run->second;
+  // The tracer is somebody else; or it is a run whose own call did not pass the filter, which must
+  // not hang.
+  if (other == this || (other != nullptr && other->begun_)) {
+    outcome = {assist_.valid(id_) ? Assisted::kRefused : Assisted::kGone};
+  } else {
+    // A run that has (or had) the task because of an earlier notification is letting go of it.
+    answer_restart();
+    outcome = {Assisted::kAgain};
+  }
+  return false;
+}
+
+// Must be done before the task can make its next call.
+void AssistRun::unclaim() {
+  const std::lock_guard lock(assist_.mutex_);
+  const auto run = assist_.runs_.find(tid_);
+  if (run != assist_.runs_.end() && run->second == this) assist_.runs_.erase(run);
+}
+
+void AssistRun::answer_restart() const {
+  seccomp_notif_resp response = {};
+  response.id = id_;
+  response.error = -static_cast<int>(Registers::kERestartNoIntr);
+  // ENOENT: it was interrupted (by us, or a signal that its stop will show), or killed.
+  (void)ioctl(assist_.listener_, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+// Brings the task to a stop in which `back_` restarts its call. False: it can't be made to call
+// anything there.
+bool AssistRun::stop() {
+  if (!task_.interrupt()) return false;
+  answer_restart();
+  const Stop stop = task_.wait();
+  if (stop == Stop::kGone || !task_.registers(back_)) return false;
+  if (stop == Stop::kSignal) signal_ = task_.signal();
+  // Not leaving a call: it was interrupted, is on its way to the restarted call, and has just not
+  // reached it.
+  if (!back_.restarts()) return false;
+  // Also where a handler is to run first that would make an ERESTARTSYS an EINTR.
+  back_.set_restart();
+  return stop == Stop::kTrap;
+}
+
+bool AssistRun::free_signals() {
+  if (signals_held_ && !task_.set_signal_mask(signal_mask_)) return false;
+  signals_held_ = false;
+  return true;
+}
+
+// Makes the task, which is leaving a call, make another. kReturned: it is leaving that one.
+AssistRun::Step AssistRun::perform(long number, const unsigned long (&arguments)[kCallArguments],
+                                   Signals signals, long& result) {
+  if (!signals_held_) {
+    if (!task_.signal_mask(signal_mask_) || !task_.set_signal_mask(~0ull)) return Step::kGone;
+    signals_held_ = true;
+  }
+  Registers registers = back_;
+  registers.set_call(call_.abi(), number, arguments);
+  if (!task_.set_registers(registers)) return Step::kGone;
+  for (bool entered = false; !entered;) {
+    if (!task_.resume()) return Step::kGone;
+    switch (task_.wait()) {
+      case Stop::kCall:
+        entered = true;
+        break;
+      case Stop::kTrap:  // a SIGCONT was sent
+        break;
+      case Stop::kSignal:
+        signal_ = task_.signal();
+        return Step::kStopped;
+      case Stop::kGroup:
+        return Step::kStopped;
+      case Stop::kExec:
+      case Stop::kGone:
+        return Step::kGone;
+    }
+  }
+  // What was held back interrupts the call, if it is one that can be interrupted.
+  if (signals == Signals::kFree && !free_signals()) return Step::kGone;
+  for (;;) {
+    if (!task_.resume()) return Step::kGone;
+    switch (task_.wait()) {
+      case Stop::kCall:
+        return task_.result(result) ? Step::kReturned : Step::kGone;
+      case Stop::kExec:
+        result = 0;
+        return Step::kExecuted;
+      case Stop::kGone:
+        return Step::kGone;
+      case Stop::kTrap:
+      case Stop::kSignal:
+      case Stop::kGroup:
+        break;  // the kernel stops for none of these inside a call
+    }
+  }
+}
+
+// `got`: where, or 0.
+AssistRun::Step AssistRun::map(unsigned long address, size_t size, int flags, unsigned long& got) {
+  long result = 0;
+  const unsigned long arguments[] = {
+      address,
+      size,
+      PROT_READ | PROT_WRITE,
+      static_cast<unsigned long>(MAP_PRIVATE | MAP_ANONYMOUS | flags),
+      ~0ul,
+      0};
+  const Step step = perform(table_.mmap, arguments, Signals::kHeld, result);
+  // The program's own filter may have given anything for it.
+  const bool good = step == Step::kReturned && result > 0 && result % long{kGranule} == 0;
+  got = good ? static_cast<unsigned long>(result) : 0;
+  return step;
+}
+
+// Finds memory in the task for the call's bytes, behind kHead others: in its slot, where there may
+// be a mapping from an earlier call (or from its parent's, before a fork), or else anywhere.
+// kReturned with a base of 0: there is none.
+AssistRun::Step AssistRun::make_room(unsigned long& base) {
+  const size_t size = kHead + call_.size();
+  base = 0;
+  slot_ = assist_.take_slot();
+  if (slot_ != Assist::kNoSlot && size <= table_.slot_stride) {
+    const unsigned long slot =
+        table_.slots + static_cast<unsigned long>(slot_) * table_.slot_stride;
+    Assist::Marker marker = assist_.marker_;
+    const bool ours = task_.read(slot, &marker, sizeof(marker)) == sizeof(marker) &&
+                      memcmp(marker.secret, assist_.marker_.secret, sizeof(marker.secret)) == 0;
+    if (!ours) marker = assist_.marker_;
+    if (ours && size <= marker.size) {
+      base = slot;
+      // An exec that succeeded in a vfork child left its parent more.
+      if (marker.size > kKept) {
+        mapped_ = slot + kKept;
+        mapped_size_ = marker.size - kKept;
+        mapped_in_slot_ = true;
+      }
+      return Step::kReturned;
+    }
+    const size_t more = round_up(size, kKept) - marker.size;
+    unsigned long got = 0;
+    const Step step = map(slot + marker.size, more, MAP_FIXED_NOREPLACE, got);
+    if (step != Step::kReturned) return step;
+    if (got == slot + marker.size) {
+      marker.size += more;
+      if (task_.write(slot, &marker, sizeof(marker)) != sizeof(marker)) return Step::kReturned;
+      if (marker.size > kKept) {
+        mapped_ = slot + kKept;
+        mapped_size_ = marker.size - kKept;
+        mapped_in_slot_ = true;
+      }
+      base = slot;
+      return Step::kReturned;
+    }
+    // Something of the program's is there.
+  }
+  mapped_size_ = round_up(size, kGranule);
+  const Step step = map(0, mapped_size_, 0, mapped_);
+  base = mapped_;
+  return step;
+}
+
+// After the call: gives back what was too much.
+void AssistRun::trim() {
+  if (mapped_ == 0) return;
+  if (mapped_in_slot_) {
+    Assist::Marker marker = assist_.marker_;
+    marker.size = kKept;
+    const unsigned long slot = mapped_ - kKept;
+    if (task_.write(slot, &marker, sizeof(marker)) != sizeof(marker)) return;
+  }
+  long ignored = 0;
+  const unsigned long arguments[] = {mapped_, mapped_size_, 0, 0, 0, 0};
+  (void)perform(table_.munmap, arguments, Signals::kHeld, ignored);
+}
+
+bool AssistRun::put_back() {
+  if (!task_.set_registers(back_) || !free_signals()) return false;
+  unclaim();
+  return task_.detach(signal_);
+}
+
+AssistOutcome AssistRun::go() {
+  AssistOutcome outcome;
+  if (!seize(outcome)) return outcome;
+  if (!stop()) {
+    if (!back_.restarts()) return {Assisted::kGone};
+    return {put_back() ? Assisted::kAgain : Assisted::kGone};
+  }
+  begun_ = true;
+  unsigned long base = 0;
+  long result = -ENOMEM;
+  Step step = make_room(base);
+  if (step == Step::kReturned && base != 0) {
+    unsigned long arguments[kCallArguments] = {};
+    std::string bytes;
+    call_.place(base + kHead, arguments, bytes);
+    arguments[TaskCall::kArguments] = assist_.pass_[0];
+    arguments[TaskCall::kArguments + 1] = assist_.pass_[1];
+    if (task_.write(base + kHead, bytes.data(), bytes.size()) == bytes.size())
+      step = perform(call_.number(), arguments, Signals::kFree, result);
+  }
+  switch (step) {
+    case Step::kReturned:
+      back_.set_result(result);
+      trim();
+      break;
+    case Step::kExecuted:
+      unclaim();
+      if (!task_.detach()) return {Assisted::kGone};
+      return {Assisted::kDone, 0};
+    case Step::kStopped:
+      return {put_back() ? Assisted::kAgain : Assisted::kGone};
+    case Step::kGone:
+      return {Assisted::kGone};
+  }
+  if (!put_back()) return {Assisted::kGone};
+  return {Assisted::kDone, result};
+}
+
+Assist::Assist(int listener, uint32_t pass0, uint32_t pass1)
+    : listener_(listener), pass_{pass0, pass1} {
+  if (getrandom(marker_.secret, sizeof(marker_.secret), 0) != sizeof(marker_.secret))
+    fail("no random numbers: {}", error_text(errno));
+}
+
+AssistOutcome Assist::run(uint64_t notification_id, pid_t tid, const TaskCall& call) {
+  AssistRun run(*this, notification_id, tid, call);
+  return run.go();
+}
+
+int Assist::take_slot() {
+  const std::lock_guard lock(mutex_);
+  const int slot = std::countr_one(slots_);
+  if (slot == kSlots) return kNoSlot;
+  slots_ |= uint64_t{1} << slot;
+  return slot;
+}
+
+void Assist::give_slot(int slot) {
+  const std::lock_guard lock(mutex_);
+  slots_ &= ~(uint64_t{1} << slot);
+}
+
+bool Assist::valid(uint64_t notification_id) const {
+  return ioctl(listener_, SECCOMP_IOCTL_NOTIF_ID_VALID, &notification_id) == 0;
+}
+
+}  // namespace ovl
