@@ -29,6 +29,10 @@ const std::map<std::string, RedirectDir> kRedirectDirs = {{"on", RedirectDir::kO
 const std::map<std::string, bool> kOnOff = {{"on", true}, {"off", false}};
 const std::map<std::string, XattrPrefix> kPrefixes = {{"user", XattrPrefix::kUser},
                                                       {"trusted", XattrPrefix::kTrusted}};
+const std::map<std::string, Intercept> kIntercepts = {{"auto", Intercept::kAuto},
+                                                      {"preload", Intercept::kPreload},
+                                                      {"seccomp", Intercept::kSeccomp},
+                                                      {"both", Intercept::kBoth}};
 
 // An option with one of a few words as its value.
 template <class T>
@@ -131,8 +135,15 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   app.add_flag("--stats", run.stats, "print counters at the end");
   app.add_flag("--allow-uncovered", run.allow_uncovered,
                "run programs that can't be followed (static, another libc) without the overlay");
+  add_choice(app, "--intercept", run.intercept, kIntercepts,
+             "how calls come to the overlay: by the preload object, by the seccomp supervisor; "
+             "auto: both where that is possible, else the preload");
+  app.add_flag("--strict", run.strict,
+               "the supervisor alone, without exceptions for the preload; refuses to start where "
+               "that is not possible");
+  app.add_flag("-v,--verbose", run.verbose, "say how calls are intercepted, and why");
   app.add_flag("--coverage", coverage, "list the system calls and how each is covered");
-  app.add_flag("-v,--version", version, "print the version");
+  app.add_flag("-V,--version", version, "print the version");
   if (parse(app, arguments)) {
     line.kind = CommandKind::kText;
     return;

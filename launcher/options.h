@@ -15,6 +15,14 @@ struct PairOptions {
   std::optional<std::string> upper, work, at;
 };
 
+// How calls come to the overlay.
+enum class Intercept : uint8_t {
+  kAuto,  // kBoth where that is possible, else kPreload
+  kPreload,
+  kSeccomp,
+  kBoth,
+};
+
 struct RunOptions {
   std::vector<PairOptions> pairs;
   Perm perm = Perm::kOwner;
@@ -26,6 +34,9 @@ struct RunOptions {
   std::string trace_file;  // empty: stderr
   bool stats = false;
   bool allow_uncovered = false;
+  Intercept intercept = Intercept::kAuto;
+  bool strict = false;
+  bool verbose = false;
   std::vector<std::string> command;
 };
 

@@ -11,7 +11,9 @@
 #include "launcher/commands.h"
 #include "launcher/failure.h"
 #include "launcher/process/search.h"
+#include "launcher/run/intercept.h"
 #include "launcher/session/plan.h"
+#include "launcher/supervisor/ability.h"
 
 namespace ovl {
 namespace {
@@ -55,6 +57,9 @@ int run_main(const RunOptions& options) {
   const char* outer = getenv(kSessionVariable);
   if (outer != nullptr && access(outer, F_OK) == 0)
     fail("already below ovlrun (session {}): sessions can't be nested", quote(outer));
+  const Ways ways = choose_ways(options, missing_for_supervisor);
+  if (ways.supervisor && (options.strict || options.intercept != Intercept::kAuto))
+    fail("there is no supervisor yet");
   const Plan plan = make_plan(options);
   check_trace_file(options.trace_file);
   check_command(options.command[0], plan);

@@ -12,12 +12,13 @@ class Report(sandbox.Scenario):
             done = self.ovlrun(option)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             for word in ("--lower", "--upper", "--work", "--at", "--perm", "--redirect-dir", "--metacopy", "--exclude",
-                         "--xattr", "--trace", "--stats", "--allow-uncovered", "--coverage", "--version", "diff", "125"):
+                         "--xattr", "--trace", "--stats", "--allow-uncovered", "--intercept",
+                         "--strict", "--verbose", "--coverage", "--version", "diff", "125"):
                 self.assertIn(word, done.stdout)
         self.assertIn("--null", self.ovlrun("diff", "--help").stdout)
 
     def test_version(self):
-        for option in ("--version", "-v"):
+        for option in ("--version", "-V"):
             done = self.ovlrun(option)
             self.assertEqual(done.returncode, 0)
             self.assertRegex(done.stdout, r"\Aovlrun \d+\.\d+\.\d+\n\Z")

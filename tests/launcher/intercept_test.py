@@ -1,0 +1,107 @@
+"""--intercept, --strict, --verbose: what is chosen where, and what is said when something can't be had."""
+import os
+import re
+import subprocess
+import unittest
+
+import sandbox
+
+DENY = os.environ.get("OVLRUN_DENY") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/deny"
+ALONE = ("ovlrun: going on with the preload alone: programs that it can't follow (static ones, other C libraries) "
+         "are refused\n")
+
+# What a place lacks: how to get there, and the line that says so.
+PLACES = {
+    "listener": ([DENY, "listener", "--"], r"seccomp user notifications are refused \(Operation not permitted\), .*"),
+    "kernel": ([DENY, "no-flags", "--"], r"no seccomp user notifications here \(Invalid argument\): .*"),
+    "seccomp": ([DENY, "seccomp", "--"], r"seccomp user notifications are refused \(Operation not permitted\), .*"),
+    "busy": ([DENY, "busy", "--"], r"somebody else's supervisor listens to this process's calls already"),
+    "memory": ([DENY, "process_vm_readv", "--"], r"the memory of a child can't be read \(Operation not permitted\)"),
+    "ptrace": ([DENY, "ptrace", "--"], r"a child can't be traced \(Operation not permitted\)"),
+    "pids": (["unshare", "-Urpf"], r"/proc belongs to another pid name space"),
+}
+
+
+def can_be_reached(prefix):
+    return subprocess.run([*prefix, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def has_supervisor():
+    """Is there everything that a supervisor needs, right here?"""
+    done = subprocess.run([sandbox.OVLRUN, "--strict", "--lower", "/nonexistent", "--", "true"], stderr=subprocess.PIPE,
+                          text=True)
+    return "not possible here" not in done.stderr
+
+
+class Intercept(sandbox.Scenario):
+    def below(self, prefix, *options, command=("cat", "dir/inner")):
+        self.freeze()
+        return subprocess.run([*prefix, sandbox.OVLRUN, "--lower", self.lower, "--upper", self.upper, *options, "--",
+                               *command], cwd=self.lower, env=self.environment(), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def each_place(self):
+        for name, (prefix, line) in PLACES.items():
+            with self.subTest(name):
+                if not can_be_reached(prefix):
+                    self.skipTest(f"{prefix[0]} is refused here")
+                if not has_supervisor():
+                    self.skipTest("more is missing here")
+                yield prefix, line
+
+    def test_auto_says_what_is_missing_and_goes_on_with_the_preload(self):
+        for prefix, line in self.each_place():
+            done = self.below(prefix)
+            self.assertEqual((done.returncode, done.stdout), (0, "inner\n"), done.stderr)
+            self.assertRegex(done.stderr, r"\Aovlrun: no supervisor: " + line + "\n" + re.escape(ALONE) + r"\Z")
+
+    def test_the_preload_alone_needs_nothing_and_says_nothing(self):
+        for prefix, _ in self.each_place():
+            done = self.below(prefix, "--intercept=preload")
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "inner\n", ""))
+
+    def test_what_was_asked_for_is_had_or_refused(self):
+        for prefix, line in self.each_place():
+            for option in ("--strict", "--intercept=seccomp", "--intercept=both"):
+                done = self.below(prefix, option)
+                self.assertEqual((done.returncode, done.stdout), (125, ""))
+                self.assertRegex(done.stderr, r"\Aovlrun: no supervisor: " + line + r"\novlrun: " + option +
+                                 r" is not possible here\n\Z")
+                self.assertFalse(os.path.exists(self.upper), "something was touched")
+
+    def test_each_missing_thing_has_a_line(self):
+        prefix = [DENY, "process_vm_readv", "ptrace", "--"]
+        if not has_supervisor():
+            self.skipTest("more is missing here")
+        done = self.below(prefix)
+        self.assertEqual(done.stderr.count("ovlrun: no supervisor: "), 2)
+
+    def test_without_proc(self):
+        prefix = ["unshare", "-Urm", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+        if not can_be_reached(prefix):
+            self.skipTest("no mounts here")
+        done = self.below(prefix)
+        self.assertIn("ovlrun: no supervisor: /proc is not mounted\n", done.stderr)
+        done = self.below(prefix, "--strict")
+        self.assertEqual((done.returncode, done.stdout), (125, ""))
+
+    def test_verbose_says_what_was_chosen(self):
+        for prefix, _ in self.each_place():
+            done = self.below(prefix, "-v")
+            self.assertIn("\novlrun: intercept: the preload alone, since there is no supervisor\n", done.stderr)
+        done = self.below([], "--verbose", "--intercept=preload")
+        self.assertEqual(done.stderr, "ovlrun: intercept: the preload alone, as asked\n")
+
+    def test_contradictions(self):
+        for options in (("--strict", "--intercept=preload"), ("--strict", "--intercept=both"),
+                        ("--strict", "--allow-uncovered")):
+            done = self.below([], *options)
+            self.assertEqual(done.returncode, 125)
+            self.assertRegex(done.stderr, r"\Aovlrun: --strict .*contradicts .*\n\Z")
+        done = self.below([], "--intercept=ptrace")
+        self.assertEqual((done.returncode, done.stderr),
+                         (125, "ovlrun: --intercept: 'ptrace' is none of auto|both|preload|seccomp\n"))
+
+
+if __name__ == "__main__":
+    sandbox.main()
