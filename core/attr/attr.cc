@@ -36,7 +36,7 @@ Identity in_overlay(const Overlay& overlay, const Layer& layer, uint64_t ino) {
 // The inode number in an upper file's origin; 0 when it isn't known.
 uint64_t origin_ino(const Overlay& overlay, const Object& top) {
   unsigned char value[kFileHandleMax];
-  Result<size_t> n = top.get(priv_name(overlay.prefix, Priv::kOrigin), value, sizeof value);
+  Result<size_t> n = top.get(priv_name(overlay.format, Priv::kOrigin), value, sizeof value);
   FileHandle handle;
   if (!n.ok()) return 0;
   Result<OriginState> state = decode_origin(value, n.value(), &handle);
@@ -77,7 +77,7 @@ void show_blocks(const Node& node, const StatX* below, StatX* out) {
 // system has it.
 void show_nlink(const Node& node, const Object& top, const StatX* below, StatX* out) {
   char value[16];
-  Result<size_t> n = top.get(priv_name(node.overlay->prefix, Priv::kNlink), value, sizeof value);
+  Result<size_t> n = top.get(priv_name(node.format(), Priv::kNlink), value, sizeof value);
   if (!n.ok()) return;
   Result<uint32_t> nlink =
       decode_nlink(Str(value, n.value()), out->stx_nlink, below != nullptr ? below->stx_nlink : 0);
@@ -147,7 +147,7 @@ Flags flags_of(const Node& node, const Object& top) {
                  (node.real.stx_attributes & STATX_ATTR_APPEND) != 0};
   if (!node.priv.has(Priv::kProtattr)) return flags;
   char value[16];
-  Result<size_t> n = top.get(priv_name(node.overlay->prefix, Priv::kProtattr), value, sizeof value);
+  Result<size_t> n = top.get(priv_name(node.format(), Priv::kProtattr), value, sizeof value);
   if (!n.ok()) return flags;
   const Str letters(value, n.value());
   flags.immutable |= letters.find('i') != SIZE_MAX;

@@ -20,7 +20,7 @@ class Setting {
         object_(object),
         shown_(shown),
         now_(now),
-        name_(priv_name(overlay.prefix, Priv::kOverrideStat)) {}
+        name_(priv_name(overlay.format, Priv::kOverrideStat)) {}
 
   Result<void> run(Recorded recorded) {
     const bool chown = now_.stx_uid != shown_.uid || now_.stx_gid != shown_.gid;
@@ -148,7 +148,7 @@ Result<void> set_shown(Op& op, const Overlay& overlay, const Object& object, con
                        const Shown& shown, Recorded recorded) {
   // Walks pass the roots of overlays unasked until there is such a directory.
   if (S_ISDIR(shown.mode) && (shown.mode & S_IXUSR) == 0)
-    op.session().segment().closed_directories.store(1, std::memory_order_release);
+    op.session().state().closed_directories.store(1, std::memory_order_release);
   return Setting(op, overlay, object, now, shown).run(recorded);
 }
 

@@ -65,13 +65,13 @@ Result<void> add_origin(const Node& node, int upper) {
   if (st.stx_nlink > 1) return {};
   char origin[kFileHandleMax];
   const size_t size = origin_of(node.lowers[0].path, -1, origin);
-  return sys_fsetxattr(upper, priv_name(node.overlay->prefix, Priv::kOrigin), origin, size);
+  return sys_fsetxattr(upper, priv_name(node.overlay->format, Priv::kOrigin), origin, size);
 }
 
 }  // namespace
 
 Result<void> complete(Op& op, const Node& node, Data data) {
-  const char* marker = priv_name(node.overlay->prefix, Priv::kMetacopy);
+  const char* marker = priv_name(node.overlay->format, Priv::kMetacopy);
   Result<UniqueFd> opened = sys_openat(node.upper, O_RDWR | O_NOFOLLOW);
   if (!opened.ok() && !is_still_there(node)) return {};
   UniqueFd upper = TRY(std::move(opened));

@@ -6,7 +6,7 @@
 namespace ovl {
 
 Result<void> set_mark(Op& op, const Overlay& overlay, CStr real, Priv which, Str value) {
-  const char* name = priv_name(overlay.prefix, which);
+  const char* name = priv_name(overlay.format, which);
   Result<void> r = sys_lsetxattr(real, name, value.data(), value.size());
   if (r.ok() || r.error() != EACCES) return r;
   StatX now;
@@ -28,7 +28,7 @@ Result<void> mark_opaque(Op& op, const Overlay& overlay, CStr real) {
 Result<void> mark_xattr_whiteouts(Op& op, const Overlay& overlay, CStr real) {
   char value[2];
   Result<size_t> n =
-      sys_lgetxattr(real, priv_name(overlay.prefix, Priv::kOpaque), value, sizeof value);
+      sys_lgetxattr(real, priv_name(overlay.format, Priv::kOpaque), value, sizeof value);
   if (n.ok() && decode_opaque(value, n.value()) == Opaque::kOpaque) return {};
   TRY(mark_unportable(op, overlay));
   return set_mark(op, overlay, real, Priv::kOpaque, "x");
@@ -40,7 +40,7 @@ Result<void> mark_impure(Op& op, const Node& dir) {
 }
 
 Result<void> mark_unportable(Op& op, const Overlay& overlay) {
-  if (overlay.prefix != XattrPrefix::kUser) return {};
+  if (overlay.format.prefix != XattrPrefix::kUser) return {};
   std::atomic<uint32_t>& known = op.session().segment().unportable;
   const uint32_t bit = 1u << overlay.index;
   if (known.load(std::memory_order_relaxed) & bit) return {};

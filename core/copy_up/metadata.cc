@@ -28,8 +28,12 @@ bool belongs_to_inode(Str name) {
 
 class XattrCopy {
  public:
-  XattrCopy(Op& op, const Overlay& overlay, CStr from, CStr to)
-      : op_(op), overlay_(overlay), from_(from), to_(to) {}
+  XattrCopy(Op& op, const Node& node, CStr to)
+      : op_(op),
+        from_format_(node.lowers[0].layer->format),
+        to_format_(node.overlay->format),
+        from_(node.lowers[0].path),
+        to_(to) {}
 
   Result<void> read_list() {
     size_t size = kListGuess;
@@ -61,18 +65,29 @@ class XattrCopy {
  private:
   Result<void> one(CStr name) {
     if (belongs_to_inode(name)) return {};
-    CStr program_name;
-    if (name_from_disk(op_.arena(), overlay_.prefix, name, &program_name) == NameClass::kHidden)
-      return {};
+    CStr to_name;
+    if (!TRY(new_name(name, &to_name))) return {};
     Str value;
     if (!TRY(read(name, &value))) return {};
-    Result<void> r = sys_lsetxattr(to_, name.c_str(), value.data(), value.size());
+    Result<void> r = sys_lsetxattr(to_, to_name.c_str(), value.data(), value.size());
     has_acl_ = has_acl_ || name.starts_with(kAcl);
     if (r.ok()) return {};
     if (name.starts_with(kSecurity)) return record_security(name, value, r.error());
     if (name.starts_with(kTrusted)) return ignore_if(r, EPERM);
     if (name.starts_with(kAcl)) return r;
     return ignore_if(r, EOPNOTSUPP);
+  }
+
+  // The name that it has in the upper. False: it is not copied.
+  Result<bool> new_name(CStr name, CStr* out) {
+    CStr shown = name;
+    if (name_from_disk(op_.arena(), from_format_, name, &shown) == NameClass::kHidden) return false;
+    *out = name;
+    CStr stored;
+    if (name_to_disk(op_.arena(), to_format_, shown, false, &stored) == NameClass::kStored)
+      *out = stored;
+    if (shown.data() == nullptr || out->data() == nullptr) return Error(ENOMEM);
+    return true;
   }
 
   // False: gone meanwhile, or not for this user to read.
@@ -101,14 +116,13 @@ class XattrCopy {
   Result<void> record_security(CStr name, Str value, int error) {
     if (error != EPERM && error != EOPNOTSUPP && error != EINVAL) return Error(error);
     CStr stored;
-    if (name_to_disk(op_.arena(), overlay_.prefix, name, true, &stored) != NameClass::kStored)
-      return {};
+    if (name_to_disk(op_.arena(), to_format_, name, true, &stored) != NameClass::kStored) return {};
     Result<void> r = sys_lsetxattr(to_, stored.c_str(), value.data(), value.size());
     return ignore_if(ignore_if(r, EPERM), EOPNOTSUPP);
   }
 
   Op& op_;
-  const Overlay& overlay_;
+  const XattrFormat from_format_, to_format_;
   const CStr from_, to_;
   char* list_ = nullptr;
   size_t size_ = 0;
@@ -144,7 +158,7 @@ Result<void> copy_metadata(Op& op, const Node& node, CStr to) {
   StatX now;
   TRY(sys_lstat(to, &now));
   TRY(make_writable(to, &now));
-  XattrCopy xattrs(op, *node.overlay, node.lowers[0].path, to);
+  XattrCopy xattrs(op, node, to);
   TRY(xattrs.read_list());
   TRY(xattrs.run(false));
   TRY(keep_flags(op, node, to));

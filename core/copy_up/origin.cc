@@ -59,7 +59,7 @@ size_t origin_of(CStr lower, int fd, void* out) {
 Result<void> make_origin_whole(Op& op, const Node& node) {
   if (!node.in_upper() || !node.priv.has(Priv::kOrigin)) return {};
   const Overlay& overlay = *node.overlay;
-  const char* name = priv_name(overlay.prefix, Priv::kOrigin);
+  const char* name = priv_name(overlay.format, Priv::kOrigin);
   char value[kFileHandleMax];
   FileHandle handle;
   Result<size_t> n = sys_lgetxattr(node.upper, name, value, sizeof value);

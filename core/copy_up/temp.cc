@@ -9,9 +9,8 @@ namespace {
 // workdir.
 CStr temp_name(Op& op, char* out) {
   constexpr char kDigits[] = "0123456789abcdef";
-  const uint64_t number =
-      static_cast<uint64_t>(sys_getpid()) << 32 |
-      op.session().segment().temp_counter.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t number = static_cast<uint64_t>(sys_getpid()) << 32 |
+                          op.session().state().temp_counter.fetch_add(1, std::memory_order_relaxed);
   char* w = out;
   *w++ = '#';
   for (int shift = 60; shift >= 0; shift -= 4)

@@ -11,7 +11,7 @@
 #include "core/base/arena.h"
 #include "core/base/result.h"
 #include "core/base/str.h"
-#include "core/session/segment.h"  // XattrPrefix
+#include "core/format/xattr_format.h"
 
 namespace ovl {
 
@@ -30,8 +30,9 @@ enum class Priv : uint32_t {
   kCount
 };
 
-// The xattr's full name: "user.overlay.opaque".
-const char* priv_name(XattrPrefix prefix, Priv which);
+// The xattr's full name: "user.overlay.opaque"; in a layer inside another overlay
+// "user.overlay.overlay.opaque".
+const char* priv_name(XattrFormat format, Priv which);
 
 // Which private xattrs an object has.
 class PrivSet {
@@ -46,7 +47,7 @@ class PrivSet {
 };
 
 // From a listxattr(2) result.
-PrivSet parse_xattr_list(XattrPrefix prefix, const char* list, size_t size);
+PrivSet parse_xattr_list(XattrFormat format, const char* list, size_t size);
 
 // --- how names that programs use map to names on disk ---
 enum class NameClass : uint8_t {
@@ -57,9 +58,9 @@ enum class NameClass : uint8_t {
 // program -> disk: "user.overlay.foo" is stored as "user.overlay.overlay.foo"; "security.*" that
 // the user can't set is stored below "user.containers.override_security..." (store_security true).
 // *out: the stored name (arena memory) unless kPlain.
-NameClass name_to_disk(Arena& arena, XattrPrefix prefix, Str name, bool store_security, CStr* out);
+NameClass name_to_disk(Arena& arena, XattrFormat format, Str name, bool store_security, CStr* out);
 // disk -> program: kHidden for private ones, kStored with the program's name for escaped ones.
-NameClass name_from_disk(Arena& arena, XattrPrefix prefix, Str name, CStr* out);
+NameClass name_from_disk(Arena& arena, XattrFormat format, Str name, CStr* out);
 
 // --- values ---
 enum class Opaque : uint8_t { kNo, kOpaque, kHasXattrWhiteouts };

@@ -6,54 +6,101 @@
 namespace ovl {
 namespace {
 
-#define OVL_PREFIXED(prefix)                                                                    \
-  {                                                                                             \
-    prefix "opaque", prefix "redirect", prefix "origin", prefix "impure", prefix "nlink",       \
-        prefix "upper", prefix "uuid", prefix "metacopy", prefix "protattr", prefix "whiteout", \
-        "user.containers.override_stat",                                                        \
-  }
-// Rows: XattrPrefix. Columns: Priv.
-constexpr const char* kNames[2][static_cast<size_t>(Priv::kCount)] = {
-    OVL_PREFIXED("user.overlay."), OVL_PREFIXED("trusted.overlay.")};
-#undef OVL_PREFIXED
-
-constexpr Str kPrefixes[2] = {"user.overlay.", "trusted.overlay."};
+constexpr Str kPrefixes[kXattrPrefixes] = {"user.overlay.", "trusted.overlay."};
 // What an escaped name has after the prefix, once per level of nesting.
 constexpr Str kEscape = "overlay.";
 // What containers' tools record about a file stands below this, whatever the overlay's prefix.
 constexpr Str kOverride = "user.containers.override_";
+constexpr char kOverrideName[] = "user.containers.override_stat";
 constexpr Str kSecurity = "security.";
+
+// By Priv; the last one has no prefix.
+constexpr uint32_t kMarks = static_cast<uint32_t>(Priv::kOverrideStat);
+constexpr Str kMarkNames[kMarks] = {"opaque", "redirect", "origin",   "impure",   "nlink",
+                                    "upper",  "uuid",     "metacopy", "protattr", "whiteout"};
+
+// Bytes rather than pointers: those would have to be relocated in every process.
+struct Names {
+  char text[kXattrPrefixes][kMaxNesting][kMarks][88];
+};
+
+constexpr char* append(char* to, Str text) {
+  for (size_t i = 0; i < text.size(); i++) *to++ = text[i];
+  return to;
+}
+
+constexpr Names make_names() {
+  Names names{};
+  for (uint32_t prefix = 0; prefix < kXattrPrefixes; prefix++)
+    for (uint32_t depth = 0; depth < kMaxNesting; depth++)
+      for (uint32_t mark = 0; mark < kMarks; mark++) {
+        char* to = append(names.text[prefix][depth][mark], kPrefixes[prefix]);
+        for (uint32_t i = 0; i < depth; i++) to = append(to, kEscape);
+        append(to, kMarkNames[mark]);
+      }
+  return names;
+}
+
+constexpr Names kNames = make_names();
+
+// Cuts up to `most` escapes off the front of *rest; returns how many.
+uint32_t take_escapes(Str* rest, uint32_t most) {
+  uint32_t n = 0;
+  for (; n < most && rest->starts_with(kEscape); n++) *rest = rest->sub(kEscape.size());
+  return n;
+}
+
+// Which overlays' prefix does the name have? False: none's.
+bool find_prefix(Str name, XattrPrefix* out) {
+  for (uint32_t i = 0; i < kXattrPrefixes; i++) {
+    if (!name.starts_with(kPrefixes[i])) continue;
+    *out = static_cast<XattrPrefix>(i);
+    return true;
+  }
+  return false;
+}
 
 Str prefix_of(XattrPrefix prefix) { return kPrefixes[static_cast<size_t>(prefix)]; }
 
 }  // namespace
 
-const char* priv_name(XattrPrefix prefix, Priv which) {
-  return kNames[static_cast<size_t>(prefix)][static_cast<size_t>(which)];
+const char* priv_name(XattrFormat format, Priv which) {
+  if (which == Priv::kOverrideStat) return kOverrideName;
+  return kNames
+      .text[static_cast<uint32_t>(format.prefix)][format.depth][static_cast<uint32_t>(which)];
 }
 
-PrivSet parse_xattr_list(XattrPrefix prefix, const char* list, size_t size) {
+PrivSet parse_xattr_list(XattrFormat format, const char* list, size_t size) {
   PrivSet found;
   const Str all(list, size);
-  const Str ours = prefix_of(prefix);
+  const Str ours = prefix_of(format.prefix);
   for (size_t at = 0; at < size;) {
     size_t end = all.find('\0', at);
     if (end == SIZE_MAX) end = size;
     const Str name = all.sub(at, end - at);
     at = end + 1;
-    // Most objects have none of ours, but perhaps security.* or ACLs: two comparisons rule those
-    // out.
-    if (!name.starts_with(ours) && !name.starts_with(kOverride)) continue;
-    for (uint32_t i = 0; i < static_cast<uint32_t>(Priv::kCount); i++)
-      if (name == Str(priv_name(prefix, static_cast<Priv>(i)))) found.add(static_cast<Priv>(i));
+    if (name.starts_with(ours)) {
+      Str rest = name.sub(ours.size());
+      if (take_escapes(&rest, format.depth) < format.depth) continue;
+      for (uint32_t i = 0; i < kMarks; i++)
+        if (rest == kMarkNames[i]) found.add(static_cast<Priv>(i));
+    } else if (name == Str(kOverrideName)) {
+      found.add(Priv::kOverrideStat);
+    }
   }
   return found;
 }
 
-NameClass name_to_disk(Arena& arena, XattrPrefix prefix, Str name, bool store_security, CStr* out) {
-  const Str ours = prefix_of(prefix);
-  if (name.starts_with(ours)) {
-    *out = arena.concat(ours, kEscape, name.sub(ours.size()));
+NameClass name_to_disk(Arena& arena, XattrFormat format, Str name, bool store_security, CStr* out) {
+  XattrPrefix prefix;
+  if (find_prefix(name, &prefix)) {
+    const Str ours = prefix_of(prefix);
+    const uint32_t escapes = format.escapes_of(prefix);
+    if (escapes == 0) return NameClass::kPlain;
+    *out = arena.dup(name.sub(ours.size()));
+    for (uint32_t i = 0; i < escapes && out->data() != nullptr; i++)
+      *out = arena.concat(kEscape, *out);
+    if (out->data() != nullptr) *out = arena.concat(ours, *out);
     return NameClass::kStored;
   }
   if (name.starts_with(kOverride)) return NameClass::kHidden;
@@ -64,12 +111,14 @@ NameClass name_to_disk(Arena& arena, XattrPrefix prefix, Str name, bool store_se
   return NameClass::kPlain;
 }
 
-NameClass name_from_disk(Arena& arena, XattrPrefix prefix, Str name, CStr* out) {
-  const Str ours = prefix_of(prefix);
-  if (name.starts_with(ours)) {
-    const Str rest = name.sub(ours.size());
-    if (!rest.starts_with(kEscape)) return NameClass::kHidden;
-    *out = arena.concat(ours, rest.sub(kEscape.size()));
+NameClass name_from_disk(Arena& arena, XattrFormat format, Str name, CStr* out) {
+  XattrPrefix prefix;
+  if (find_prefix(name, &prefix)) {
+    const uint32_t escapes = format.escapes_of(prefix);
+    if (escapes == 0) return NameClass::kPlain;
+    Str rest = name.sub(prefix_of(prefix).size());
+    if (take_escapes(&rest, escapes) < escapes) return NameClass::kHidden;
+    *out = arena.concat(prefix_of(prefix), rest);
     return NameClass::kStored;
   }
   if (name.starts_with(kOverride)) {

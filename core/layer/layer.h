@@ -14,10 +14,12 @@ struct Layer {
   uint8_t fs_index;  // see LayerConfig
   bool has_format;   // look for overlay xattrs in it
   bool is_upper;
+  XattrFormat format;
 };
 
 struct Overlay {
-  uint32_t index;
+  uint32_t index;            // in the session
+  uint32_t id;               // in all sessions that share a state
   CStr at;                   // virtual path of its root
   CStr upper;                // real path of the upper; empty: read-only view
   CStr work;                 // real path of the workdir
@@ -27,7 +29,7 @@ struct Overlay {
   uint64_t shown_dev;
   RedirectDir redirect_dir;
   bool metacopy;
-  XattrPrefix prefix;
+  XattrFormat format;  // of what is written to the upper and the workdir
   Perm perm;
   bool can_whiteout_device;
 };

@@ -12,14 +12,14 @@ Result<void> NamePath::find(UserPath path, unsigned walk_flags) {
 Result<void> NamePath::find(CStr path, unsigned walk_flags) {
   path_ = path;
   flags_ = walk_flags;
-  epoch_ = op_.session().segment().epoch.load(std::memory_order_acquire);
+  epoch_ = op_.session().state().epoch.load(std::memory_order_acquire);
   walked_ = TRY(walk(op_, dirfd_, path_, flags_));
   return {};
 }
 
 Result<void> NamePath::settle() {
   // No exclusive Mutation runs while we hold one, and each bumps the epoch when it ends.
-  const uint64_t now = op_.session().segment().epoch.load(std::memory_order_acquire);
+  const uint64_t now = op_.session().state().epoch.load(std::memory_order_acquire);
   if (now == epoch_) return {};
   epoch_ = now;
   walked_ = TRY(walk(op_, dirfd_, path_, flags_ | kStill));
@@ -76,7 +76,8 @@ Result<bool> lower_has(Op& op, const Node& dir, Str name) {
     TRY(r);
     if (S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0) return false;
     if (!dir.lowers[i].layer->has_format || !S_ISREG(st.stx_mode) || st.stx_size != 0) return true;
-    return !sys_lgetxattr(real, priv_name(dir.overlay->prefix, Priv::kWhiteout), nullptr, 0).ok();
+    return !sys_lgetxattr(real, priv_name(dir.lowers[i].layer->format, Priv::kWhiteout), nullptr, 0)
+                .ok();
   }
   return false;
 }

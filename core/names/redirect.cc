@@ -11,7 +11,7 @@ Result<Str> read_redirect(Op& op, const Node& dir) {
   if (!dir.in_upper() || !dir.priv.has(Priv::kRedirect)) return Str();
   char* value = op.arena().array<char>(kRedirectMax + 1);
   if (value == nullptr) return Error(ENOMEM);
-  const char* name = priv_name(dir.overlay->prefix, Priv::kRedirect);
+  const char* name = priv_name(dir.overlay->format, Priv::kRedirect);
   Result<size_t> n = sys_lgetxattr(dir.upper, name, value, kRedirectMax + 1);
   if (!n.ok()) return Error(n.error() == ERANGE ? EIO : n.error());
   return Str(value, n.value());

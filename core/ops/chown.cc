@@ -39,8 +39,7 @@ mode_t without_privilege(Op& op, const Node& node) {
 Result<void> drop_stored_capability(Op& op, const Changing& c) {
   if (!c.node->is_regular()) return {};
   CStr stored;
-  if (name_to_disk(op.arena(), c.node->overlay->prefix, kCapability, true, &stored) !=
-      NameClass::kStored)
+  if (name_to_disk(op.arena(), c.node->format(), kCapability, true, &stored) != NameClass::kStored)
     return {};
   if (stored.data() == nullptr) return Error(ENOMEM);
   // EACCES: a mode that never let anybody store one.

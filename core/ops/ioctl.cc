@@ -178,7 +178,7 @@ Outcome set_flags(Op& op, const Target& t, unsigned long request, UserBuf in) {
   return change(op, t, locks ? Data::kAll : Data::kNone, [&](const Changing& c) -> Result<void> {
     TRY(on_object(c.object, request, &argument));
     if (!c.node->priv.has(Priv::kProtattr)) return {};
-    return ignore_if(c.object.remove(priv_name(c.node->overlay->prefix, Priv::kProtattr)), ENODATA);
+    return ignore_if(c.object.remove(priv_name(c.node->format(), Priv::kProtattr)), ENODATA);
   });
 }
 

@@ -44,10 +44,10 @@ Result<void> load_open(Op& op, const Object& object, Node* node) {
   if (list == nullptr) return Error(ENOMEM);
   Result<size_t> n = object.list(list, kXattrListMost);
   if (!n.ok()) return {};  // no xattrs on such an object
-  node->priv = parse_xattr_list(overlay.prefix, list, n.value());
+  node->priv = parse_xattr_list(overlay.format, list, n.value());
   if (!node->priv.has(Priv::kOverrideStat)) return {};
   char text[kOverrideStatMax];
-  n = object.get(priv_name(overlay.prefix, Priv::kOverrideStat), text, sizeof text);
+  n = object.get(priv_name(overlay.format, Priv::kOverrideStat), text, sizeof text);
   OverrideStat recorded;
   if (!n.ok() || !decode_override_stat(Str(text, n.value()), &recorded).ok()) return {};
   node->uid = recorded.uid;

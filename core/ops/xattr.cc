@@ -48,7 +48,7 @@ Result<CStr> copy_in_name(Op& op, UserPath user_name) {
 // The name on disk. Empty data(): a name of ours, which programs have not.
 Result<CStr> disk_name(Op& op, const Node& node, CStr name, bool store_security) {
   CStr stored;
-  switch (name_to_disk(op.arena(), node.overlay->prefix, name, store_security, &stored)) {
+  switch (name_to_disk(op.arena(), node.format(), name, store_security, &stored)) {
     case NameClass::kPlain:
       return name;
     case NameClass::kHidden:
@@ -179,7 +179,7 @@ Result<Str> shown_names(Op& op, const Target& t) {
     const Str on_disk = all.sub(at, end - at);
     at = end + 1;
     CStr other;
-    const NameClass kind = name_from_disk(op.arena(), t.node->overlay->prefix, on_disk, &other);
+    const NameClass kind = name_from_disk(op.arena(), t.node->format(), on_disk, &other);
     if (kind == NameClass::kHidden) continue;
     const Str name = kind == NameClass::kStored ? Str(other) : on_disk;
     if (name.data() == nullptr) return Error(ENOMEM);

@@ -64,7 +64,7 @@ Result<void> Judge::enter(uint32_t index) {
   if (layer_->has_format && !layer_->is_upper) {
     char value[2];
     Result<size_t> n =
-        sys_lgetxattr(base, priv_name(dir_.overlay->prefix, Priv::kOpaque), value, sizeof value);
+        sys_lgetxattr(base, priv_name(layer_->format, Priv::kOpaque), value, sizeof value);
     xattr_whiteouts_ = n.ok() && decode_opaque(value, n.value()) == Opaque::kHasXattrWhiteouts;
   }
   return {};
@@ -94,7 +94,7 @@ Result<void> Judge::private_names(CStr real, PrivSet* out) {
   // A name that can't be asked has none that we could have set.
   if (!n.ok() && n.error() != EACCES && n.error() != EOPNOTSUPP && n.error() != ENODATA)
     return Error(n.error());
-  if (n.ok()) *out = parse_xattr_list(dir_.overlay->prefix, list_, n.value());
+  if (n.ok()) *out = parse_xattr_list(layer_->format, list_, n.value());
   return {};
 }
 
@@ -114,7 +114,7 @@ Result<bool> Judge::look(CStr real, uint8_t* type, PrivSet* priv) {
   }
   if (!layer_->is_upper && !layer_->has_format) return false;
   // Other types than these hold no user.* xattrs.
-  if (*type != DT_REG && *type != DT_DIR && dir_.overlay->prefix == XattrPrefix::kUser)
+  if (*type != DT_REG && *type != DT_DIR && layer_->format.prefix == XattrPrefix::kUser)
     return false;
   Result<void> names = private_names(real, priv);
   if (!names.ok() && names.error() == ENOENT) return true;
@@ -164,8 +164,8 @@ Result<Verdict> Judge::judge(Str name, uint8_t type, uint64_t ino, bool below) {
   if (verdict.type == DT_REG && priv.has(Priv::kOverrideStat)) {
     char value[kOverrideStatMax];
     OverrideStat stat;
-    Result<size_t> n = sys_lgetxattr(real, priv_name(dir_.overlay->prefix, Priv::kOverrideStat),
-                                     value, sizeof value);
+    Result<size_t> n =
+        sys_lgetxattr(real, priv_name(layer_->format, Priv::kOverrideStat), value, sizeof value);
     if (n.ok() && decode_override_stat(Str(value, n.value()), &stat).ok() && stat.has_type)
       verdict.type = type_of(stat.mode);
   }

@@ -33,15 +33,18 @@ class Strings {
 };
 
 size_t strings_needed(const SessionSpec& spec) {
-  size_t n = spec.preload_path.size() + spec.trace_path.size() + 2;
+  size_t n = spec.preload_path.size() + spec.trace_path.size() + spec.outermost.size() + 3;
   for (uint32_t i = 0; i < spec.exclude_count; i++) n += spec.excludes[i].size() + 1;
   for (uint32_t i = 0; i < spec.overlay_count; i++) {
     const OverlaySpec& o = spec.overlays[i];
     n += o.at.size() + 2 * o.upper.size() + o.work.size() + 4;
-    for (uint32_t k = 0; k < o.lower_count; k++) n += o.lowers[k].size() + 1;
+    for (uint32_t k = 0; k < o.lower_count; k++) n += o.lowers[k].root.size() + 1;
   }
   return n;
 }
+
+// The largest page of any architecture: where a part of a file may begin that is mapped alone.
+constexpr size_t kPage = 65536;
 
 Result<uint64_t> device_of(CStr path) {
   StatX st;
@@ -50,11 +53,11 @@ Result<uint64_t> device_of(CStr path) {
 }
 
 // The bottom layer needs a look at overlay xattrs only when it is somebody's upper; its root tells.
-bool looks_like_an_upper(CStr root, XattrPrefix prefix) {
+bool looks_like_an_upper(CStr root, XattrFormat format) {
   char list[1024];
   Result<size_t> n = sys_llistxattr(root, list, sizeof list);
   if (!n.ok()) return n.error() == ERANGE;
-  return !parse_xattr_list(prefix, list, n.value()).empty();
+  return !parse_xattr_list(format, list, n.value()).empty();
 }
 
 // Could the root of the overlay be one that its owner may not search?
@@ -63,7 +66,7 @@ bool may_be_closed(const OverlaySpec& spec) {
   if (spec.upper.empty()) return false;
   char value[kOverrideStatMax];
   Result<size_t> n =
-      sys_lgetxattr(spec.upper, priv_name(spec.prefix, Priv::kOverrideStat), value, sizeof value);
+      sys_lgetxattr(spec.upper, priv_name(spec.format, Priv::kOverrideStat), value, sizeof value);
   OverrideStat recorded;
   if (!n.ok()) return n.error() != ENODATA && n.error() != EOPNOTSUPP;
   return !decode_override_stat(Str(value, n.value()), &recorded).ok() ||
@@ -90,7 +93,7 @@ class FileSystems {
 
 Result<void> fill_overlay(Segment* segment, Strings* strings, const OverlaySpec& spec,
                           uint32_t* next_layer, OverlayConfig* out) {
-  const uint64_t shown = TRY(device_of(spec.lowers[0]));
+  const uint64_t shown = TRY(device_of(spec.lowers[0].root));
   FileSystems file_systems(shown);
   out->at = strings->add(spec.at);
   out->upper = strings->add(spec.upper);
@@ -100,12 +103,12 @@ Result<void> fill_overlay(Segment* segment, Strings* strings, const OverlaySpec&
   out->shown_dev = shown;
   out->redirect_dir = spec.redirect_dir;
   out->metacopy = spec.metacopy;
-  out->prefix = spec.prefix;
   out->perm = spec.perm;
   out->can_whiteout_device = spec.can_whiteout_device;
 
   LayerConfig* upper = &segment->layers[(*next_layer)++];
   upper->root = out->upper;
+  upper->format = spec.format;
   if (!spec.upper.empty()) {
     upper->dev = TRY(device_of(spec.upper));
     upper->fs_index = file_systems.index_of(upper->dev);
@@ -114,15 +117,17 @@ Result<void> fill_overlay(Segment* segment, Strings* strings, const OverlaySpec&
   for (uint32_t k = 0; k < spec.lower_count; k++) {
     LayerConfig* lower = &segment->layers[(*next_layer)++];
     const bool bottom = k + 1 == spec.lower_count;
-    lower->root = strings->add(spec.lowers[k]);
-    lower->dev = TRY(device_of(spec.lowers[k]));
+    lower->root = strings->add(spec.lowers[k].root);
+    lower->format = spec.lowers[k].format;
+    lower->dev = TRY(device_of(spec.lowers[k].root));
     lower->fs_index = file_systems.index_of(lower->dev);
-    lower->has_format = !bottom || looks_like_an_upper(spec.lowers[k], spec.prefix);
+    lower->has_format = !bottom || looks_like_an_upper(spec.lowers[k].root, lower->format);
   }
   return {};
 }
 
-Result<void> fill(Segment* segment, const SessionSpec& spec, size_t size, size_t strings_size) {
+Result<void> fill(Segment* segment, const SessionSpec& spec, size_t size, size_t strings_size,
+                  size_t state_offset) {
   Strings strings(reinterpret_cast<char*>(segment) + sizeof(Segment),
                   static_cast<uint32_t>(strings_size));
   segment->version = kSegmentVersion;
@@ -138,11 +143,17 @@ Result<void> fill(Segment* segment, const SessionSpec& spec, size_t size, size_t
     segment->excludes[i] = strings.add(spec.excludes[i]);
   uint32_t next_layer = 0;
   for (uint32_t i = 0; i < spec.overlay_count; i++) {
+    segment->overlays[i].id = spec.overlays[i].id != 0 ? spec.overlays[i].id : i + 1;
     TRY(fill_overlay(segment, &strings, spec.overlays[i], &next_layer, &segment->overlays[i]));
-    if (may_be_closed(spec.overlays[i]))
-      segment->closed_directories.store(1, std::memory_order_relaxed);
+    if (may_be_closed(spec.overlays[i])) segment->closed_roots = 1;
   }
   segment->overlay_count = spec.overlay_count;
+  segment->outermost = strings.add(spec.outermost);
+  segment->state_offset = state_offset;
+  if (spec.outermost.empty()) {
+    auto* state = reinterpret_cast<SharedState*>(reinterpret_cast<char*>(segment) + state_offset);
+    state->overlay_ids.store(spec.overlay_count, std::memory_order_relaxed);
+  }
   if (strings.overflowed()) return Error(E2BIG);
   __atomic_store_n(&segment->magic, kSegmentMagic, __ATOMIC_RELEASE);
   return {};
@@ -156,14 +167,17 @@ Result<void> write_segment(CStr path, const SessionSpec& spec) {
   if (spec.overlay_count > kMaxOverlays || layers > kMaxLayers || spec.exclude_count > kMaxExcludes)
     return Error(E2BIG);
   const size_t strings_size = strings_needed(spec);
-  const size_t size = (sizeof(Segment) + strings_size + 4095) & ~size_t{4095};
+  const size_t own_size = (sizeof(Segment) + strings_size + kPage - 1) & ~(kPage - 1);
+  const bool alone = spec.outermost.empty();
+  const size_t size = alone ? own_size + sizeof(SharedState) : own_size;
 
   ignore(sys_unlink(path));  // an old one: processes that still map it keep theirs
   UniqueFd fd = TRY(sys_openat(path, O_RDWR | O_CREAT | O_EXCL, 0600));
   TRY(sys_ftruncate(fd.get(), static_cast<off_t>(size)));
   long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
-  Result<void> filled = fill(reinterpret_cast<Segment*>(p), spec, size, strings_size);
+  Result<void> filled = fill(reinterpret_cast<Segment*>(p), spec, size, strings_size,
+                             alone ? own_size : spec.state_offset);
   raw_call(SYS_munmap, p, size);
   if (!filled.ok()) ignore(sys_unlink(path));
   return filled;

@@ -10,18 +10,25 @@
 
 namespace ovl {
 
+// A lower layer.
+struct LowerSpec {
+  CStr root;
+  XattrFormat format;
+};
+
 // All paths canonical, absolute, existing.
 struct OverlaySpec {
   CStr at;
-  CStr upper;                    // empty: read-only view
-  CStr work;                     // empty when there is no upper
-  const CStr* lowers = nullptr;  // topmost first
+  CStr upper;                         // empty: read-only view
+  CStr work;                          // empty when there is no upper
+  const LowerSpec* lowers = nullptr;  // topmost first
   uint32_t lower_count = 0;
   RedirectDir redirect_dir = RedirectDir::kOn;
   bool metacopy = true;
-  XattrPrefix prefix = XattrPrefix::kUser;
+  XattrFormat format;  // of the upper
   Perm perm = Perm::kOwner;
   bool can_whiteout_device = true;
+  uint32_t id = 0;  // 0: the session is the outermost, and has its own numbers
 };
 
 struct SessionSpec {
@@ -33,6 +40,8 @@ struct SessionSpec {
   CStr trace_path;  // empty: no trace
   bool allow_uncovered = false;
   bool count_ops = false;  // for --stats
+  CStr outermost;          // of an inner session: the file with the shared state, and where it is
+  uint64_t state_offset = 0;
 };
 
 // Creates the file (mode 0600, replacing one that is there) and fills it. Looks at the layer roots

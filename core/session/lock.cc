@@ -10,7 +10,7 @@ namespace ovl {
 namespace {
 
 uint32_t bucket_of(const Overlay& overlay, Str dir) {
-  uint64_t h = 0xcbf29ce484222325u + overlay.index;
+  uint64_t h = 0xcbf29ce484222325u + overlay.id;
   for (char c : dir) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return static_cast<uint32_t>((h ^ (h >> 32)) % kDirLocks);
 }
@@ -75,37 +75,36 @@ Mutation::Mutation(Session& session, Topology topology)
       self_(static_cast<uint32_t>(sys_gettid())) {
   const uint64_t all = ~uint64_t{0};
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old_mask_, sizeof all);
-  Segment& segment = session_.segment();
+  SharedState& state = session_.state();
   if (exclusive_) {
-    for (LockWord& word : segment.topology) lock_word(word, self_);
+    for (LockWord& word : state.topology) lock_word(word, self_);
     // Odd while it lasts. One that was killed has left it odd: another odd number then.
-    const uint64_t epoch = segment.epoch.load(std::memory_order_relaxed);
-    segment.epoch.store((epoch + 1) | 1, std::memory_order_seq_cst);
+    const uint64_t epoch = state.epoch.load(std::memory_order_relaxed);
+    state.epoch.store((epoch + 1) | 1, std::memory_order_seq_cst);
   } else {
     shard_ = self_ % kTopologyShards;
-    lock_word(segment.topology[shard_], self_);
+    lock_word(state.topology[shard_], self_);
     // Left behind by one that was killed: now that we hold a shard, no other is at work.
-    uint64_t epoch = segment.epoch.load(std::memory_order_relaxed);
-    if (epoch & 1)
-      segment.epoch.compare_exchange_strong(epoch, epoch + 1, std::memory_order_seq_cst);
+    uint64_t epoch = state.epoch.load(std::memory_order_relaxed);
+    if (epoch & 1) state.epoch.compare_exchange_strong(epoch, epoch + 1, std::memory_order_seq_cst);
   }
 }
 
 Mutation::~Mutation() {
-  Segment& segment = session_.segment();
+  SharedState& state = session_.state();
   for (int i = 1; i >= 0; i--)
-    if (held_[i] >= 0) unlock_word(segment.dirs[held_[i]], self_);
+    if (held_[i] >= 0) unlock_word(state.dirs[held_[i]], self_);
   if (exclusive_) {
-    segment.epoch.fetch_add(1, std::memory_order_seq_cst);
-    for (uint32_t i = kTopologyShards; i-- > 0;) unlock_word(segment.topology[i], self_);
+    state.epoch.fetch_add(1, std::memory_order_seq_cst);
+    for (uint32_t i = kTopologyShards; i-- > 0;) unlock_word(state.topology[i], self_);
   } else {
-    unlock_word(segment.topology[shard_], self_);
+    unlock_word(state.topology[shard_], self_);
   }
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask_, nullptr, sizeof old_mask_);
 }
 
 void Mutation::lock_bucket(uint32_t index) {
-  lock_word(session_.segment().dirs[index], self_);
+  lock_word(session_.state().dirs[index], self_);
   held_[held_[0] < 0 ? 0 : 1] = static_cast<int32_t>(index);
 }
 
@@ -119,7 +118,7 @@ void Mutation::lock_dirs(const Overlay& overlay, Str a, Str b) {
 }
 
 Completion::Completion(Session& session, uint64_t ino)
-    : word_(session.segment().completions[ino % kCompletionLocks]),
+    : word_(session.state().completions[ino % kCompletionLocks]),
       self_(static_cast<uint32_t>(sys_gettid())) {
   const uint64_t all = ~uint64_t{0};
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old_mask_, sizeof all);

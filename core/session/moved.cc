@@ -41,23 +41,21 @@ void store_byte(char* c, char value) { __atomic_store_n(c, value, __ATOMIC_RELAX
 
 class Moved {
  public:
-  Moved(Session& session, const Overlay& overlay)
-      : segment_(session.segment()), owner_(overlay.index + 1) {}
+  Moved(Session& session, const Overlay& overlay) : state_(session.state()), owner_(overlay.id) {}
 
   uint32_t count() const {
-    const uint32_t n = segment_.moved_count.load(std::memory_order_acquire);
+    const uint32_t n = state_.moved_count.load(std::memory_order_acquire);
     return n < kMovedMax ? n : kMovedMax;
   }
-  MovedEntry& entry(uint32_t i) { return segment_.moved[i]; }
+  MovedEntry& entry(uint32_t i) { return state_.moved[i]; }
   bool ours(uint32_t i) { return entry(i).overlay.load(std::memory_order_acquire) == owner_; }
 
   // Is the text `dir` or below it? Then *rest is what follows.
   bool at_or_below(Text text, Str dir, Text* rest) const {
     if (!is_sane(text) || text.size < dir.size()) return false;
     for (size_t i = 0; i < dir.size(); i++)
-      if (load_byte(segment_.moved_strings[text.offset + i]) != dir[i]) return false;
-    if (text.size > dir.size() &&
-        load_byte(segment_.moved_strings[text.offset + dir.size()]) != '/')
+      if (load_byte(state_.moved_strings[text.offset + i]) != dir[i]) return false;
+    if (text.size > dir.size() && load_byte(state_.moved_strings[text.offset + dir.size()]) != '/')
       return false;
     *rest = Text{text.offset + static_cast<uint32_t>(dir.size()),
                  text.size - static_cast<uint32_t>(dir.size())};
@@ -67,21 +65,21 @@ class Moved {
   bool contains(Text dir, Str path) const {
     if (!is_sane(dir) || dir.size > path.size() || dir.size == 0) return false;
     for (uint32_t i = 0; i < dir.size; i++)
-      if (load_byte(segment_.moved_strings[dir.offset + i]) != path[i]) return false;
+      if (load_byte(state_.moved_strings[dir.offset + i]) != path[i]) return false;
     return path.size() == dir.size || path[dir.size] == '/';
   }
   char* copy_to(char* out, Text text) const {
     for (uint32_t i = 0; i < text.size; i++)
-      *out++ = load_byte(segment_.moved_strings[text.offset + i]);
+      *out++ = load_byte(state_.moved_strings[text.offset + i]);
     return out;
   }
 
-  uint32_t version() const { return segment_.moved_version.load(std::memory_order_acquire); }
+  uint32_t version() const { return state_.moved_version.load(std::memory_order_acquire); }
 
   // All that was read before stays before this (a fence, in a form that the thread sanitizer
   // follows).
   uint32_t version_after_reads() const {
-    return segment_.moved_version.fetch_add(0, std::memory_order_acq_rel);
+    return state_.moved_version.fetch_add(0, std::memory_order_acq_rel);
   }
 
   // --- writers ---
@@ -95,18 +93,18 @@ class Moved {
   void trim();
 
  private:
-  uint32_t half() const { return (segment_.moved_strings_used & kSecondHalf) != 0 ? 1 : 0; }
+  uint32_t half() const { return (state_.moved_strings_used & kSecondHalf) != 0 ? 1 : 0; }
   uint32_t used() const {
-    const uint32_t bytes = segment_.moved_strings_used & ~kSecondHalf;
+    const uint32_t bytes = state_.moved_strings_used & ~kSecondHalf;
     return bytes < kHalf ? bytes : kHalf;
   }
   void set_used(uint32_t half, uint32_t bytes) {
-    segment_.moved_strings_used = bytes | (half != 0 ? kSecondHalf : 0);
+    state_.moved_strings_used = bytes | (half != 0 ? kSecondHalf : 0);
   }
-  void bump() { segment_.moved_version.fetch_add(1, std::memory_order_acq_rel); }
+  void bump() { state_.moved_version.fetch_add(1, std::memory_order_acq_rel); }
   Result<void> change_half(size_t bytes);
 
-  Segment& segment_;
+  SharedState& state_;
   const uint32_t owner_;
 };
 
@@ -140,8 +138,7 @@ Result<void> Moved::change_half(size_t bytes) {
       if (!is_sane(text) || text.in_half(target)) continue;
       const Text moved{target * kHalf + end, text.size};
       for (uint32_t k = 0; k < text.size; k++)
-        store_byte(&segment_.moved_strings[moved.offset + k],
-                   segment_.moved_strings[text.offset + k]);
+        store_byte(&state_.moved_strings[moved.offset + k], state_.moved_strings[text.offset + k]);
       end += text.size;
       field->store(field_of(moved), std::memory_order_release);
     }
@@ -152,9 +149,9 @@ Result<void> Moved::change_half(size_t bytes) {
 
 Text Moved::append(Str head, Text tail) {
   const Text result{half() * kHalf + used(), static_cast<uint32_t>(head.size()) + tail.size};
-  char* w = &segment_.moved_strings[result.offset];
+  char* w = &state_.moved_strings[result.offset];
   for (char c : head) store_byte(w++, c);
-  for (uint32_t i = 0; i < tail.size; i++) store_byte(w++, segment_.moved_strings[tail.offset + i]);
+  for (uint32_t i = 0; i < tail.size; i++) store_byte(w++, state_.moved_strings[tail.offset + i]);
   set_used(half(), used() + result.size);
   return result;
 }
@@ -168,14 +165,14 @@ Result<void> Moved::publish(Str lower, Str shown) {
   entry(i).lower.store(field_of(append(lower)), std::memory_order_relaxed);
   entry(i).shown.store(field_of(append(shown)), std::memory_order_relaxed);
   entry(i).overlay.store(owner_, std::memory_order_release);
-  if (i == count()) segment_.moved_count.store(i + 1, std::memory_order_release);
+  if (i == count()) state_.moved_count.store(i + 1, std::memory_order_release);
   return {};
 }
 
 void Moved::trim() {
   uint32_t n = count();
   while (n > 0 && entry(n - 1).overlay.load(std::memory_order_relaxed) == 0) n--;
-  segment_.moved_count.store(n, std::memory_order_release);
+  state_.moved_count.store(n, std::memory_order_release);
 }
 
 }  // namespace

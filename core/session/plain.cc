@@ -28,8 +28,8 @@ std::atomic<uint64_t>& entry_of(uint64_t dev, uint64_t ino) {
 }  // namespace
 
 uint64_t shown_stamp(const Session& session) {
-  const uint64_t finished = session.segment().shown_finished.load(std::memory_order_acquire);
-  const uint64_t started = session.segment().shown_started.load(std::memory_order_acquire);
+  const uint64_t finished = session.state().shown_finished.load(std::memory_order_acquire);
+  const uint64_t started = session.state().shown_started.load(std::memory_order_acquire);
   return started == finished ? started + 1 : 0;
 }
 
@@ -41,10 +41,10 @@ bool is_plain(uint64_t stamp, uint64_t dev, uint64_t ino) {
   return stamp != 0 && entry_of(dev, ino).load(std::memory_order_relaxed) == mix(stamp, dev, ino);
 }
 
-ShownChange::ShownChange(const Session& session) : segment_(session.segment()) {
-  segment_.shown_started.fetch_add(1, std::memory_order_acq_rel);
+ShownChange::ShownChange(const Session& session) : state_(session.state()) {
+  state_.shown_started.fetch_add(1, std::memory_order_acq_rel);
 }
 
-ShownChange::~ShownChange() { segment_.shown_finished.fetch_add(1, std::memory_order_acq_rel); }
+ShownChange::~ShownChange() { state_.shown_finished.fetch_add(1, std::memory_order_acq_rel); }
 
 }  // namespace ovl

@@ -28,7 +28,7 @@ class ShownChange {
   ShownChange& operator=(const ShownChange&) = delete;
 
  private:
-  Segment& segment_;
+  SharedState& state_;
 };
 
 }  // namespace ovl

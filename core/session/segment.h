@@ -3,6 +3,9 @@
 // maps the file (MAP_SHARED) at its first path call and finds it through the environment variable
 // OVLRUN_SESSION. Offsets, never pointers: processes map it at different addresses. All of it but
 // the configuration is a cache or a lock: the file systems are the truth.
+//
+// Sessions nest. Each has a file with what it alone sees (Segment); what all those must share that
+// may change the same uppers (SharedState) stands in the outermost one's file, behind its Segment.
 #pragma once
 
 #include <stddef.h>
@@ -11,11 +14,12 @@
 #include <atomic>
 
 #include "core/base/str.h"
+#include "core/format/xattr_format.h"
 
 namespace ovl {
 
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
-constexpr uint32_t kSegmentVersion = 1;
+constexpr uint32_t kSegmentVersion = 2;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
 
 constexpr uint32_t kMaxOverlays = 16;
@@ -24,7 +28,6 @@ constexpr uint32_t kMaxExcludes = 64;
 
 enum class RedirectDir : uint8_t { kOn, kFollow, kNoFollow, kOff };
 enum class Perm : uint8_t { kOwner, kPosix };
-enum class XattrPrefix : uint8_t { kUser, kTrusted };
 
 // A NUL-terminated string in the segment's string area.
 struct StrRef {
@@ -38,7 +41,8 @@ struct LayerConfig {
   uint8_t fs_index;    // 0: the file system whose st_dev the overlay shows; else a number per other
                        // file system
   uint8_t has_format;  // this layer may hold overlay xattrs (it is somebody's upper): look for them
-  uint8_t pad[6];
+  XattrFormat format;
+  uint8_t pad[2];
 };
 
 struct OverlayConfig {
@@ -49,12 +53,11 @@ struct OverlayConfig {
                          // topmost first
   uint32_t lower_count;
   uint64_t shown_dev;  // st_dev of the whole overlay
+  uint32_t id;         // of this overlay in all sessions that share a state
   RedirectDir redirect_dir;
   uint8_t metacopy;  // 0, 1
-  XattrPrefix prefix;
   Perm perm;
   uint8_t can_whiteout_device;  // mknod of 0:0 works in the upper
-  uint8_t pad[3];
 };
 
 // Bits of Segment::watch.
@@ -74,7 +77,7 @@ constexpr uint32_t kMovedStrings = 1 << 20;
 // (session/moved.h). Each field changes in one store. Strings are (offset into moved_strings) << 32
 // | size.
 struct MovedEntry {
-  std::atomic<uint32_t> overlay;  // index + 1; 0 = free
+  std::atomic<uint32_t> overlay;  // its id; 0 = free
   uint32_t pad;
   std::atomic<uint64_t> lower;  // relative to the lower roots: "/a/b"
   std::atomic<uint64_t> shown;  // relative to the overlay's root
@@ -104,6 +107,7 @@ enum class Counter : uint32_t {
   kCount
 };
 
+// What one session is, and caches of its own.
 struct Segment {
   uint32_t magic;
   uint32_t version;
@@ -112,16 +116,31 @@ struct Segment {
   uint32_t exclude_count;
   uint8_t watch;            // kWatch...: what is done beside each operation
   uint8_t allow_uncovered;  // 1: programs that the preload can't follow run without the overlay
-  uint8_t pad[6];
+  uint8_t closed_roots;     // 1: the root of an overlay may not be searchable by its owner
+  uint8_t pad[5];
   OverlayConfig overlays[kMaxOverlays];
   LayerConfig layers[kMaxLayers];
   StrRef excludes[kMaxExcludes];  // virtual paths whose subtrees are native
   StrRef preload_path;            // of the preload object
   StrRef trace_path;
+  StrRef outermost;         // file of the session that has the shared state; size 0: this one
+  uint64_t state_offset;    // of the SharedState in that file; a multiple of any page size
   uint32_t strings_offset;  // from the segment's start
   uint32_t strings_size;
 
   // --- what changes while the session lives ---
+  std::atomic<uint32_t>
+      unportable;  // bit per overlay: its upper carries the mark (a cache of that)
+  std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
+  alignas(64) KnownDirectory known_directories[kKnownDirectories];
+
+  CStr str(StrRef r) const {
+    return CStr(reinterpret_cast<const char*>(this) + strings_offset + r.offset, r.size);
+  }
+};
+
+// What sessions that lie inside one another share.
+struct SharedState {
   alignas(64) LockWord topology[kTopologyShards];
   alignas(64) LockWord dirs[kDirLocks];
   alignas(64) LockWord
@@ -131,12 +150,10 @@ struct Segment {
   std::atomic<uint64_t> shown_started;  // changes of what programs see of some object: begun, and
                                         // done (session/plain.h)
   std::atomic<uint64_t> shown_finished;
-  std::atomic<uint32_t> temp_counter;  // names of temporaries
-  std::atomic<uint32_t>
-      unportable;  // bit per overlay: its upper carries the mark (a cache of that)
+  std::atomic<uint32_t> temp_counter;        // names of temporaries
+  std::atomic<uint32_t> overlay_ids;         // given out so far
   std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by
-                                             // its owner, perhaps a root
-  std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
+                                             // its owner (Segment::closed_roots)
   alignas(64)
       std::atomic<uint32_t> moved_count;  // entries from here on are free; changes under topology
   std::atomic<uint32_t>
@@ -144,12 +161,6 @@ struct Segment {
   uint32_t moved_strings_used;  // session/moved.cc
   MovedEntry moved[kMovedMax];
   char moved_strings[kMovedStrings];
-
-  alignas(64) KnownDirectory known_directories[kKnownDirectories];
-
-  CStr str(StrRef r) const {
-    return CStr(reinterpret_cast<const char*>(this) + strings_offset + r.offset, r.size);
-  }
 };
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free);

@@ -8,59 +8,100 @@
 
 namespace ovl {
 
-Result<void> Session::attach(CStr path) {
-  if (path.size() >= sizeof path_bytes_) return Error(ENAMETOOLONG);
+namespace {
+
+// A session file, or a part of one, as it is in memory.
+struct Mapped {
+  void* address;
+  uint64_t size;
+};
+
+// `size` 0: all of the file.
+Result<Mapped> map_file(CStr path, uint64_t offset, uint64_t size, bool* shared) {
   Result<UniqueFd> opened = sys_openat(path, O_RDWR);
   // A program's own seccomp filter may forbid to open anything for writing (man-db's formatters);
   // then no change gets past that filter either, and a private view of the segment, in which
   // nothing is counted or remembered, is enough.
-  const bool shared = opened.ok();
-  if (!shared) opened = sys_openat(path, O_RDONLY);
+  if (!opened.ok()) {
+    *shared = false;
+    opened = sys_openat(path, O_RDONLY);
+  }
   UniqueFd fd = TRY(std::move(opened));
   StatX st;
   TRY(sys_fstat(fd.get(), &st));
-  if (st.stx_size < sizeof(Segment)) return Error(EINVAL);
-  long p = raw_call(SYS_mmap, nullptr, st.stx_size, PROT_READ | PROT_WRITE,
-                    shared ? MAP_SHARED : MAP_PRIVATE, fd.get(), 0);
+  if (size == 0) size = st.stx_size;
+  if (size < sizeof(Segment) || st.stx_size < offset || st.stx_size - offset < size)
+    return Error(EINVAL);
+  const long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE,
+                          *shared ? MAP_SHARED : MAP_PRIVATE, fd.get(), offset);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
-  auto* segment = reinterpret_cast<Segment*>(p);
-  int error = 0;
-  if (segment->magic != kSegmentMagic || segment->size != st.stx_size)
-    error = EINVAL;
-  else if (segment->version != kSegmentVersion)
-    error = EPROTO;
-  if (error != 0) {
-    raw_call(SYS_munmap, p, st.stx_size);
-    return Error(error);
+  return Mapped{reinterpret_cast<void*>(p), size};  // NOLINT(performance-no-int-to-ptr)
+}
+
+Result<void> check(const Segment& segment, uint64_t size) {
+  if (segment.magic != kSegmentMagic) return Error(EINVAL);
+  if (segment.version != kSegmentVersion) return Error(EPROTO);
+  const bool alone = segment.outermost.size == 0;
+  if (segment.size != size || (alone && segment.state_offset + sizeof(SharedState) > size))
+    return Error(EINVAL);
+  return {};
+}
+
+Result<SharedState*> map_state(Segment* segment, bool* shared) {
+  if (segment->outermost.size == 0)
+    return reinterpret_cast<SharedState*>(reinterpret_cast<char*>(segment) + segment->state_offset);
+  const Mapped state = TRY(map_file(segment->str(segment->outermost), segment->state_offset,
+                                    sizeof(SharedState), shared));
+  return static_cast<SharedState*>(state.address);
+}
+
+}  // namespace
+
+Result<void> Session::attach(CStr path) {
+  if (path.size() >= sizeof path_bytes_) return Error(ENAMETOOLONG);
+  bool shared = true;
+  const Mapped mapped = TRY(map_file(path, 0, 0, &shared));
+  auto* segment = static_cast<Segment*>(mapped.address);
+  Result<void> good = check(*segment, mapped.size);
+  Result<SharedState*> state = good.ok() ? map_state(segment, &shared) : Error(good.error());
+  if (!state.ok()) {
+    raw_call(SYS_munmap, mapped.address, mapped.size);
+    return Error(state.error());
   }
   memcpy(path_bytes_, path.c_str(), path.size() + 1);
   path_ = CStr(path_bytes_, path.size());
-  for (uint32_t i = 0; i < segment->overlay_count; i++) {
-    const OverlayConfig& c = segment->overlays[i];
+  decode(*segment);
+  shared_ = shared;
+  state_ = state.value();
+  __atomic_store_n(&segment_, segment, __ATOMIC_RELEASE);
+  return {};
+}
+
+void Session::decode(const Segment& segment) {
+  for (uint32_t i = 0; i < segment.overlay_count; i++) {
+    const OverlayConfig& c = segment.overlays[i];
     const uint32_t layer_count = c.lower_count + 1;
     for (uint32_t k = c.first_layer; k < c.first_layer + layer_count; k++) {
-      const LayerConfig& l = segment->layers[k];
-      layers_[k] =
-          Layer{segment->str(l.root), l.dev, l.fs_index, l.has_format != 0, k == c.first_layer};
+      const LayerConfig& l = segment.layers[k];
+      layers_[k] = Layer{segment.str(l.root), l.dev,   l.fs_index, l.has_format != 0,
+                         k == c.first_layer,  l.format};
     }
     overlays_[i] = Overlay{i,
-                           segment->str(c.at),
-                           segment->str(c.upper),
-                           segment->str(c.work),
+                           c.id,
+                           segment.str(c.at),
+                           segment.str(c.upper),
+                           segment.str(c.work),
                            c.upper.size != 0 ? &layers_[c.first_layer] : nullptr,
                            &layers_[c.first_layer + 1],
                            c.lower_count,
                            c.shown_dev,
                            c.redirect_dir,
                            c.metacopy != 0,
-                           c.prefix,
+                           segment.layers[c.first_layer].format,
                            c.perm,
                            c.can_whiteout_device != 0};
   }
-  overlay_count_ = segment->overlay_count;
-  shared_ = shared;
-  __atomic_store_n(&segment_, segment, __ATOMIC_RELEASE);
-  return {};
+  overlay_count_ = segment.overlay_count;
 }
 
 const Overlay* Session::rooted_at(Str virt) const {

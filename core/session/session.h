@@ -14,12 +14,13 @@ namespace ovl {
 class Session {
  public:
   // Maps the segment in the file `path` (absolute) and decodes it. EINVAL: not a segment; EPROTO:
-  // another version. Costs open, fstat, mmap, close. Async-signal-safe; the caller sees to it that
-  // it runs once.
+  // another version. Costs open, fstat, mmap, close; twice that in an inner session.
+  // Async-signal-safe; the caller sees to it that it runs once.
   Result<void> attach(CStr path);
   bool attached() const { return segment_ != nullptr; }
 
   Segment& segment() const { return *segment_; }
+  SharedState& state() const { return *state_; }
   CStr path() const { return path_; }  // of the session file
   uint32_t overlay_count() const { return overlay_count_; }
   const Overlay& overlay(uint32_t i) const { return overlays_[i]; }
@@ -44,7 +45,10 @@ class Session {
   }
 
  private:
+  void decode(const Segment& segment);
+
   Segment* segment_ = nullptr;
+  SharedState* state_ = nullptr;
   uint32_t overlay_count_ = 0;
   bool shared_ = true;
   CStr path_;

@@ -23,14 +23,14 @@ bool can_have_private(XattrPrefix prefix, mode_t mode) {
   return S_ISREG(mode) || S_ISDIR(mode) || prefix == XattrPrefix::kTrusted;
 }
 
-Result<PrivSet> read_private(Op& op, const Overlay& overlay, CStr real, mode_t mode) {
-  if (!can_have_private(overlay.prefix, mode)) return PrivSet();
+Result<PrivSet> read_private(Op& op, XattrFormat format, CStr real, mode_t mode) {
+  if (!can_have_private(format.prefix, mode)) return PrivSet();
   size_t size = kXattrListGuess;
   for (;;) {
     char* list = op.arena().array<char>(size);
     if (list == nullptr) return Error(ENOMEM);
     Result<size_t> n = sys_llistxattr(real, list, size);
-    if (n.ok()) return parse_xattr_list(overlay.prefix, list, n.value());
+    if (n.ok()) return parse_xattr_list(format, list, n.value());
     if (n.error() == EOPNOTSUPP) return PrivSet();
     if (n.error() != ERANGE || size == kXattrListMost) return Error(n.error());
     size = kXattrListMost;
@@ -38,18 +38,18 @@ Result<PrivSet> read_private(Op& op, const Overlay& overlay, CStr real, mode_t m
 }
 
 // Value of a private xattr; an absent one is empty with data() == nullptr.
-Result<Str> read_value(Op& op, const Overlay& overlay, CStr real, Priv which) {
+Result<Str> read_value(Op& op, XattrFormat format, CStr real, Priv which) {
   constexpr size_t kMost = 512;
   char* value = op.arena().array<char>(kMost);
   if (value == nullptr) return Error(ENOMEM);
-  Result<size_t> n = sys_lgetxattr(real, priv_name(overlay.prefix, which), value, kMost);
+  Result<size_t> n = sys_lgetxattr(real, priv_name(format, which), value, kMost);
   if (n.ok()) return Str(value, n.value());
   if (n.error() == ENODATA || n.error() == EOPNOTSUPP) return Str(nullptr, 0);
   return Error(n.error() == ERANGE ? EIO : n.error());
 }
 
-Result<void> apply_override(Op& op, const Overlay& overlay, CStr real, Node* node) {
-  Str text = TRY(read_value(op, overlay, real, Priv::kOverrideStat));
+Result<void> apply_override(Op& op, XattrFormat format, CStr real, Node* node) {
+  Str text = TRY(read_value(op, format, real, Priv::kOverrideStat));
   OverrideStat recorded;
   // A damaged record hides nothing: what the file system says stands.
   if (text.data() == nullptr || !decode_override_stat(text, &recorded).ok()) return {};
@@ -74,8 +74,8 @@ Result<void> set_attributes(Op& op, const Layer& layer, CStr real, const StatX& 
   node->rdev_minor = st.stx_rdev_minor;
   node->priv = PrivSet();
   if (!layer.has_format) return {};
-  node->priv = TRY(read_private(op, *node->overlay, real, st.stx_mode));
-  if (node->priv.has(Priv::kOverrideStat)) return apply_override(op, *node->overlay, real, node);
+  node->priv = TRY(read_private(op, layer.format, real, st.stx_mode));
+  if (node->priv.has(Priv::kOverrideStat)) return apply_override(op, layer.format, real, node);
   return {};
 }
 
@@ -121,12 +121,12 @@ class LayerSearch {
     if (node_->priv.has(Priv::kWhiteout) && S_ISREG(st.stx_mode) && st.stx_size == 0)
       return whiteout();
     node_->where = Where::kUpper;
-    if (node_->is_dir()) return below_directory(node_->upper, node_->priv, nullptr);
+    if (node_->is_dir()) return below_directory(node_->upper, node_->priv, *overlay_.upper_layer);
     // A file goes on down for its data, or for the object whose inode number it keeps.
     want_data_ = node_->metacopy();
     if (want_data_) {
-      TRY(check_metacopy(node_->upper));
-      return redirect(node_->upper, node_->priv, nullptr);
+      TRY(check_metacopy(node_->upper, *overlay_.upper_layer));
+      return redirect(node_->upper, node_->priv, *overlay_.upper_layer);
     }
     if (!node_->priv.has(Priv::kOrigin)) done_ = true;
     return {};
@@ -169,16 +169,17 @@ class LayerSearch {
     PrivSet priv = node_->priv;
     if (!first) {
       priv = PrivSet();
-      if (start.layer->has_format) priv = TRY(read_private(op_, overlay_, real, st.stx_mode));
+      if (start.layer->has_format)
+        priv = TRY(read_private(op_, start.layer->format, real, st.stx_mode));
     }
-    if (node_->is_dir()) return below_directory(real, priv, start.layer);
+    if (node_->is_dir()) return below_directory(real, priv, *start.layer);
     want_data_ = S_ISREG(st.stx_mode) && priv.has(Priv::kMetacopy) && (first || want_data_);
     if (!want_data_) {
       done_ = true;
       return {};
     }
-    TRY(check_metacopy(real));
-    return redirect(real, priv, start.layer);
+    TRY(check_metacopy(real, *start.layer));
+    return redirect(real, priv, *start.layer);
   }
 
   Result<void> known(const LowerRef& start, CStr real) {
@@ -215,9 +216,9 @@ class LayerSearch {
   }
 
   // What an object says about the layers below a directory.
-  Result<void> below_directory(CStr real, PrivSet priv, const Layer* layer) {
+  Result<void> below_directory(CStr real, PrivSet priv, const Layer& layer) {
     if (priv.has(Priv::kOpaque)) {
-      Str value = TRY(read_value(op_, overlay_, real, Priv::kOpaque));
+      Str value = TRY(read_value(op_, layer.format, real, Priv::kOpaque));
       if (value.data() != nullptr && decode_opaque(value.data(), value.size()) == Opaque::kOpaque) {
         // An absolute redirect counts even in an opaque directory's place: the kernel never writes
         // both.
@@ -228,12 +229,12 @@ class LayerSearch {
     return redirect(real, priv, layer);
   }
 
-  Result<void> redirect(CStr real, PrivSet priv, const Layer* layer) {
+  Result<void> redirect(CStr real, PrivSet priv, const Layer& layer) {
     if (!priv.has(Priv::kRedirect) || overlay_.redirect_dir == RedirectDir::kNoFollow) return {};
-    Str value = TRY(read_value(op_, overlay_, real, Priv::kRedirect));
+    Str value = TRY(read_value(op_, layer.format, real, Priv::kRedirect));
     if (value.data() == nullptr) return {};
     if (!check_redirect(value).ok()) return Error(EIO);
-    below_ = layer;
+    below_ = &layer;
     restarts_++;
     if (value[0] != '/') {  // another name in the same directories
       size_t slash = rest_.rfind('/');
@@ -250,8 +251,8 @@ class LayerSearch {
     return {};
   }
 
-  Result<void> check_metacopy(CStr real) {
-    Str value = TRY(read_value(op_, overlay_, real, Priv::kMetacopy));
+  Result<void> check_metacopy(CStr real, const Layer& layer) {
+    Str value = TRY(read_value(op_, layer.format, real, Priv::kMetacopy));
     return decode_metacopy(value.data(), value.size());
   }
 
@@ -267,7 +268,7 @@ class LayerSearch {
   // Is the object below by name really the one that this upper file was copied from? The handle
   // tells where it is known.
   Result<void> check_origin() {
-    Str value = TRY(read_value(op_, overlay_, node_->upper, Priv::kOrigin));
+    Str value = TRY(read_value(op_, overlay_.format, node_->upper, Priv::kOrigin));
     FileHandle handle;
     Result<OriginState> state = decode_origin(value.data(), value.size(), &handle);
     StatX st;
@@ -335,7 +336,10 @@ Result<void> ensure_loaded(Op& op, const Node& node) {
 Result<void> may_search(Op& op, const Node& dir) {
   if (dir.outside() || !dir.in_upper()) return {};  // a lower's directory: the kernel tells
   if (!dir.loaded) {
-    if (op.session().segment().closed_directories.load(std::memory_order_acquire) == 0) return {};
+    const Session& session = op.session();
+    if (session.segment().closed_roots == 0 &&
+        session.state().closed_directories.load(std::memory_order_acquire) == 0)
+      return {};
     TRY(ensure_loaded(op, dir));
   }
   return may(op, dir, 1 /* X_OK */);

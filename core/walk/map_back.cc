@@ -46,7 +46,7 @@ LowerPlace lower_place(const Session& session, CStr real) {
 CStr of_lower(Op& op, const LowerPlace& place, CStr real) {
   Session& session = op.session();
   const CStr plain = shown_path(op, *place.overlay, place.rest);
-  if (session.segment().moved_count.load(std::memory_order_acquire) == 0) return plain;
+  if (session.state().moved_count.load(std::memory_order_acquire) == 0) return plain;
   if (shows(op, plain, real)) return plain;
   uint32_t cursor = 0;
   for (;;) {

@@ -61,6 +61,10 @@ struct Node {
   bool merged() const { return is_dir() && lower_count + (in_upper() ? 1 : 0) > 1; }
   // An upper file whose data still is in a lower.
   bool metacopy() const { return in_upper() && priv.has(Priv::kMetacopy) && is_regular(); }
+  // How the topmost object's xattrs are named.
+  XattrFormat format() const {
+    return in_upper() || lower_count == 0 ? overlay->format : lowers[0].layer->format;
+  }
   // Real path of the topmost object: metadata, symlink text, xattrs, directory descriptor. Requires
   // exists().
   CStr top() const { return in_upper() ? upper : lowers[0].path; }

@@ -341,7 +341,7 @@ class Walk {
 }  // namespace
 
 Result<Walked> walk(Op& op, int dirfd, CStr path, unsigned flags) {
-  const std::atomic<uint64_t>& epoch = op.session().segment().epoch;
+  const std::atomic<uint64_t>& epoch = op.session().state().epoch;
   const uint64_t before = epoch.load(std::memory_order_acquire);
   Result<Walked> walked = Walk(op, flags).run(dirfd, path);
   if ((flags & kStill) != 0 || (walked.ok() && walked.value().native)) return walked;

@@ -35,7 +35,7 @@ Result<void> copy_root(Op& op, const Overlay& overlay) {
 
 // Walks the upper for directories that carry a redirect.
 Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
-  const char* name = priv_name(overlay.prefix, Priv::kRedirect);
+  const char* name = priv_name(overlay.format, Priv::kRedirect);
   std::vector<std::string> todo = {""};  // relative to the upper, as programs name it
   while (!todo.empty()) {
     const std::string dir = std::move(todo.back());

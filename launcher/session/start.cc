@@ -121,12 +121,13 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options)
   if (options.trace) trace_ = trace_records_file(plan);
 
   std::vector<OverlaySpec> specs;
-  std::vector<std::vector<CStr>> lowers;
+  std::vector<std::vector<LowerSpec>> lowers;
   for (const PlannedOverlay& o : plan.overlays) {
     probe_xattrs(o, options.prefix);
     clean_temporaries(o.work);
     lowers.emplace_back();
-    for (const std::string& lower : o.lowers) lowers.back().push_back(view(lower));
+    for (const std::string& lower : o.lowers)
+      lowers.back().push_back(LowerSpec{view(lower), options.prefix});
   }
   for (size_t i = 0; i < plan.overlays.size(); i++) {
     const PlannedOverlay& o = plan.overlays[i];
@@ -138,7 +139,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options)
     spec.lower_count = static_cast<uint32_t>(lowers[i].size());
     spec.redirect_dir = options.redirect_dir;
     spec.metacopy = options.metacopy;
-    spec.prefix = options.prefix;
+    spec.format = options.prefix;
     spec.perm = options.perm;
     spec.can_whiteout_device = probe_whiteout(o);
     specs.push_back(spec);

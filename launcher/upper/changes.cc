@@ -39,14 +39,15 @@ class View {
  public:
   View(const UpperSource& source, bool with_upper)
       : at_(source.at), session_(std::make_unique<Session>()) {
-    std::vector<CStr> lowers;
-    for (const std::string& lower : source.lowers) lowers.push_back(view(lower));
+    std::vector<LowerSpec> lowers;
+    for (const std::string& lower : source.lowers)
+      lowers.push_back(LowerSpec{view(lower), source.prefix});
     OverlaySpec overlay;
     overlay.at = view(source.at);
     if (with_upper) overlay.upper = view(source.upper);
     overlay.lowers = lowers.data();
     overlay.lower_count = static_cast<uint32_t>(lowers.size());
-    overlay.prefix = source.prefix;
+    overlay.format = source.prefix;
     SessionSpec spec;
     spec.overlays = &overlay;
     spec.overlay_count = 1;
@@ -246,7 +247,7 @@ class Scan {
     if (now.is_dir() || !now.priv.has(Priv::kOrigin)) return 0;
     char value[kFileHandleMax];
     const Result<size_t> size = sys_lgetxattr(
-        now.upper, priv_name(now.overlay->prefix, Priv::kOrigin), value, sizeof value);
+        now.upper, priv_name(now.overlay->format, Priv::kOrigin), value, sizeof value);
     FileHandle handle;
     if (!size.ok()) return 0;
     const Result<OriginState> state = decode_origin(value, size.value(), &handle);

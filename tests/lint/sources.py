@@ -25,7 +25,6 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
 # (folder, header): why it may look ahead.
 EXCEPTIONS = {
-    ("format", "core/session/segment.h"): "the segment holds the enum that chooses the xattr prefix",
     ("session", "core/layer/layer.h"): "a session is made of layers, whose configuration the segment holds",
     ("walk", "core/attr/attr.h"): "search permission is asked at each step",
 }

@@ -51,8 +51,8 @@ void OverlayTest::start(const Options& options) {
   std::vector<std::string> names;
   for (int i = 0; i < options.lowers; i++) names.push_back(lower("", i));
   auto view = [](const std::string& s) { return CStr(s.c_str(), s.size()); };
-  std::vector<CStr> lowers;
-  for (const std::string& s : names) lowers.push_back(view(s));
+  std::vector<LowerSpec> lowers;
+  for (const std::string& s : names) lowers.push_back(LowerSpec{view(s), options.prefix});
   std::vector<std::string> exclude_names;
   std::vector<CStr> excludes;
   for (const std::string& s : options.excludes) exclude_names.push_back(at_ + s);
@@ -69,7 +69,7 @@ void OverlayTest::start(const Options& options) {
   overlay.redirect_dir = options.redirect_dir;
   overlay.metacopy = options.metacopy;
   overlay.perm = options.perm;
-  overlay.prefix = options.prefix;
+  overlay.format = options.prefix;
   overlay.can_whiteout_device = options.can_whiteout_device;
   SessionSpec spec;
   spec.overlays = &overlay;

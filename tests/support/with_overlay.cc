@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
                     real_work = fs::canonical(work), preload = fs::canonical(object),
                     file = real_work + "/ovlrun/session";
   auto view = [](const std::string& s) { return ovl::CStr(s.c_str(), s.size()); };
-  const ovl::CStr lowers[] = {view(lower)};
+  const ovl::LowerSpec lowers[] = {{view(lower), ovl::XattrFormat()}};
   ovl::OverlaySpec overlay;
   overlay.at = view(lower);
   overlay.upper = view(upper);

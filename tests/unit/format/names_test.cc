@@ -19,7 +19,7 @@ struct Memory {
 };
 
 // "=" plain, "-" hidden, else the stored name.
-std::string to_disk(XattrPrefix prefix, const char* name, bool store_security = false) {
+std::string to_disk(XattrFormat prefix, const char* name, bool store_security = false) {
   Memory memory;
   CStr out;
   switch (name_to_disk(memory.arena, prefix, name, store_security, &out)) {
@@ -33,7 +33,7 @@ std::string to_disk(XattrPrefix prefix, const char* name, bool store_security = 
   }
   return "?";
 }
-std::string from_disk(XattrPrefix prefix, const char* name) {
+std::string from_disk(XattrFormat prefix, const char* name) {
   Memory memory;
   CStr out;
   switch (name_from_disk(memory.arena, prefix, name, &out)) {
@@ -121,6 +121,37 @@ TEST(NameFromDisk, Table) {
       {kUser, "security.capability", "="},
   };
   for (const Case& c : cases) EXPECT_EQ(from_disk(c.prefix, c.name), c.shown) << c.name;
+}
+
+// A layer of an overlay that lies in one of the same prefix, and that in one of the other.
+const XattrFormat kInner = XattrFormat(kTrusted).of_layer_inside(kUser).of_layer_inside(kUser);
+
+TEST(NestedNames, OwnMarksAreEscapedOncePerOverlayAroundOfThatPrefix) {
+  EXPECT_STREQ(priv_name(kInner, Priv::kOpaque), "user.overlay.overlay.opaque");
+  EXPECT_STREQ(priv_name(kInner, Priv::kOverrideStat), "user.containers.override_stat");
+  const XattrFormat other = kInner.of_layer_inside(kTrusted);
+  EXPECT_STREQ(priv_name(other, Priv::kRedirect), "trusted.overlay.overlay.redirect");
+  EXPECT_STREQ(priv_name(kInner.seen_through(kUser), Priv::kOpaque), "user.overlay.overlay.opaque");
+}
+
+TEST(NestedNames, MarksOfOtherLevelsAreNoMarks) {
+  const char list[] =
+      "user.overlay.opaque\0user.overlay.overlay.redirect\0"
+      "user.overlay.overlay.overlay.metacopy\0trusted.overlay.origin\0"
+      "user.containers.override_stat";
+  const PrivSet found = parse_xattr_list(kInner, list, sizeof list);
+  EXPECT_TRUE(found.has(Priv::kRedirect));
+  EXPECT_TRUE(found.has(Priv::kOverrideStat));
+  for (Priv p : {Priv::kOpaque, Priv::kMetacopy, Priv::kOrigin}) EXPECT_FALSE(found.has(p));
+}
+
+TEST(NestedNames, ProgramsNamesAreEscapedOncePerOverlay) {
+  EXPECT_EQ(to_disk(kInner, "user.overlay.x", false), "user.overlay.overlay.overlay.x");
+  EXPECT_EQ(to_disk(kInner, "trusted.overlay.x", false), "trusted.overlay.overlay.x");
+  EXPECT_EQ(from_disk(kInner, "user.overlay.overlay.overlay.x"), "user.overlay.x");
+  EXPECT_EQ(from_disk(kInner, "trusted.overlay.overlay.x"), "trusted.overlay.x");
+  for (const char* hidden : {"user.overlay.x", "user.overlay.overlay.x", "trusted.overlay.x"})
+    EXPECT_EQ(from_disk(kInner, hidden), "-") << hidden;
 }
 
 TEST(NameFromDisk, GivesBackEveryNameThatAProgramCanStore) {

@@ -240,7 +240,7 @@ class MutationTest : public OverlayTest {
     });
     bool waits = false;
     while (!*got && !waits) {
-      for (LockWord& word : session().segment().topology)
+      for (LockWord& word : session().state().topology)
         if ((word.load() & FUTEX_WAITERS) != 0) waits = true;
       sched_yield();
     }
@@ -281,11 +281,11 @@ TEST_F(MutationTest, SharedOnesOfDifferentTasksGoOnTogether) {
 
 TEST_F(MutationTest, ExclusiveBumpsTheEpoch) {
   start();
-  const uint64_t before = session().segment().epoch.load();
+  const uint64_t before = session().state().epoch.load();
   { Mutation m(session(), Mutation::Topology::kShared); }
-  EXPECT_EQ(session().segment().epoch.load(), before);
+  EXPECT_EQ(session().state().epoch.load(), before);
   { Mutation m(session(), Mutation::Topology::kExclusive); }
-  EXPECT_GT(session().segment().epoch.load(), before);
+  EXPECT_GT(session().state().epoch.load(), before);
 }
 
 TEST_F(MutationTest, SignalsWaitUntilItIsOver) {
@@ -352,7 +352,7 @@ TEST_F(MutationTest, OfAKilledProcessBlocksNobody) {
     Mutation m(session(), Mutation::Topology::kExclusive);
     m.lock_dir(session().overlay(0), "/d");
   }
-  for (LockWord& word : session().segment().topology) EXPECT_EQ(word.load(), 0u);
+  for (LockWord& word : session().state().topology) EXPECT_EQ(word.load(), 0u);
   close(ends[0]);
   close(ends[1]);
 }

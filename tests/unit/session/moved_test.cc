@@ -30,7 +30,7 @@ class MovedTest : public OverlayTest {
       EXPECT_TRUE(result.insert(std::string(c.data(), c.size())).second);
     }
   }
-  uint32_t count() { return session().segment().moved_count.load(); }
+  uint32_t count() { return session().state().moved_count.load(); }
   static Str view(const std::string& s) { return Str(s.data(), s.size()); }
 };
 using Set = std::set<std::string>;
@@ -161,11 +161,11 @@ TEST_F(MovedTest, EntriesOfAnInterruptedChangeOfHalvesSurvive) {
   add("/a", "/x");
   add("/b", "/y");
   // As a writer leaves it that was killed after it had moved one entry's strings to the other half.
-  Segment& segment = session().segment();
+  SharedState& state = session().state();
   constexpr uint32_t kHalf = kMovedStrings / 2;
-  memcpy(&segment.moved_strings[kHalf], "/b/y", 4);
-  segment.moved[1].lower = uint64_t{kHalf} << 32 | 2;
-  segment.moved[1].shown = uint64_t{kHalf + 2} << 32 | 2;
+  memcpy(&state.moved_strings[kHalf], "/b/y", 4);
+  state.moved[1].lower = uint64_t{kHalf} << 32 | 2;
+  state.moved[1].shown = uint64_t{kHalf + 2} << 32 | 2;
   const std::string long_name(1000, 'n');
   std::string name = "/x";
   for (int i = 0; i < 2000; i++) {

@@ -58,7 +58,7 @@ TEST_F(Plain, AKilledChangeMakesNobodyBelieveTheTable) {
   start();
   const long fd = open("/f");
   const struct stat st = stat_of(fd);
-  session().segment().shown_started.fetch_add(1);
+  session().state().shown_started.fetch_add(1);
   EXPECT_FALSE(known(st));
   EXPECT_EQ(stat_of(fd).st_ino, st.st_ino);
   close(static_cast<int>(fd));
