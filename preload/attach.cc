@@ -137,11 +137,15 @@ void attach(char** env) {
     return;
   }
   const char* path = *entry + sizeof kSessionVariable;  // past the '='
+  const bool gate = fix_gate();
   new (session_bytes) Session();
   Result<void> r = session->attach(CStr(path, strlen(path)));
   if (!r.ok()) fail(path, r.error());
   hide(env);
-  state.store(kAttached, std::memory_order_release);
+  // Without the gate our own calls would go to the supervisor, as if they were the program's. Then
+  // all of the program's go there, and none of ours are made.
+  const bool aside = session->segment().supervised != 0 && !gate;
+  state.store(aside ? kNone : kAttached, std::memory_order_release);
 }
 
 void attach_once(char** env) {

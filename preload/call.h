@@ -29,7 +29,7 @@ class CancellationPoint {
 // other end.
 class PreloadCaller final : public LocalCaller {
  public:
-  Outcome open_for_caller(CStr real, int flags, mode_t mode) override;
+  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
 };
 
 // Arguments as the registers of a system call.

@@ -18,7 +18,7 @@ long ip_syscall(long number, ...) {
     Outcome outcome = dispatch(caller, *session, number, a);
     if (!outcome.is_native()) return libc_style(outcome.value());
   }
-  return libc_style(ovl_gate_call(number, a[0], a[1], a[2], a[3], a[4], a[5]));
+  return libc_style(gate_call(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
 }  // namespace ovl

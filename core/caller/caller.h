@@ -104,6 +104,12 @@ class Caller {
   // What /proc/<task>/fd/<fd> links to ("pipe:[5]" and " (deleted)" included). EBADF.
   virtual Result<CStr> fd_link(Arena& arena, int fd) = 0;
   virtual Result<BorrowedFd> borrow(int fd) = 0;  // EBADF
+  // What (dirfd, path) of the caller's own words names, for a call of this process.
+  virtual At reach(Arena& arena, int dirfd, CStr path) = 0;
+  // What /proc/self and /proc/thread-self link to for the caller. `link` is one of the two.
+  virtual Result<Str> proc_link(Arena& arena, CStr link) = 0;
+  // Tells callers apart whose descriptors have nothing to do with one another.
+  virtual uint64_t identity() const = 0;
   virtual Credentials credentials() = 0;
   // Is the caller a member of this group (fsgid or supplementary)?
   virtual bool in_group(gid_t gid) = 0;
@@ -116,7 +122,8 @@ class Caller {
   // Opens for the caller what may block (FIFO, device, lease) or is not the core's business:
   // `flags` with no O_CREAT effect left to decide. Cancellable as open(2) is. Returns the
   // descriptor.
-  virtual Outcome open_for_caller(CStr real, int flags, mode_t mode) = 0;
+  enum class Opens : uint8_t { kStored /* a file, directory or symlink of a layer */, kAnything };
+  virtual Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) = 0;
   virtual Outcome change_directory(CStr real) = 0;
   virtual Outcome execute(const ExecRequest& request) = 0;
   // The system call on a real path in the caller's own context, for what must be done by the task

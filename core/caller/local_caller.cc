@@ -80,6 +80,15 @@ Result<BorrowedFd> LocalCaller::borrow(int fd) {
   return BorrowedFd(fd);
 }
 
+At LocalCaller::reach(Arena&, int dirfd, CStr path) { return At(dirfd, path); }
+
+Result<Str> LocalCaller::proc_link(Arena& arena, CStr link) {
+  constexpr size_t kMost = 64;
+  char* text = arena.array<char>(kMost);
+  if (text == nullptr) return Error(ENOMEM);
+  return Str(text, TRY(sys_readlink(link, text, kMost)));
+}
+
 Credentials LocalCaller::credentials() {
   const uid_t uid = static_cast<uid_t>(raw_call(SYS_geteuid));
   const gid_t gid = static_cast<gid_t>(raw_call(SYS_getegid));
@@ -122,7 +131,7 @@ Outcome LocalCaller::give_fd(UniqueFd fd, int flags) {
   return fd.release();
 }
 
-Outcome LocalCaller::open_for_caller(CStr real, int flags, mode_t mode) {
+Outcome LocalCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens) {
   At at(real);
   if (at.error()) return Error(at.error());
   return raw_call(SYS_openat, at.dirfd(), at.name(), flags, mode);

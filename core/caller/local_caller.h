@@ -14,11 +14,14 @@ class LocalCaller : public Caller {
   Result<CStr> cwd(Arena& arena) override;
   Result<CStr> fd_link(Arena& arena, int fd) override;
   Result<BorrowedFd> borrow(int fd) override;
+  At reach(Arena& arena, int dirfd, CStr path) override;
+  Result<Str> proc_link(Arena& arena, CStr link) override;
+  uint64_t identity() const override { return 0; }
   Credentials credentials() override;
   bool in_group(gid_t gid) override;
   mode_t umask() override;
   Outcome give_fd(UniqueFd fd, int flags) override;
-  Outcome open_for_caller(CStr real, int flags, mode_t mode) override;
+  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
   Outcome change_directory(CStr real) override;
   Outcome execute(const ExecRequest& request) override;
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;

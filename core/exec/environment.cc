@@ -81,6 +81,44 @@ class Builder {
 
 }  // namespace
 
+bool names_session(Op& op, const Vector& env) {
+  const Str object = op.session().segment().str(op.session().segment().preload_path);
+  for (size_t i = 0; i < env.count; i++) {
+    const Str entry(env.items[i], strlen(env.items[i]));
+    if (entry.starts_with(kSessionVariable) && entry[sizeof kSessionVariable - 1] == '=')
+      return true;
+    if (entry.starts_with(kPreloadVariable) && lists(entry.sub(kPreloadVariable.size()), object))
+      return true;
+  }
+  return false;
+}
+
+Result<Vector> plain_environment(Op& op, const Vector& env) {
+  const Str object = op.session().segment().str(op.session().segment().preload_path);
+  Builder result(op, env.count);
+  for (size_t i = 0; i < env.count; i++) {
+    const Str entry(env.items[i], strlen(env.items[i]));
+    if (entry.starts_with(kSessionVariable) && entry[sizeof kSessionVariable - 1] == '=') continue;
+    if (!entry.starts_with(kPreloadVariable) ||
+        !lists(entry.sub(kPreloadVariable.size()), object)) {
+      result.add(env.items[i]);
+      continue;
+    }
+    CStr left("");
+    Str rest = entry.sub(kPreloadVariable.size());
+    while (!rest.empty()) {
+      size_t end = 0;
+      while (end < rest.size() && rest[end] != ':' && rest[end] != ' ') end++;
+      const Str item = rest.sub(0, end);
+      if (!item.empty() && item != object)
+        left = op.arena().concat(left, left.empty() ? "" : ":", item);
+      rest = rest.sub(end < rest.size() ? end + 1 : end);
+    }
+    if (!left.empty()) result.add(kPreloadVariable, left);
+  }
+  return result.finish();
+}
+
 Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries) {
   const Session& session = op.session();
   const Str object = session.segment().str(session.segment().preload_path);

@@ -15,11 +15,12 @@ namespace ovl {
 constexpr size_t kImageHead = 256;  // BINPRM_BUF_SIZE
 
 enum class ImageKind : uint8_t {
-  kScript,   // "#!": interpreter and perhaps one argument
-  kDynamic,  // ELF for this architecture with a program interpreter
-  kLoader,   // ELF for this architecture without one: static, or a dynamic loader itself
-  kForeign,  // ELF of another class or machine
-  kUnknown,  // the kernel will say ENOEXEC, or knows it by binfmt_misc
+  kScript,      // "#!": interpreter and perhaps one argument
+  kDynamic,     // ELF for this architecture with a program interpreter
+  kLoader,      // ELF for this architecture without one: static, or a dynamic loader itself
+  kForeign,     // ELF of another class or machine
+  kUnreadable,  // executable, but only the kernel may look into it
+  kUnknown,     // the kernel will say ENOEXEC, or knows it by binfmt_misc
 };
 
 struct Image {

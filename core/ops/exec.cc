@@ -84,7 +84,7 @@ Result<Target> resolve(Op& op, int dirfd, CStr path, int flags) {
   target.kernel_sees = real == Str(w.node->virt);
   // By the program's own words where the kernel gets there by them: a script's $0 is what it was
   // called.
-  if (target.kernel_sees && same_file(At(dirfd, path), flags, real)) {
+  if (target.kernel_sees && same_file(op.caller().reach(op.arena(), dirfd, path), flags, real)) {
     target.dirfd = dirfd;
     target.file = path;
     target.flags = flags;
@@ -105,7 +105,8 @@ Result<Image> inspect_open(Op& op, int fd) {
 // The file for reading, also where only an O_PATH descriptor of it is at hand.
 Result<UniqueFd> open_to_read(Op& op, const Target& target) {
   if ((target.flags & AT_EMPTY_PATH) == 0 || !target.file.empty())
-    return sys_openat(At(target.dirfd, target.file), O_RDONLY | O_NONBLOCK);
+    return sys_openat(op.caller().reach(op.arena(), target.dirfd, target.file),
+                      O_RDONLY | O_NONBLOCK);
   BorrowedFd borrowed = TRY(op.caller().borrow(target.dirfd));
   return sys_openat(
       op.arena().concat("/proc/thread-self/fd/", number_text(op.arena(), borrowed.get())),
@@ -115,10 +116,10 @@ Result<UniqueFd> open_to_read(Op& op, const Target& target) {
 Result<Image> inspect(Op& op, const Target& target) {
   Result<UniqueFd> fd = open_to_read(op, target);
   if (!fd.ok() && fd.error() == EACCES) {
-    // Executable but not readable: only the kernel can look into it; it can't be told from a static
-    // program.
-    TRY(sys_faccessat2(At(target.dirfd, target.file), 1 /* X_OK */, AT_EACCESS));
-    return Image{ImageKind::kForeign};
+    // Executable but not readable: only the kernel can look into it, and into its memory.
+    TRY(sys_faccessat2(op.caller().reach(op.arena(), target.dirfd, target.file), 1 /* X_OK */,
+                       AT_EACCESS));
+    return Image{ImageKind::kUnreadable};
   }
   if (!fd.ok()) return Error(fd.error());
   return inspect_open(op, fd.value().get());
@@ -139,7 +140,9 @@ const char* why_not_covered(const Image& image, const Target& target) {
     case ImageKind::kLoader:
       return is_glibc_loader(target.file) ? nullptr : "is statically linked";
     case ImageKind::kForeign:
-      return "is for another architecture, or not readable";
+      return "is for another architecture";
+    case ImageKind::kUnreadable:
+      return "can't be read";
     default:
       return nullptr;
   }
@@ -181,33 +184,34 @@ class Exec {
   Exec(Op& op, Vector argv, Vector env) : op_(op), argv_(argv), env_(env) {}
 
   Outcome run(Target target, CStr spelled) {
-    const Target first = target;
-    const Vector first_argv = argv_;
-    bool kernel_sees =
-        true;  // all of the chain: then it goes by itself, and comm stays the script's name
+    first_ = target;
+    first_argv_ = argv_;
     for (int depth = 0; depth < kInterpretersMost; depth++) {
       Result<Image> inspected = inspect(op_, target);
       if (!inspected.ok() && inspected.error() != ENOEXEC) return Error(inspected.error());
       const Image image = inspected.ok() ? inspected.value() : Image();
-      if (const char* reason = why_not_covered(image, target)) {
+      const char* reason = why_not_covered(image, target);
+      covered_ = reason == nullptr;
+      if (!covered_ && (!supervised() || image.kind == ImageKind::kUnreadable)) {
         if (!op_.session().segment().allow_uncovered) return refuse(op_, spelled, reason);
-        return execute(target, argv_);
+        return execute(target);
       }
       if (image.kind == ImageKind::kLoader) {
-        TRY(name_program());
-        return execute(target, argv_);
+        const Vector called = argv_;
+        if (!supervised()) TRY(name_program());
+        return argv_.items == called.items ? execute(target) : execute_as(target, argv_, false);
       }
-      kernel_sees = kernel_sees && target.kernel_sees;
       if (image.kind != ImageKind::kScript && image.kind != ImageKind::kDynamic)
-        return execute(kernel_sees ? first : target, kernel_sees ? first_argv : argv_);
+        return execute(target);
       Target interpreter = TRY(resolve(op_, AT_FDCWD, image.interpreter, 0));
       if (image.kind == ImageKind::kDynamic) {
-        libraries_ =
-            TRY(library_path(op_, target.virt, image.run_path, variable(env_, kLibraryVariable)));
-        if (interpreter.kernel_sees)
-          return execute(kernel_sees ? first : target, kernel_sees ? first_argv : argv_);
+        if (!supervised())
+          libraries_ =
+              TRY(library_path(op_, target.virt, image.run_path, variable(env_, kLibraryVariable)));
+        if (interpreter.kernel_sees) return execute(target);
         return through_loader(interpreter, target);
       }
+      kernel_sees_ = kernel_sees_ && target.kernel_sees;
       TRY(prepend_interpreter(image, spelled));
       spelled = image.interpreter;
       target = interpreter;
@@ -216,8 +220,24 @@ class Exec {
   }
 
  private:
-  Outcome execute(const Target& target, const Vector& argv) {
-    const Vector env = TRY(session_environment(op_, env_, libraries_));
+  bool supervised() const { return op_.session().segment().supervised != 0; }
+
+  // The file at the end of the chain. Where the kernel finds all of the chain by the program's own
+  // words, it goes through it by itself: then comm stays the script's name.
+  Outcome execute(const Target& target) {
+    if (kernel_sees_ && target.kernel_sees) return execute_as(first_, first_argv_, true);
+    return execute_as(target, argv_, false);
+  }
+
+  Outcome execute_as(const Target& target, const Vector& argv, bool as_called) {
+    const bool preload = covered_ && op_.session().segment().preload != 0;
+    Vector env = env_;
+    if (preload)
+      env = TRY(session_environment(op_, env_, libraries_));
+    else if (names_session(op_, env_))
+      env = TRY(plain_environment(op_, env_));
+    else if (as_called)
+      return Outcome::native();
     return op_.caller().execute(
         ExecRequest{target.dirfd, target.file, target.flags, argv.items, env.items});
   }
@@ -234,13 +254,14 @@ class Exec {
     if (w.node != nullptr && !w.outside() && !w.node->is_regular()) return {};
     const CStr real = w.native ? path : w.outside() ? w.outside_path : w.node->data();
     const CStr virt = w.native ? CStr("") : w.node->virt;
-    Result<UniqueFd> fd = sys_openat(real, O_RDONLY | O_NONBLOCK);
+    Result<UniqueFd> fd =
+        sys_openat(op_.caller().reach(op_.arena(), AT_FDCWD, real), O_RDONLY | O_NONBLOCK);
     if (!fd.ok()) return {};
     Result<Image> image = inspect_open(op_, fd.value().get());
     if (!image.ok()) return {};
     libraries_ =
         TRY(library_path(op_, virt, image.value().run_path, variable(env_, kLibraryVariable)));
-    if (same_file(path, 0, real)) return {};
+    if (same_file(op_.caller().reach(op_.arena(), AT_FDCWD, path), 0, real)) return {};
     char** items = op_.arena().array<char*>(argv_.count + 3);
     if (items == nullptr) return Error(ENOMEM);
     size_t n = 0;
@@ -282,12 +303,16 @@ class Exec {
     for (size_t i = 1; i < argv_.count; i++) items[n++] = argv_.items[i];
     items[n] = nullptr;
     argv_ = Vector{items, n};
-    return execute(loader, argv_);
+    return execute_as(loader, argv_, false);
   }
 
   Op& op_;
   Vector argv_;
   Vector env_;
+  Target first_;
+  Vector first_argv_{nullptr, 0};
+  bool kernel_sees_ = true;  // all of the chain so far
+  bool covered_ = true;
   CStr libraries_{nullptr, 0};
 };
 

@@ -95,16 +95,16 @@ bool has_changed(CStr real, long error) {
 }
 
 // In the caller's own context, as one plain call: what is only read, and what may block.
-Outcome open_plainly(Op& op, CStr real, int flags) {
-  Outcome outcome = op.caller().open_for_caller(real, flags, 0);
+Outcome open_plainly(Op& op, CStr real, int flags, Caller::Opens what) {
+  Outcome outcome = op.caller().open_for_caller(real, flags, 0, what);
   // On behalf of a file's owner that the user isn't really.
   if (outcome.value() == -EPERM && (flags & O_NOATIME) != 0)
-    outcome = op.caller().open_for_caller(real, flags & ~O_NOATIME, 0);
+    outcome = op.caller().open_for_caller(real, flags & ~O_NOATIME, 0, what);
   return outcome;
 }
 
 Outcome open_there(Op& op, CStr real, int flags) {
-  Outcome outcome = open_plainly(op, real, flags);
+  Outcome outcome = open_plainly(op, real, flags, Caller::Opens::kStored);
   if (outcome.value() < 0 && has_changed(real, -outcome.value())) return Error(kLookAgain);
   return outcome;
 }
@@ -157,7 +157,8 @@ Outcome open_special(Op& op, const Request& r, const Node& node) {
   }
   // A device that only is recorded leads nowhere.
   if ((now->real.stx_mode & S_IFMT) != (now->mode & S_IFMT)) return Error(ENXIO);
-  return open_plainly(op, now->top(), r.plain_flags() & ~O_TRUNC);  // ENXIO is a FIFO's own
+  return open_plainly(op, now->top(), r.plain_flags() & ~O_TRUNC,
+                      Caller::Opens::kAnything);  // ENXIO is a FIFO's own
 }
 
 Outcome open_existing(Op& op, const Request& r, const Node& node) {
@@ -237,7 +238,9 @@ Outcome attempt(Op& op, const Request& r, CStr path) {
   const Walked& walked = target.walked();
   if (walked.orphan && r.writes()) return Error(EROFS);
   if (target.native()) return Outcome::native();
-  if (target.outside()) return op.caller().open_for_caller(walked.outside_path, r.flags, r.mode);
+  if (target.outside())
+    return op.caller().open_for_caller(walked.outside_path, r.flags, r.mode,
+                                       Caller::Opens::kAnything);
   if ((r.resolve & kResolveCached) != 0) return Error(EAGAIN);
   if (r.has(kTmpFile)) return open_unnamed(op, r, target);
   // A name that is to be a directory can't be made by open(2), whether or not it is there.

@@ -40,16 +40,18 @@ class TryLock {
 };
 
 bool same(const ListingKey& a, const ListingKey& b) {
-  return a.dev == b.dev && a.ino == b.ino && a.place == b.place && a.position == b.position;
+  return a.dev == b.dev && a.ino == b.ino && a.place == b.place && a.position == b.position &&
+         a.caller == b.caller;
 }
 
 }  // namespace
 
-ListingKey listing_key(const Node& dir, const StatX& real, uint64_t position) {
+ListingKey listing_key(const Caller& caller, const Node& dir, const StatX& real,
+                       uint64_t position) {
   uint64_t place = 0xcbf29ce484222325u + dir.overlay->index;
   for (char c : dir.virt) place = (place ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return ListingKey{uint64_t{real.stx_dev_major} << 32 | real.stx_dev_minor, real.stx_ino, place,
-                    position};
+                    position, caller.identity()};
 }
 
 bool take_listing(const ListingKey& key, MergedListing* out) {

@@ -14,8 +14,9 @@ struct ListingKey {
   uint64_t dev, ino;  // of the real directory that the descriptor is on
   uint64_t place;     // hash of the overlay and the virtual path
   uint64_t position;  // where the listing goes on: another descriptor's loop is elsewhere
+  uint64_t caller;    // Caller::identity()
 };
-ListingKey listing_key(const Node& dir, const StatX& real, uint64_t position);
+ListingKey listing_key(const Caller& caller, const Node& dir, const StatX& real, uint64_t position);
 
 // Takes the listing out of the cache. False: none.
 bool take_listing(const ListingKey& key, MergedListing* out);

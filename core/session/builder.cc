@@ -135,6 +135,8 @@ Result<void> fill(Segment* segment, const SessionSpec& spec, size_t size, size_t
   segment->strings_offset = sizeof(Segment);
   segment->strings_size = static_cast<uint32_t>(strings_size);
   segment->allow_uncovered = spec.allow_uncovered;
+  segment->supervised = spec.supervised;
+  segment->preload = spec.preload;
   segment->watch = (spec.trace_path.empty() ? 0 : kWatchTrace) | (spec.count_ops ? kWatchCount : 0);
   segment->preload_path = strings.add(spec.preload_path);
   segment->trace_path = strings.add(spec.trace_path);

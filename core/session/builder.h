@@ -42,6 +42,8 @@ struct SessionSpec {
   bool count_ops = false;  // for --stats
   CStr outermost;          // of an inner session: the file with the shared state, and where it is
   uint64_t state_offset = 0;
+  bool supervised = false;
+  bool preload = true;
 };
 
 // Creates the file (mode 0600, replacing one that is there) and fills it. Looks at the layer roots

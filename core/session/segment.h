@@ -117,7 +117,9 @@ struct Segment {
   uint8_t watch;            // kWatch...: what is done beside each operation
   uint8_t allow_uncovered;  // 1: programs that the preload can't follow run without the overlay
   uint8_t closed_roots;     // 1: the root of an overlay may not be searchable by its owner
-  uint8_t pad[5];
+  uint8_t supervised;       // 1: a supervisor answers for what does not come through the gate
+  uint8_t preload;          // 1: programs get the preload object
+  uint8_t pad[3];
   OverlayConfig overlays[kMaxOverlays];
   LayerConfig layers[kMaxLayers];
   StrRef excludes[kMaxExcludes];  // virtual paths whose subtrees are native

@@ -21,11 +21,26 @@ long ovl_gate_call(long number, long a0, long a1, long a2, long a3, long a4, lon
 extern const char ovl_gate_page[];
 }
 
+// From the page in this object to the one at kGateAddress, once fix_gate() has put it there.
+extern uintptr_t gate_shift;
+
+// Maps the gate page at kGateAddress as well, and makes all calls leave from there. False: it can't
+// be had (something of the program's is there). Requires: no other thread makes calls meanwhile.
+// Async-signal-safe.
+bool fix_gate();
+
+inline long gate_call(long number, long a0, long a1, long a2, long a3, long a4, long a5) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  const auto call = reinterpret_cast<decltype(&ovl_gate_call)>(
+      reinterpret_cast<uintptr_t>(&ovl_gate_call) + gate_shift);
+  return call(number, a0, a1, a2, a3, a4, a5);
+}
+
 template <class... Args>
 inline long raw_call(long number, Args... args) {
   const long a[6] = {(long)(args)...};  // NOLINT(google-readability-casting): pointers and integers
-  return ovl_gate_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  return gate_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
-inline long raw_call(long number) { return ovl_gate_call(number, 0, 0, 0, 0, 0, 0); }
+inline long raw_call(long number) { return gate_call(number, 0, 0, 0, 0, 0, 0); }
 
 }  // namespace ovl

@@ -174,6 +174,8 @@ class Walk {
     if (const Overlay* overlay = op_.session().rooted_at(virt)) return enter(*overlay);
     TRY(outside_node(virt));
     if (last_ && !follows()) return {};
+    if (virt == Str("/proc/self") || virt == Str("/proc/thread-self"))
+      return follow(TRY(op_.caller().proc_link(op_.arena(), virt)));
     char* text = op_.arena().array<char>(kLinkTextMost);
     if (text == nullptr) return Error(ENOMEM);
     Result<size_t> n = sys_readlink(virt, text, kLinkTextMost);
