@@ -319,6 +319,10 @@ void AssistRun::trim() {
 
 bool AssistRun::put_back() {
   if (!task_.set_registers(back_) || !free_signals()) return false;
+  // The kernel looks whether a call is to be restarted only where it believes that a signal is
+  // pending. It has seen that there was none if we had the task make another call since, and a
+  // thread beside it took the signal.
+  if (back_.wants_restart() && !task_.interrupt()) return false;
   unclaim();
   return task_.detach(signal_);
 }

@@ -31,6 +31,10 @@ class Registers {
   bool restarts() const {
     return in_call() && (result() == -kERestartSys || result() == -kERestartNoIntr);
   }
+  // Its result is one that the kernel acts upon once more (ERESTARTSYS to ERESTART_RESTARTBLOCK).
+  bool wants_restart() const {
+    return in_call() && result() <= -kERestartSys && result() >= -kERestartBlock;
+  }
   bool in_call() const { return static_cast<long>(regs_.orig_rax) >= 0; }
   long result() const { return static_cast<long>(regs_.rax); }
   // What the call that the task is leaving gives. kERestart* are still acted upon by the kernel.
@@ -62,6 +66,7 @@ class Registers {
   // include/linux/errno.h, "Should never be seen by user programs".
   static constexpr long kERestartSys = 512;
   static constexpr long kERestartNoIntr = 513;
+  static constexpr long kERestartBlock = 516;
 
  private:
   static constexpr unsigned kCallInstructionSize = 2;

@@ -20,6 +20,20 @@
 
 namespace ovl::testing {
 
+#if defined(__SANITIZE_THREAD__)
+#define OVL_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OVL_THREAD_SANITIZER 1
+#endif
+#endif
+// For tests whose tasks can't do what they do below the thread sanitizer.
+#ifdef OVL_THREAD_SANITIZER
+#define SKIP_BELOW_THREAD_SANITIZER(why) GTEST_SKIP() << "the thread sanitizer " << (why)
+#else
+#define SKIP_BELOW_THREAD_SANITIZER(why) (void)0
+#endif
+
 // What a signal does to a task whose notification was received: WAIT_KILLABLE_RECV (Linux 5.19).
 enum class Notified { kKillable, kInterruptible };
 

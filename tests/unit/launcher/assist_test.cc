@@ -199,6 +199,7 @@ int on_tiny_stack(void*) {
 }
 
 TEST_P(AssistCalls, StackIsLeftAlone) {
+  SKIP_BELOW_THREAD_SANITIZER("needs more stack");
   EXPECT_EQ(run([] {
               std::string heap(2 * kAround + kTinyStack, '\xa5');
               char* top = heap.data() + kAround + kTinyStack;
