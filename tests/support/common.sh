@@ -2,6 +2,7 @@
 # Sourced by run-syscalls and scenario.sh. What the environment may say:
 #   OVLRUN             the ovlrun under test (ctest sets it), or a stand-in with its options, such as kernel-overlay
 #   OVLRUN_KEEP=1      leave the test's directory behind
+#   OVLRUN_INTERCEPT   ovlrun's --intercept
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 OVLRUN=${OVLRUN:-$support/../../build/release/launcher/ovlrun}
 export OVLRUN
@@ -68,4 +69,17 @@ check_lower() {
   cmp -s "$tmp/lower.before" "$tmp/lower.after" && return
   diff "$tmp/lower.before" "$tmp/lower.after" | head -n 20
   fail "the lower was modified: $remembered_lower"
+}
+
+# supervised OPTION...: skips the test where programs without the preload are not covered below ovlrun with these options.
+supervised() {
+  local inside outside probe message
+  probe=$(mktemp -d "$tmp/probe.XXXXXX")
+  mkdir "$probe/lower"
+  outside=$(awk '/^Seccomp_filters/ { print $2 }' /proc/self/status)
+  inside=$("$OVLRUN" "$@" --lower "$probe/lower" --upper "$probe/upper" -- awk '/^Seccomp_filters/ { print $2 }' /proc/self/status \
+    2>"$probe/message") || true
+  message=$(<"$probe/message")
+  rm -rf "$probe"
+  [[ ${inside:-0} -gt ${outside:-0} ]] || skip "no supervisor here: $message"
 }

@@ -143,8 +143,8 @@ class Arguments : public Tree {
 
 TEST_F(Arguments, NullPaths) {
   for (const PathCall& call : kCalls) {
-    // For the kernel, utimensat's NULL means the descriptor itself, so libc refuses it first.
-    const int error = kLibcCalls && call.name == "utimensat"s ? EINVAL : EFAULT;
+    // For the kernel, utimensat's NULL means the descriptor itself, so glibc refuses it first.
+    const int error = kLibcCalls && !other_libc() && call.name == "utimensat"s ? EINVAL : EFAULT;
     EXPECT_ERRNO(error, call.call(null<const char>())) << call.name;
   }
 }
@@ -234,6 +234,7 @@ TEST_F(Arguments, DescriptorsThatAreNone) {
 }
 
 TEST_F(Arguments, NullBuffers) {
+  if (other_libc()) GTEST_SKIP() << "musl writes to structures itself";
   EXPECT_ERRNO(EFAULT, t_fstat(0, null<struct stat>()));
   EXPECT_ERRNO(EFAULT, t_fstatat(AT_FDCWD, "file", null<struct stat>(), 0));
   EXPECT_ERRNO(EFAULT, t_statx(AT_FDCWD, "file", 0, STATX_ALL, null<struct statx>()));

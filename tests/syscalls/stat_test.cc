@@ -354,7 +354,9 @@ TEST_F(Readlink, CutsAtTheBuffersEnd) {
   char buffer[8] = "#######";
   EXPECT_EQ(3, t_readlink("rel", buffer, 3));
   EXPECT_STREQ("dir####", buffer);
-  EXPECT_ERRNO(EINVAL, t_readlink("rel", buffer, 0));
+  if (!other_libc()) {
+    EXPECT_ERRNO(EINVAL, t_readlink("rel", buffer, 0));
+  }
 }
 
 TEST_F(Readlink, RefusesWhatIsNone) {

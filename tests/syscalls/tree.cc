@@ -209,6 +209,8 @@ Preparation::Preparation(const char* test, void (*make)()) { preparations()[test
 
 bool missing(Feature feature) { return access(mark_of(feature).c_str(), F_OK) == 0; }
 
+bool other_libc() { return kLibcCalls && confstr(_CS_GNU_LIBC_VERSION, nullptr, 0) == 0; }
+
 void Tree::SetUp() {
   umask(022);
   if (chdir(root()) < 0) die(root());

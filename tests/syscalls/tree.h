@@ -65,6 +65,9 @@ struct Preparation {
 enum class Feature { kUserXattrs, kAcls, kUnnamedFiles, kFileHandles, kInodeFlags };
 bool missing(Feature feature);
 
+// The calls go through another libc than glibc, which looks at arguments in its own ways.
+bool other_libc();
+
 // --- asking: each of these goes through the calls under test and fails the test where the call
 // fails ---
 struct stat stat_of(const std::string& path);  // follows no symlink
