@@ -18,62 +18,12 @@
 #include "core/sys/gate.h"
 #include "core/sys/kernel_abi.h"
 #include "launcher/supervisor/filter.h"
+#include "tests/unit/supervisor/below.h"
 
 namespace ovl {
 namespace {
 
 constexpr uint32_t kPass[2] = {0x6b8b4567, 0x327b23c6};
-constexpr int kMark = 77;  // the errno that trapped calls get here
-
-// Runs the body in a child below the filter and answers all its trapped calls with kMark. Returns
-// its exit status; -1 when the filter can't be had here.
-int run_below(const FilterOptions& options, const std::function<int()>& body) {
-  const std::vector<sock_filter> filter = make_filter(options);
-  int sockets[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) return -2;
-  const pid_t child = fork();
-  if (child == 0) {
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    // The parent takes the descriptor from the table that both have: no call is needed.
-    Result<UniqueFd> listener = install_filter(filter);
-    int number = listener.ok() ? listener.value().get() : -listener.error();
-    (void)!write(sockets[1], &number, sizeof number);
-    (void)!read(sockets[1], &number, 1);
-    if (!listener.ok()) _exit(0);
-    listener.value().reset();
-    _exit(body());
-  }
-  close(sockets[1]);
-  int number = 0;
-  if (read(sockets[0], &number, sizeof number) != sizeof number) return -2;
-  int listener = -1;
-  if (number >= 0) {
-    const int process = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-    listener = static_cast<int>(syscall(SYS_pidfd_getfd, process, number, 0));
-    close(process);
-  }
-  (void)!write(sockets[0], "", 1);
-  while (listener >= 0) {
-    struct pollfd wait = {listener, POLLIN, 0};
-    if (poll(&wait, 1, -1) < 0 || (wait.revents & POLLIN) == 0) break;  // nobody is left
-    seccomp_notif call = {};
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) continue;
-    seccomp_notif_resp reply = {};
-    reply.id = call.id;
-    reply.error = -kMark;
-    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
-  }
-  close(sockets[0]);
-  if (listener >= 0) close(listener);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (number < 0) {
-    errno = -number;
-    return -1;
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -3;
-}
-
 // The errno of a call in the child; 0 on success.
 template <class... Args>
 int error_of(long number, Args... args) {
