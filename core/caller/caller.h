@@ -88,6 +88,14 @@ struct ExecRequest {
   char* const* envp;  // likewise
 };
 
+// Who asks, for --trace.
+struct Origin {
+  pid_t task;  // tid
+  // A call that the preload should have seen: the program's name, then the calling functions, one
+  // per line. Empty: nothing to tell.
+  Str stack;
+};
+
 class Caller {
  public:
   // Memory. Errors: EFAULT; copy_in_path also ENAMETOOLONG (no NUL within PATH_MAX). "" is a valid
@@ -130,6 +138,8 @@ class Caller {
   // itself (connect, bind, inotify_add_watch ... on a descriptor of its own). Same number and
   // meaning as raw_call.
   virtual long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) = 0;
+
+  virtual Origin origin(Arena&) { return {sys_gettid(), Str()}; }
 
  protected:
   ~Caller() = default;

@@ -48,9 +48,10 @@ inline Outcome watched(Op& op, Args... args) {
   constexpr long number = number_of<op_function>;
   TracePaths paths;
   (paths.see(args), ...);
-  if (number == SYS_execve || number == SYS_execveat) trace_op(op, number, paths, nullptr);
+  TracedCall traced(op, number, paths);
+  if (number == SYS_execve || number == SYS_execveat) traced.record(nullptr);
   const Outcome outcome = op_function(op, args...);
-  trace_op(op, number, paths, &outcome);
+  traced.record(&outcome);
   return outcome;
 }
 

@@ -20,6 +20,7 @@ struct TraceRecord {
   uint8_t before;  // 1: written before the operation, which does not return when it works (execve)
   uint16_t path_size[2];
   uint16_t unreadable_size;  // EACCES: the lower file that the kernel lets nobody of this user read
+  uint16_t stack_size;       // Origin::stack
   // then the texts, without NULs
 };
 
@@ -51,7 +52,21 @@ struct TracePaths {
   int last_ = AT_FDCWD;
 };
 
-// Appends one record. Best effort: a full disk loses records, never the operation.
-void trace_op(Op& op, long number, const TracePaths& paths, const Outcome* outcome);
+// An operation that is recorded. It takes in what the caller said before anything is done: a caller
+// in another process may have its answer, and run on, by the time that the operation returns.
+class TracedCall {
+ public:
+  TracedCall(Op& op, long number, const TracePaths& paths);
+  // Appends one record; nullptr: before the operation. Best effort: a full disk loses records,
+  // never the operation.
+  void record(const Outcome* outcome);
+
+ private:
+  Op& op_;
+  long number_;
+  const TracePaths& paths_;
+  CStr texts_[2];
+  Origin origin_;
+};
 
 }  // namespace ovl

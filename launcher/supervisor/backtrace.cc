@@ -263,7 +263,7 @@ std::vector<Frame> backtrace(pid_t task) {
 
 std::string frame_text(const Frame& frame) {
   if (frame.object.empty()) return fmt::format("{:#x}", frame.address);
-  const std::string place = fmt::format("{}+{:#x}", quote(frame.object), frame.object_offset);
+  std::string place = fmt::format("{}+{:#x}", quote(frame.object), frame.object_offset);
   if (frame.function.empty()) return place;
   return fmt::format("{}+{:#x} ({})", frame.function, frame.function_offset, place);
 }

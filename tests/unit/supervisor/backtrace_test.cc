@@ -29,8 +29,7 @@ __attribute__((noinline)) long open_by_hand(const char* path) {
 }
 
 // Its frame is found by the frame pointer alone.
-__attribute__((noinline, optimize("no-omit-frame-pointer"))) long open_with_room(const char* path,
-                                                                                 size_t room) {
+__attribute__((noinline)) long open_with_room(const char* path, size_t room) {
   auto* copy = static_cast<char*>(alloca(room));
   strcpy(copy, path);  // NOLINT(clang-analyzer-security.insecureAPI.strcpy)
   const long result = open_by_hand(copy);
@@ -38,7 +37,7 @@ __attribute__((noinline, optimize("no-omit-frame-pointer"))) long open_with_room
   return result;
 }
 
-__attribute__((noinline, optimize("no-omit-frame-pointer"))) long open_deeply(int depth) {
+__attribute__((noinline)) long open_deeply(int depth) {
   const long result = depth == 0 ? open_with_room("/none", 64) : open_deeply(depth - 1);
   asm volatile("" : : : "memory");
   return result;
