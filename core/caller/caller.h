@@ -124,6 +124,9 @@ class Caller {
   // The umask, for the rare creation whose mode cannot be left to the kernel.
   virtual mode_t umask() = 0;
 
+  // A message for whoever runs the program: to its standard error. For what only a person can mend.
+  virtual void complain(Str line) = 0;
+
   // Results that change the task.
   // Gives a descriptor to the caller: its number there. flags: O_CLOEXEC or 0.
   virtual Outcome give_fd(UniqueFd fd, int flags) = 0;

@@ -126,6 +126,8 @@ mode_t LocalCaller::umask() {
   return kUsual;
 }
 
+void LocalCaller::complain(Str line) { ignore(write_all(2, line.data(), line.size())); }
+
 Outcome LocalCaller::give_fd(UniqueFd fd, int flags) {
   if ((flags & O_CLOEXEC) == 0) raw_call(SYS_fcntl, fd.get(), F_SETFD, 0);
   return fd.release();

@@ -20,6 +20,7 @@ class LocalCaller : public Caller {
   Credentials credentials() override;
   bool in_group(gid_t gid) override;
   mode_t umask() override;
+  void complain(Str line) override;
   Outcome give_fd(UniqueFd fd, int flags) override;
   Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
   Outcome change_directory(CStr real) override;

@@ -152,7 +152,7 @@ Outcome refuse(Op& op, CStr file, const char* reason) {
   const CStr line = op.arena().concat(
       "ovlrun: ", op.arena().concat(file, " ", reason, ", and can't be followed: "),
       "use --allow-uncovered to run it without the overlay\n");
-  if (line.data() != nullptr) ignore(write_all(2, line.data(), line.size()));
+  if (line.data() != nullptr) op.caller().complain(line);
   return Error(EPERM);
 }
 

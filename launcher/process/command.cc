@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 
 #include "core/caller/local_caller.h"
@@ -31,17 +32,18 @@ int exec_in_overlay(LocalCaller& caller, Session& session, const std::string& fi
 }
 
 // As execvp(3): the search in PATH, and /bin/sh for a file without a format. Returns the errno.
-int exec_searching(LocalCaller& caller, Session& session, const std::vector<std::string>& command) {
+int exec_searching(const std::function<int(const std::string&, char* const*)>& exec,
+                   const std::vector<std::string>& command) {
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   return search_path(command[0], [&](const std::string& file) {
-    const int code = exec_in_overlay(caller, session, file, argv.data());
+    const int code = exec(file, argv.data());
     if (code != ENOEXEC) return code;
     std::string script = file, shell = "/bin/sh";
     std::vector<char*> words = {shell.data(), script.data()};
     words.insert(words.end(), argv.begin() + 1, argv.end());
-    return exec_in_overlay(caller, session, shell, words.data());
+    return exec(shell, words.data());
   });
 }
 
@@ -57,12 +59,29 @@ void forbid_core_dumps_in_layers() {
   setrlimit(RLIMIT_CORE, &none);
 }
 
+// With the filter: an exec of this task is like that of any program, and the supervisor's.
+int exec_plainly(const std::string& file, char* const* argv) {
+  execve(file.c_str(), argv, environ);
+  return errno;
+}
+
+[[noreturn]] void give_up(const RunOptions& options, int code) {
+  // EPERM is op_execve's own refusal of a program that can't be followed, told already: nothing
+  // else gives it with no_new_privs.
+  if (code != EPERM) complain(fmt::format("{}: {}", quote(options.command[0]), error_text(code)));
+  _exit(exec_status(code));
+}
+
 }  // namespace
 
-void become_command(const RunOptions& options, const RunningSession& running,
+void become_command(const RunOptions& options, const RunningSession& running, const Ways& ways,
                     const CallerSignals& signals) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   forbid_core_dumps_in_layers();
+  if (ways.supervisor) {
+    give_signals_back(signals);
+    give_up(options, exec_searching(exec_plainly, options.command));
+  }
   const std::string& file = running.file();
   auto session = std::make_unique<Session>();
   const Result<void> attached = session->attach(CStr(file.c_str(), file.size()));
@@ -70,12 +89,15 @@ void become_command(const RunOptions& options, const RunningSession& running,
   if (attached.ok()) {
     LocalCaller caller;
     give_signals_back(signals);
-    code = exec_searching(caller, *session, options.command);
+    code = exec_searching(
+        [&](const std::string& name, char* const* argv) {
+          return exec_in_overlay(caller, *session, name, argv);
+        },
+        options.command);
+    give_up(options, code);
   }
-  // EPERM is op_execve's own refusal of a program that can't be followed, told already: nothing
-  // else gives it with no_new_privs.
-  if (code != EPERM) complain(fmt::format("{}: {}", quote(options.command[0]), error_text(code)));
-  _exit(attached.ok() ? exec_status(code) : kExitFailure);
+  complain(fmt::format("{}: {}", quote(file), error_text(code)));
+  _exit(kExitFailure);
 }
 
 }  // namespace ovl

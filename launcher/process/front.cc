@@ -153,7 +153,7 @@ class Front {
 
 }  // namespace
 
-int run_command(const RunOptions& options, const Plan& plan) {
+int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   const CallerSignals signals = take_signals();
   Channel channel = make_channel();
   const UniqueFd signal_fd = all_signals_fd();
@@ -163,7 +163,9 @@ int run_command(const RunOptions& options, const Plan& plan) {
   if (keeper < 0) fail("can't fork: {}", error_text(errno));
   if (keeper == 0) {
     channel.front.reset();
-    be_keeper(options, plan, signals, channel.keeper.release(), front);
+    const int to_front = channel.keeper.release();
+    if (ways.supervisor) be_supervisor(options, plan, ways, signals, to_front, front);
+    be_keeper(options, plan, ways, signals, to_front, front, -1);
   }
   EndReport report(options, plan);
   const int messages = report.needs_stderr() ? 2 : channel.front.get();

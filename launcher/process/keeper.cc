@@ -7,11 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 
 #include "launcher/failure.h"
 #include "launcher/process/channel.h"
+#include "launcher/process/handover.h"
 #include "launcher/process/run.h"
 #include "launcher/session/start.h"
 
@@ -112,21 +114,34 @@ class Keeper {
   int64_t stops_ = 0;  // of the command, so far
 };
 
+// The command, with the filter, when the supervisor is ready to serve it.
+pid_t fork_served(const RunOptions& options, const Ways& ways, const RunningSession& session,
+                  int supervisor, const std::function<void()>& become) {
+  const auto serve = [&](UniqueFd listener, const uint32_t(&pass)[2]) {
+    send_handover(supervisor,
+                  {std::move(listener), {{pass[0], pass[1]}, options.strict}, session.file()});
+    if (!receive_ready(supervisor)) fail("the supervisor could not start");
+  };
+  return fork_filtered(ways.preload, become, serve);
+}
+
 }  // namespace
 
-void be_keeper(const RunOptions& options, const Plan& plan, const CallerSignals& signals,
-               int channel, pid_t front) {
+void be_keeper(const RunOptions& options, const Plan& plan, const Ways& ways,
+               const CallerSignals& signals, int channel, pid_t front, int supervisor) {
   try {
     const UniqueFd signal_fd = all_signals_fd();
-    auto session = std::make_unique<RunningSession>(plan, options);
+    auto session = std::make_unique<RunningSession>(plan, options, ways);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    const pid_t command = fork();
+    const auto become = [&] {
+      // Before the command can do anything.
+      send_message(channel, Message{Message::kStarted, getpid(), 0, 0});
+      become_command(options, *session, ways, signals);
+    };
+    const pid_t command =
+        ways.supervisor ? fork_served(options, ways, *session, supervisor, become) : fork();
     if (command < 0) fail("can't fork: {}", error_text(errno));
-    if (command == 0) {
-      send_message(channel, Message{Message::kStarted, getpid(), 0,
-                                    0});  // before the command can do anything
-      become_command(options, *session, signals);
-    }
+    if (command == 0) become();
     // Only now: a child of a new session could not go back to the caller's.
     setsid();
     const std::vector<int> locks = session->descriptors();

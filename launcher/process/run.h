@@ -1,14 +1,15 @@
-// Runs a command in a session. Three processes:
+// Runs a command in a session. Four processes, each a child of the one before:
 //
-//   front    this process, in the caller's process group. Waits; its status and terminating signal
-//   are the command's. keeper   child of the front, in a session of its own (so that it changes
-//   nothing about which process groups are
-//            orphaned, and no terminal reaches it), child subreaper: an ancestor of everything
-//            below ovlrun. Holds the locks until the last of them is gone. The seat of the
-//            supervisor.
-//   command  child of the keeper, in the caller's process group and session, with the caller's
-//   descriptors, signal
-//            mask and dispositions.
+//   front       this process, in the caller's process group. Waits; its status and terminating
+//               signal are the command's.
+//   supervisor  in a session of its own. Serves what the filter traps. An ancestor of everything
+//               below ovlrun, so that it may read and trace it (Yama), and not its parent: what it
+//               traces stops for it alone. Left out where there is no filter.
+//   keeper      in a session of its own (so that it changes nothing about which process groups are
+//               orphaned, and no terminal reaches it), child subreaper. Holds the locks until the
+//               last of those below it is gone.
+//   command     in the caller's process group and session, with the caller's descriptors, signal
+//               mask and dispositions.
 //
 // A stopped command stops the front, so that the caller's shell sees it; a stopped front never
 // stops the keeper. Signals that the terminal sends reach the command by themselves; all others are
@@ -16,12 +17,13 @@
 #pragma once
 
 #include "launcher/options.h"
+#include "launcher/run/intercept.h"
 #include "launcher/session/plan.h"
 
 namespace ovl {
 
 // Returns the exit status of ovlrun, or ends by the signal that ended the command. Throws Failure.
-int run_command(const RunOptions& options, const Plan& plan);
+int run_command(const RunOptions& options, const Plan& plan, const Ways& ways);
 
 // --- its parts ---
 struct CallerSignals;
@@ -29,11 +31,16 @@ class RunningSession;
 
 // In a child of the keeper: becomes the command. Never returns.
 [[noreturn]] void become_command(const RunOptions& options, const RunningSession& session,
-                                 const CallerSignals& signals);
+                                 const Ways& ways, const CallerSignals& signals);
 
-// In a child of the front: starts the session and the command, and stays until all is over. Never
-// returns.
-[[noreturn]] void be_keeper(const RunOptions& options, const Plan& plan,
-                            const CallerSignals& signals, int channel, pid_t front);
+// In a child of the front: has the keeper for a child, serves what the filter traps, and ends as
+// the keeper ends. Never returns.
+[[noreturn]] void be_supervisor(const RunOptions& options, const Plan& plan, const Ways& ways,
+                                const CallerSignals& signals, int channel, pid_t front);
+
+// In a child of the front or the supervisor: starts the session and the command, and stays until
+// all is over. `supervisor`: socket to it, -1 where there is none. Never returns.
+[[noreturn]] void be_keeper(const RunOptions& options, const Plan& plan, const Ways& ways,
+                            const CallerSignals& signals, int channel, pid_t front, int supervisor);
 
 }  // namespace ovl

@@ -58,12 +58,10 @@ int run_main(const RunOptions& options) {
   if (outer != nullptr && access(outer, F_OK) == 0)
     fail("already below ovlrun (session {}): sessions can't be nested", quote(outer));
   const Ways ways = choose_ways(options, missing_for_supervisor);
-  if (ways.supervisor && (options.strict || options.intercept != Intercept::kAuto))
-    fail("there is no supervisor yet");
   const Plan plan = make_plan(options);
   check_trace_file(options.trace_file);
   check_command(options.command[0], plan);
-  return run_command(options, plan);
+  return run_command(options, plan, ways);
 }
 
 }  // namespace ovl

@@ -110,7 +110,7 @@ std::string trace_records_file(const Plan& plan) {
   return session_dir(plan.overlays[0].work) + "/trace";
 }
 
-RunningSession::RunningSession(const Plan& plan, const RunOptions& options)
+RunningSession::RunningSession(const Plan& plan, const RunOptions& options, const Ways& ways)
     : file_(session_file(plan)) {
   Created created;  // removed, where that is to be, before the locks are given back
   for (const PlannedOverlay& o : plan.overlays) {
@@ -156,6 +156,8 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options)
   spec.trace_path = view(trace_);
   spec.allow_uncovered = options.allow_uncovered;
   spec.count_ops = options.stats;
+  spec.supervised = ways.supervisor;
+  spec.preload = ways.preload;
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
   const Result<void> written = write_segment(view(file_), spec);

@@ -7,6 +7,7 @@
 
 #include "core/session/session.h"
 #include "launcher/options.h"
+#include "launcher/run/intercept.h"
 #include "launcher/session/lock.h"
 #include "launcher/session/plan.h"
 
@@ -16,7 +17,7 @@ class RunningSession {
  public:
   // Throws Failure; nothing is left behind then. Requires: the process lives as long as the
   // session.
-  RunningSession(const Plan& plan, const RunOptions& options);
+  RunningSession(const Plan& plan, const RunOptions& options, const Ways& ways);
 
   const std::string& file() const { return file_; }
   std::vector<int> descriptors() const;  // of the locks

@@ -86,16 +86,16 @@ class Status(sandbox.Scenario):
         done = self.inside(self.lower + "/script", "words")
         self.assertEqual((done.returncode, done.stdout), (0, "plain words\n"), done.stderr)
 
-    def test_program_that_cannot_be_followed_is_refused(self):
+    def test_program_that_the_preload_cannot_follow_is_refused(self):
         static = shutil.which("busybox") or "/none"
         if b"statically linked" not in subprocess.run(["file", "-L", static], stdout=subprocess.PIPE).stdout:
             self.skipTest("no static program here")
-        done = self.inside(static, "cat", self.lower + "/file")
+        pair = ("--lower", self.lower, "--upper", self.upper, "--intercept=preload")
+        done = self.ovlrun(*pair, "--", static, "cat", self.lower + "/file")
         self.assertEqual((done.returncode, done.stdout), (126, ""))
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertIn("--allow-uncovered", done.stderr)
-        done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--allow-uncovered", "--", static, "cat",
-                           self.lower + "/file")
+        done = self.ovlrun(*pair, "--allow-uncovered", "--", static, "cat", self.lower + "/file")
         self.assertEqual((done.returncode, done.stdout), (0, "lower\n"), done.stderr)
 
     def test_working_directory(self):

@@ -1,0 +1,406 @@
+// See remote_caller.h.
+#include "launcher/supervisor/remote_caller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/caller/deep_path.h"
+
+namespace ovl {
+namespace {
+
+constexpr uintptr_t kPage = 4096;
+constexpr unsigned kOfThread = O_EXCL;  // PIDFD_THREAD, Linux 6.9
+constexpr size_t kLinkMax = PATH_MAX;
+constexpr Str kDeleted(" (deleted)");
+
+// The numbers of the calls that the assist makes, by the table of the caller.
+struct Numbers {
+  long openat, chdir, execve, connect, sendmsg;
+};
+constexpr Numbers kNative = {SYS_openat, SYS_chdir, SYS_execve, SYS_connect, SYS_sendmsg};
+constexpr Numbers kI386 = {295, 12, 11, 362, 370};
+const Numbers& numbers(CallAbi abi) { return abi == CallAbi::kI386 ? kI386 : kNative; }
+
+CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }
+
+}  // namespace
+
+RemoteCaller::RemoteCaller(Notification& call, RemoteContext& context)
+    : call_(call), context_(context) {}
+
+CallAbi RemoteCaller::abi() const {
+  return call_.data().arch == AUDIT_ARCH_I386 ? CallAbi::kI386 : CallAbi::kNative;
+}
+
+Result<const TaskStatus*> RemoteCaller::status() {
+  if (!status_) {
+    status_ = TRY(read_status(call_.tid()));
+    if (!call_.valid()) return Error(ESRCH);
+  }
+  return &*status_;
+}
+
+// --- memory ---
+
+// As much as there is up to a page that is not mapped. EFAULT: nothing; EPERM: the task does not
+// let itself be read.
+Result<size_t> RemoteCaller::read_some(void* to, uintptr_t from, size_t size) {
+  struct iovec local = {to, size};
+  // One part per page: the kernel stops between parts only.
+  constexpr size_t kParts = 64;
+  struct iovec remote[kParts];
+  size_t parts = 0, asked = 0;
+  while (asked < size && parts < kParts) {
+    const uintptr_t at = from + asked;
+    const size_t part = std::min(size - asked, kPage - at % kPage);
+    remote[parts++] = {reinterpret_cast<void*>(at), part};  // NOLINT: an address over there
+    asked += part;
+  }
+  local.iov_len = asked;
+  const ssize_t n = process_vm_readv(call_.tid(), &local, 1, remote, parts, 0);
+  if (n <= 0) return Error(n < 0 && errno != EFAULT && errno != EINVAL ? errno : EFAULT);
+  return static_cast<size_t>(n);
+}
+
+Result<void> RemoteCaller::copy_in(void* to, UserPtr<const void> from, size_t size) {
+  auto* out = static_cast<char*>(to);
+  uintptr_t at = from.address();
+  while (size > 0) {
+    const uintptr_t page = at & ~(kPage - 1);
+    if (page_at_ != page) {
+      page_at_ = 1;
+      if (TRY(read_some(page_, page, kPage)) != kPage) return Error(EFAULT);
+      page_at_ = page;
+      if (!call_.valid()) return Error(ESRCH);
+    }
+    const size_t part = std::min(size, page + kPage - at);
+    memcpy(out, page_ + (at - page), part);
+    out += part;
+    at += part;
+    size -= part;
+  }
+  return {};
+}
+
+Result<void> RemoteCaller::copy_out(UserBuf to, const void* from, size_t size) {
+  page_at_ = 1;
+  size_t done = 0;
+  while (done < size) {
+    const size_t part = std::min(size - done, kPage - (to.address() + done) % kPage);
+    struct iovec local = {const_cast<char*>(static_cast<const char*>(from)) + done, part};
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): an address over there
+    struct iovec remote = {reinterpret_cast<void*>(to.address() + done), part};
+    const ssize_t n = process_vm_writev(call_.tid(), &local, 1, &remote, 1, 0);
+    if (n != static_cast<ssize_t>(part)) return Error(n < 0 ? errno : EFAULT);
+    done += part;
+  }
+  return {};
+}
+
+Result<CStr> RemoteCaller::copy_in_string(Arena& arena, UserPath text, size_t limit) {
+  size_t size = 0;
+  uintptr_t at = text.address();
+  // Its size first: the pages are kept, and mostly it lies in one.
+  for (;;) {
+    char first;
+    TRY(copy_in(&first, UserPtr<const void>(at), 1));
+    const char* from = page_ + (at - page_at_);
+    const size_t room = page_at_ + kPage - at;
+    const size_t n = strnlen(from, room);
+    size += n;
+    if (size >= limit) return Error(E2BIG);
+    if (n < room) break;
+    at += n;
+  }
+  char* copy = arena.array<char>(size + 1);
+  if (copy == nullptr) return Error(ENOMEM);
+  TRY(copy_in(copy, UserPtr<const void>(text.address()), size));
+  copy[size] = 0;
+  // Another thread of the task may have changed it in between.
+  return CStr(copy, strlen(copy));
+}
+
+Result<CStr> RemoteCaller::copy_in_path(Arena& arena, UserPath path) {
+  Result<CStr> text = copy_in_string(arena, path, PATH_MAX);
+  if (!text.ok()) return Error(text.error() == E2BIG ? ENAMETOOLONG : text.error());
+  words_ = text.value();
+  return words_;
+}
+
+// --- where it is ---
+
+Result<CStr> RemoteCaller::link_of(Arena& arena, const std::string& link) {
+  char* buffer = arena.array<char>(kLinkMax + 1);
+  if (buffer == nullptr) return Error(ENOMEM);
+  Result<size_t> n = sys_readlink(view(link), buffer, kLinkMax);
+  if (!n.ok() && n.error() == ENAMETOOLONG) {
+    UniqueFd fd = TRY(sys_openat(view(link), O_PATH));
+    return deep_path(arena, fd.get());
+  }
+  const size_t size = TRY(std::move(n));
+  buffer[size] = 0;
+  if (!call_.valid()) return Error(ESRCH);
+  return CStr(buffer, size);
+}
+
+Result<CStr> RemoteCaller::cwd(Arena& arena) {
+  const std::string link = proc_path(call_.tid(), "cwd");
+  const CStr real = TRY(link_of(arena, link));
+  if (real.empty() || real[0] != '/') return Error(ENOENT);  // "(unreachable)"
+  StatX st;
+  if (real.size() > kDeleted.size() && real.sub(real.size() - kDeleted.size()) == kDeleted &&
+      (!sys_statx(view(link), 0, &st).ok() || st.stx_nlink == 0))
+    return Error(ENOENT);
+  return real;
+}
+
+Result<CStr> RemoteCaller::fd_link(Arena& arena, int fd) {
+  if (fd < 0) return Error(EBADF);
+  Result<CStr> link = link_of(arena, fmt::format("/proc/{}/fd/{}", call_.tid(), fd));
+  if (!link.ok() && link.error() == ENOENT) return Error(EBADF);
+  return link;
+}
+
+Result<BorrowedFd> RemoteCaller::borrow(int fd) {
+  if (fd < 0) return Error(EBADF);
+  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, call_.tid(), kOfThread)));
+  if (!pidfd.valid() && errno == EINVAL) {
+    const TaskStatus* of = TRY(status());
+    pidfd = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, of->tgid, 0)));
+  }
+  if (!pidfd.valid()) return Error(errno);
+  UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), fd, 0)));
+  if (!copy.valid()) return Error(errno);
+  if (!call_.valid()) return Error(ESRCH);
+  return BorrowedFd(std::move(copy));
+}
+
+At RemoteCaller::reach(Arena& arena, int dirfd, CStr path) {
+  if (!path.empty() && path[0] == '/') return At(AT_FDCWD, path);
+  const std::string start = dirfd == AT_FDCWD ? proc_path(call_.tid(), "cwd/")
+                                              : fmt::format("/proc/{}/fd/{}/", call_.tid(), dirfd);
+  return At(AT_FDCWD, arena.concat(view(start), path));
+}
+
+Result<Str> RemoteCaller::proc_link(Arena& arena, CStr link) {
+  const pid_t tgid = TRY(status())->tgid;
+  const std::string text = link == Str("/proc/self") ? fmt::format("{}", tgid)
+                                                     : fmt::format("{}/task/{}", tgid, call_.tid());
+  return arena.dup(view(text));
+}
+
+// --- who it is ---
+
+Credentials RemoteCaller::credentials() {
+  constexpr uint64_t kDacOverride = 1 << 1;  // CAP_DAC_OVERRIDE
+  Result<const TaskStatus*> of = status();
+  if (!of.ok()) return Credentials{getuid(), getgid(), false};
+  return Credentials{of.value()->fsuid, of.value()->fsgid,
+                     of.value()->fsuid == 0 && (of.value()->effective & kDacOverride) != 0};
+}
+
+bool RemoteCaller::in_group(gid_t gid) {
+  Result<const TaskStatus*> of = status();
+  if (!of.ok()) return false;
+  const std::vector<gid_t>& groups = of.value()->groups;
+  return of.value()->fsgid == gid || std::find(groups.begin(), groups.end(), gid) != groups.end();
+}
+
+mode_t RemoteCaller::umask() {
+  Result<const TaskStatus*> of = status();
+  return of.ok() ? of.value()->umask : 022;
+}
+
+void RemoteCaller::complain(Str line) {
+  Result<BorrowedFd> to = borrow(2);
+  if (to.ok()) ignore(write_all(to.value().get(), line.data(), line.size()));
+}
+
+// --- what changes it ---
+
+Outcome RemoteCaller::give_fd(UniqueFd fd, int flags) {
+  Result<int> number = call_.give(fd.get(), (flags & O_CLOEXEC) != 0);
+  if (!number.ok()) return Error(number.error());
+  return number.value();
+}
+
+long RemoteCaller::assist(const TaskCall& call) {
+  const AssistOutcome outcome = context_.assist.run(call_.id(), call_.tid(), call);
+  if (outcome.how != Assisted::kRefused) {
+    call_.set_answered();
+    return outcome.result;
+  }
+  Result<const TaskStatus*> of = status();
+  const std::string line = fmt::format(
+      "ovlrun: {} ({}) is being traced, or can't be: without that its call can't be carried out\n",
+      of.ok() ? of.value()->name : "a task", call_.tid());
+  complain(view(line));
+  return -EPERM;
+}
+
+bool RemoteCaller::may_block(CStr real, int flags) const {
+  if ((flags & O_PATH) != 0) return false;
+  StatX st;
+  const int follow = (flags & (O_NOFOLLOW)) != 0 ? AT_SYMLINK_NOFOLLOW : 0;
+  if (!sys_statx(real, follow | AT_NO_AUTOMOUNT, &st).ok()) return false;
+  if (S_ISFIFO(st.stx_mode)) return (flags & O_NONBLOCK) == 0;
+  // A terminal may become the task's own, and some devices look at who opens them.
+  return S_ISCHR(st.stx_mode) || S_ISBLK(st.stx_mode);
+}
+
+Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens what) {
+  const bool only_reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
+  // The kernel finds the very same by the task's own words.
+  if (!context_.strict && real == Str(words_) && (only_reads || what == Opens::kAnything)) {
+    call_.pass();
+    return 0;
+  }
+  if (what == Opens::kAnything && may_block(real, flags)) {
+    TaskCall call(
+        abi(), numbers(abi()).openat,
+        {static_cast<unsigned long>(AT_FDCWD), 0, static_cast<unsigned long>(flags), mode});
+    call.point_argument(1, call.put_string(real.c_str()));
+    return assist(call);
+  }
+  At at(real);
+  if (at.error()) return Error(at.error());
+  const int fd = openat(at.dirfd(), at.name(), flags | O_CLOEXEC | O_NOCTTY, mode);
+  if (fd < 0) return Error(errno);
+  return give_fd(UniqueFd(fd), flags & O_CLOEXEC);
+}
+
+Outcome RemoteCaller::change_directory(CStr real) {
+  if (!context_.strict && real == Str(words_)) {
+    call_.pass();
+    return 0;
+  }
+  TaskCall call(abi(), numbers(abi()).chdir);
+  UniqueFd dir;
+  std::string path = real.c_str();
+  if (real.size() >= PATH_MAX) {
+    dir = TRY(sys_openat(real, O_PATH | O_DIRECTORY));
+    path = fmt::format("/proc/{}/fd/{}", getpid(), dir.get());
+  }
+  call.point_argument(0, call.put_string(path.c_str()));
+  return assist(call);
+}
+
+Outcome RemoteCaller::execute(const ExecRequest& request) {
+  TaskCall call(abi(), numbers(abi()).execve);
+  // As the kernel names a file that was given by descriptor. (execveat has no room for the pass.)
+  std::string file = request.file.c_str();
+  if (request.dirfd != AT_FDCWD && (file.empty() || file[0] != '/'))
+    file = fmt::format("/dev/fd/{}{}{}", request.dirfd, file.empty() ? "" : "/", file);
+  call.point_argument(0, call.put_string(file.c_str()));
+  int argument = 1;
+  for (char* const* vector : {request.argv, request.envp}) {
+    size_t count = 0;
+    while (vector[count] != nullptr) count++;
+    const size_t words = call.put_words(count + 1);
+    for (size_t i = 0; i < count; i++)
+      call.point(words + i * call.word(), call.put_string(vector[i]));
+    call.point_argument(argument++, words);
+  }
+  return assist(call);
+}
+
+// --- sockets ---
+
+long RemoteCaller::connect(int fd, const void* address, size_t size) {
+  sockaddr_un un = {};
+  memcpy(&un, address, std::min(size, sizeof un));
+  // A name by a descriptor of ours: the task reaches it through our own /proc entry.
+  constexpr Str kOwn("/proc/self/fd/");
+  if (Str(un.sun_path, strnlen(un.sun_path, sizeof un.sun_path)).starts_with(kOwn)) {
+    const std::string there =
+        fmt::format("/proc/{}/fd/{}", getpid(), std::string(un.sun_path + kOwn.size()));
+    if (there.size() >= sizeof un.sun_path) return -ENAMETOOLONG;
+    memcpy(un.sun_path, there.c_str(), there.size() + 1);
+    size = offsetof(sockaddr_un, sun_path) + there.size() + 1;
+  }
+  TaskCall call(abi(), numbers(abi()).connect, {static_cast<unsigned long>(fd), 0, size});
+  call.point_argument(1, call.put(&un, size, 8));
+  return assist(call);
+}
+
+// `message`: a msghdr with iov and control in the task's memory, and the name in ours.
+long RemoteCaller::send_message(int fd, const void* message, int flags) {
+  if (abi() != CallAbi::kNative) return -EOPNOTSUPP;
+  msghdr header;
+  memcpy(&header, message, sizeof header);
+  TaskCall call(abi(), numbers(abi()).sendmsg,
+                {static_cast<unsigned long>(fd), 0, static_cast<unsigned long>(flags)});
+  const size_t name = call.put(header.msg_name, header.msg_namelen, 8);
+  header.msg_name = nullptr;
+  const size_t at = call.put(&header, sizeof header, 8);
+  call.point(at + offsetof(msghdr, msg_name), name);
+  call.point_argument(1, at);
+  return assist(call);
+}
+
+long RemoteCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {
+  switch (number) {
+    case SYS_connect:
+      return connect(static_cast<int>(a0), reinterpret_cast<const void*>(a1),
+                     static_cast<size_t>(a2));
+    case SYS_sendmsg:
+      return send_message(static_cast<int>(a0), reinterpret_cast<const void*>(a1),
+                          static_cast<int>(a2));
+    case SYS_sendto: {
+      struct iovec data = {reinterpret_cast<void*>(a1), static_cast<size_t>(a2)};
+      TaskCall call(abi(), numbers(abi()).sendmsg,
+                    {static_cast<unsigned long>(a0), 0, static_cast<unsigned long>(a3)});
+      if (abi() != CallAbi::kNative) return -EOPNOTSUPP;
+      msghdr header = {};
+      header.msg_namelen = static_cast<socklen_t>(a5);
+      header.msg_iovlen = 1;
+      const size_t name = call.put(reinterpret_cast<const void*>(a4), header.msg_namelen, 8);
+      const size_t iov = call.put(&data, sizeof data, 8);
+      const size_t at = call.put(&header, sizeof header, 8);
+      call.point(at + offsetof(msghdr, msg_name), name);
+      call.point(at + offsetof(msghdr, msg_iov), iov);
+      call.point_argument(1, at);
+      return assist(call);
+    }
+    case SYS_bind:
+    case SYS_getsockname:
+    case SYS_getpeername:
+    case SYS_inotify_add_watch: {
+      Result<BorrowedFd> fd = borrow(static_cast<int>(a0));
+      if (!fd.ok()) return -fd.error();
+      return raw_call(number, fd.value().get(), a1, a2, a3, a4, a5);
+    }
+    case SYS_linkat:
+    case SYS_renameat2: {
+      char block[2 * PATH_MAX + 256];
+      Arena arena(block, sizeof block, nullptr, nullptr);
+      const auto* from = reinterpret_cast<const char*>(a1);
+      const auto* to = reinterpret_cast<const char*>(a3);
+      const At a = reach(arena, static_cast<int>(a0), CStr(from, strlen(from)));
+      const At b = reach(arena, static_cast<int>(a2), CStr(to, strlen(to)));
+      return raw_call(number, a.dirfd(), a.name(), b.dirfd(), b.name(), a4);
+    }
+    case SYS_unlinkat:
+    case SYS_mkdirat:
+    case SYS_mknodat:
+    case SYS_symlinkat:
+      return raw_call(number, a0, a1, a2, a3, a4, a5);
+    default:
+      return -ENOSYS;
+  }
+}
+
+}  // namespace ovl

@@ -1,0 +1,67 @@
+// The caller that is another task, blocked in its system call: what the supervisor serves. Its
+// memory, cwd and descriptors are seen from outside; what only the task itself can do, it does with
+// the assist. Kernel counterpart: current.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/caller/caller.h"
+#include "launcher/supervisor/assist.h"
+#include "launcher/supervisor/notification.h"
+#include "launcher/supervisor/task.h"
+
+namespace ovl {
+
+// What all callers of a session have in common.
+struct RemoteContext {
+  Assist& assist;
+  bool strict;  // nothing that a path decides is left to the task's own memory
+};
+
+class RemoteCaller final : public Caller {
+ public:
+  RemoteCaller(Notification& call, RemoteContext& context);
+
+  Result<CStr> copy_in_path(Arena& arena, UserPath path) override;
+  Result<void> copy_in(void* to, UserPtr<const void> from, size_t size) override;
+  Result<void> copy_out(UserBuf to, const void* from, size_t size) override;
+  Result<CStr> copy_in_string(Arena& arena, UserPath text, size_t limit) override;
+  Result<CStr> cwd(Arena& arena) override;
+  Result<CStr> fd_link(Arena& arena, int fd) override;
+  Result<BorrowedFd> borrow(int fd) override;
+  At reach(Arena& arena, int dirfd, CStr path) override;
+  Result<Str> proc_link(Arena& arena, CStr link) override;
+  uint64_t identity() const override { return static_cast<uint64_t>(call_.tid()); }
+  Credentials credentials() override;
+  bool in_group(gid_t gid) override;
+  mode_t umask() override;
+  void complain(Str line) override;
+  Outcome give_fd(UniqueFd fd, int flags) override;
+  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
+  Outcome change_directory(CStr real) override;
+  Outcome execute(const ExecRequest& request) override;
+  long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
+
+  CallAbi abi() const;
+  // ESRCH: it is gone.
+  Result<const TaskStatus*> status();
+
+ private:
+  Result<size_t> read_some(void* to, uintptr_t from, size_t size);
+  Result<CStr> link_of(Arena& arena, const std::string& link);
+  // The task makes the call; `-errno` where it can't be made to.
+  long assist(const TaskCall& call);
+  long connect(int fd, const void* address, size_t size);
+  long send_message(int fd, const void* message, int flags);
+  bool may_block(CStr real, int flags) const;
+
+  Notification& call_;
+  RemoteContext& context_;
+  std::optional<TaskStatus> status_;
+  CStr words_{nullptr, 0};  // the last path that was copied in
+  uintptr_t page_at_ = 1;   // of page_: no page begins there
+  char page_[4096];
+};
+
+}  // namespace ovl

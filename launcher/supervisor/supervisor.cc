@@ -1,0 +1,130 @@
+// See supervisor.h.
+#include "launcher/supervisor/supervisor.h"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/ops/ops.h"
+#include "launcher/failure.h"
+#include "launcher/supervisor/identity.h"
+
+namespace ovl {
+namespace {
+
+constexpr size_t kStack = 512 * 1024;
+constexpr int kWaitingMost = 4;
+
+void raise_descriptor_limit() {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Calls that leave something with a mode to the kernel, which takes the umask of who asks: us.
+bool creates(const seccomp_data& call) {
+  switch (call.nr) {
+    case SYS_open:
+      return (call.args[1] & (O_CREAT | O_TMPFILE)) != 0;
+    case SYS_openat:
+      return (call.args[2] & (O_CREAT | O_TMPFILE)) != 0;
+    case SYS_openat2:
+    case SYS_creat:
+    case SYS_mkdir:
+    case SYS_mkdirat:
+    case SYS_mknod:
+    case SYS_mknodat:
+    case SYS_symlink:
+    case SYS_symlinkat:
+    case SYS_bind:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Supervisor::Supervisor(UniqueFd listener, Session& session, const SupervisorOptions& options)
+    : listener_(std::move(listener)),
+      session_(session),
+      assist_(listener_.get(), options.pass[0], options.pass[1]),
+      context_{assist_, options.strict} {
+  raise_descriptor_limit();
+  (void)!chdir("/");
+  wake_synchronously(listener_.get());
+}
+
+void Supervisor::start() { spawn(); }
+
+void Supervisor::spawn() {
+  waiting_.fetch_add(1);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStack);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const int error = pthread_create(
+      &thread, &attributes,
+      [](void* self) -> void* {
+        static_cast<Supervisor*>(self)->work();
+        return nullptr;
+      },
+      this);
+  pthread_attr_destroy(&attributes);
+  if (error == 0) return;
+  waiting_.fetch_sub(1);
+  // The others go on; this call is served by whoever gets free.
+  if (waiting_.load() == 0) complain(fmt::format("no more threads: {}", error_text(error)));
+}
+
+void Supervisor::work() {
+  thread_local Identity identity;
+  Notification call(listener_.get());
+  for (;;) {
+    switch (call.receive()) {
+      case Received::kNobodyLeft:
+        return;
+      case Received::kNothing:
+        continue;
+      case Received::kCall:
+        break;
+    }
+    if (waiting_.fetch_sub(1) == 1) spawn();
+    if (creates(call.data()) || geteuid() == 0) {
+      const Result<TaskStatus> status = read_status(call.tid());
+      if (status.ok()) {
+        identity.set_umask(status.value().umask);
+        if (geteuid() == 0) identity.take_on(status.value());
+      }
+    }
+    serve(call);
+    if (waiting_.fetch_add(1) >= kWaitingMost) {
+      waiting_.fetch_sub(1);
+      return;
+    }
+  }
+}
+
+void Supervisor::serve(Notification& call) {
+  RemoteCaller caller(call, context_);
+  const seccomp_data& data = call.data();
+  if (data.arch != AUDIT_ARCH_X86_64) {
+    call.answer(-ENOSYS);
+    return;
+  }
+  long args[6];
+  for (int i = 0; i < 6; i++) args[i] = static_cast<long>(data.args[i]);
+  const Outcome outcome = dispatch(caller, session_, data.nr, args);
+  if (call.answered()) return;
+  if (outcome.is_native())
+    call.pass();
+  else
+    call.answer(outcome.value());
+}
+
+}  // namespace ovl

@@ -1,0 +1,44 @@
+// Serves the calls that the filter traps: each becomes one operation of the core, on behalf of the
+// task that is blocked in it. As many threads as calls are being served at the moment, and always
+// one more that waits for the next: nobody waits for what somebody else's call waits for.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/base/unique_fd.h"
+#include "core/session/session.h"
+#include "launcher/supervisor/assist.h"
+#include "launcher/supervisor/remote_caller.h"
+
+namespace ovl {
+
+struct SupervisorOptions {
+  uint32_t pass[2];  // as in the filter
+  bool strict;
+};
+
+class Supervisor {
+ public:
+  // The session is attached and outlives the supervisor. Makes this process fit for it (limits,
+  // current directory). Requires: all signals are blocked.
+  Supervisor(UniqueFd listener, Session& session, const SupervisorOptions& options);
+
+  // Returns at once; the threads end when no task is left under the filter, or with the process.
+  // Throws Failure when there can be no thread.
+  void start();
+  int listener() const { return listener_.get(); }
+
+ private:
+  void spawn();
+  void work();
+  void serve(Notification& call);
+
+  const UniqueFd listener_;
+  Session& session_;
+  Assist assist_;
+  RemoteContext context_;
+  std::atomic<int> waiting_{0};  // threads that wait for a call, or are about to
+};
+
+}  // namespace ovl
