@@ -9,7 +9,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 
 #include "launcher/failure.h"
@@ -89,6 +88,16 @@ class AssistRun {
   };
   enum class Signals { kHeld, kFree };  // from the entry of the call on
 
+  // As other runs for the same task need to know.
+  enum class Phase {
+    kFailed,    // it is not the tracer
+    kEntering,  // it may become the tracer
+    kSeized,
+    kInterrupted,  // the task can't go on without a stop
+    kBegun,        // the task makes calls of ours
+  };
+
+  void enter(Phase phase);
   bool seize(AssistOutcome& outcome);
   void unclaim();
   void answer_restart() const;
@@ -107,7 +116,9 @@ class AssistRun {
   const TaskCall& call_;
   const CallTable& table_;
   Tracee task_;
-  std::atomic<bool> begun_ = false;  // it has been stopped, and makes calls of ours
+  std::multimap<pid_t, const AssistRun*>::iterator entry_;  // in the table of runs, if
+  bool entered_ = false;
+  Phase phase_ = Phase::kEntering;  // guarded by the table's lock
   int slot_ = Assist::kNoSlot;
   Registers back_;  // what the task goes on with when we let go of it
   int signal_ = 0;  // the signal that it then takes
@@ -119,46 +130,70 @@ class AssistRun {
 };
 
 AssistRun::~AssistRun() {
+  if (task_.runs()) {
+    task_.interrupt();
+    if (phase_ == Phase::kSeized) enter(Phase::kInterrupted);
+  }
   task_.halt();
   unclaim();
   task_.release();
   if (slot_ != Assist::kNoSlot) assist_.give_slot(slot_);
 }
 
-// Seizes the task. False: `outcome` tells why not.
-bool AssistRun::seize(AssistOutcome& outcome) {
-  {
-    const std::lock_guard lock(assist_.mutex_);
-    assist_.runs_.try_emplace(tid_, this);
-  }
-  if (task_.seize() == 0) {
-    // Whoever else has it in the table lost the task, and is about to notice.
-    const std::lock_guard lock(assist_.mutex_);
-    assist_.runs_[tid_] = this;
-    // Now it is sure to be the task of the notification, and nothing runs in it without a stop.
-    outcome = {Assisted::kGone};
-    return assist_.valid(id_);
-  }
+void AssistRun::enter(Phase phase) {
   const std::lock_guard lock(assist_.mutex_);
-  const auto run = assist_.runs_.find(tid_);
-  const AssistRun* other = run == assist_.runs_.end() ? nullptr : run->second;
-  // The tracer is somebody else; or it is a run whose own call did not pass the filter, which must
-  // not hang.
-  if (other == this || (other != nullptr && other->begun_)) {
-    outcome = {assist_.valid(id_) ? Assisted::kRefused : Assisted::kGone};
-  } else {
-    // A run that has (or had) the task because of an earlier notification is letting go of it.
-    answer_restart();
-    outcome = {Assisted::kAgain};
-  }
-  return false;
+  if (!entered_) entry_ = assist_.runs_.emplace(tid_, this);
+  entered_ = true;
+  phase_ = phase;
+  assist_.changed_.notify_all();
 }
 
-// Must be done before the task can make its next call.
+// Seizes the task. False: `outcome` tells why not.
+bool AssistRun::seize(AssistOutcome& outcome) {
+  for (;;) {
+    enter(Phase::kEntering);
+    if (task_.seize() == 0) {
+      enter(Phase::kSeized);
+      // Now it is sure to be the task of the notification, and nothing runs in it without a stop.
+      outcome = {Assisted::kGone};
+      return assist_.valid(id_);
+    }
+    enter(Phase::kFailed);
+    // If its tracer is another run, that one is still in the table, or else has let go of the task
+    // after this notification had ended.
+    std::unique_lock lock(assist_.mutex_);
+    const auto other = [&](Phase from, Phase to) {
+      const auto [first, last] = assist_.runs_.equal_range(tid_);
+      return std::any_of(first, last, [&](const auto& run) {
+        return run.second != this && run.second->phase_ >= from && run.second->phase_ <= to;
+      });
+    };
+    bool waited = false;
+    while (other(Phase::kEntering, Phase::kSeized)) {
+      assist_.changed_.wait(lock);
+      waited = true;
+    }
+    if (other(Phase::kInterrupted, Phase::kInterrupted)) {
+      // It has the task because of an earlier notification, and waits for a stop. Only with that
+      // ahead does the kernel see the answer as a restart.
+      answer_restart();
+      outcome = {Assisted::kAgain};
+      return false;
+    }
+    lock.unlock();
+    if (waited && assist_.valid(id_)) continue;
+    // The tracer is somebody else. Or a run's own call did not pass the filter, and must not hang.
+    outcome = {assist_.valid(id_) ? Assisted::kRefused : Assisted::kGone};
+    return false;
+  }
+}
+
+// Must be done before the task can make its next call, and after its last one was interrupted.
 void AssistRun::unclaim() {
   const std::lock_guard lock(assist_.mutex_);
-  const auto run = assist_.runs_.find(tid_);
-  if (run != assist_.runs_.end() && run->second == this) assist_.runs_.erase(run);
+  if (entered_) assist_.runs_.erase(entry_);
+  entered_ = false;
+  assist_.changed_.notify_all();
 }
 
 void AssistRun::answer_restart() const {
@@ -173,6 +208,7 @@ void AssistRun::answer_restart() const {
 // anything there.
 bool AssistRun::stop() {
   if (!task_.interrupt()) return false;
+  enter(Phase::kInterrupted);
   answer_restart();
   const Stop stop = task_.wait();
   if (stop == Stop::kGone || !task_.registers(back_)) return false;
@@ -334,7 +370,7 @@ AssistOutcome AssistRun::go() {
     if (!back_.restarts()) return {Assisted::kGone};
     return {put_back() ? Assisted::kAgain : Assisted::kGone};
   }
-  begun_ = true;
+  enter(Phase::kBegun);
   unsigned long base = 0;
   long result = -ENOMEM;
   Step step = make_room(base);

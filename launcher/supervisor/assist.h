@@ -27,6 +27,7 @@
 
 #include <sys/types.h>
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -141,7 +142,8 @@ class Assist {
   uint64_t slots_ = 0;  // a bit for each that is taken
   // The runs under way, by task. Kernels whose notifications can be interrupted may bring a task's
   // call a second time before the first run has stopped it.
-  std::map<pid_t, const AssistRun*> runs_;
+  std::multimap<pid_t, const AssistRun*> runs_;
+  std::condition_variable changed_;  // of runs_
 };
 
 }  // namespace ovl

@@ -44,6 +44,7 @@ class Tracee {
   bool resume(int signal = 0);
   // Runs on, untraced, with that signal; a stop of its process goes on.
   bool detach(int signal = 0);
+  bool runs() const { return state_ == State::kRunning; }
   // Brings it to a stop if it is in none. False: it has gone.
   bool halt();
   // Halts it, and detaches it as it stands; waits for the end of a killed task, so that its parent
