@@ -82,19 +82,8 @@ int ip_sendmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags) {
   bool ours = false;
   for (unsigned i = 0; messages != nullptr && i < count; i++)
     ours |= has_path(messages[i].msg_hdr.msg_name, messages[i].msg_hdr.msg_namelen);
-  if (!ours)
-    return static_cast<int>(libc_style(cancellable(SYS_sendmmsg, fd, messages, count, flags)));
-  // One after the other, as the kernel does; an error shows only when nothing was sent.
-  unsigned sent = 0;
-  for (; sent < count; sent++) {
-    const long n = OVL_CALL(sendmsg, fd, buf(&messages[sent].msg_hdr), flags);
-    if (n < 0) {
-      if (sent == 0) return static_cast<int>(libc_style(n));
-      break;
-    }
-    messages[sent].msg_len = static_cast<unsigned>(n);
-  }
-  return static_cast<int>(sent);
+  return static_cast<int>(libc_style(ours ? OVL_CALL(sendmmsg, fd, buf(messages), count, flags)
+                                          : cancellable(SYS_sendmmsg, fd, messages, count, flags)));
 }
 
 int ip_accept(int fd, struct sockaddr* address, socklen_t* size) {

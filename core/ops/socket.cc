@@ -1,7 +1,7 @@
-// Socket calls that carry a path (unix(7)): bind, connect, sendto, sendmsg; getsockname and
-// getpeername show the program's path again. sun_path holds 108 bytes, real paths of an upper may
-// be longer: then the name goes through a descriptor of its directory that lives for the moment of
-// the call. Kernel counterpart: unix_bind(), unix_find_bsd().
+// Socket calls that carry a path (unix(7)): bind, connect, sendto, sendmsg, sendmmsg; getsockname
+// and getpeername show the program's path again. sun_path holds 108 bytes, real paths of an upper
+// may be longer: then the name goes through a descriptor of its directory that lives for the moment
+// of the call. Kernel counterpart: unix_bind(), unix_find_bsd().
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -149,16 +149,105 @@ Outcome op_sendto(Op& op, int fd, UserBuf data, size_t size, int flags, UserBuf 
                          flags, reinterpret_cast<long>(&address.un), address.size);
 }
 
-Outcome op_sendmsg(Op& op, int fd, UserBuf user, int flags) {
-  msghdr message;
-  TRY(op.caller().copy_in(&message, user.as<const void>(), sizeof message));
-  if (message.msg_name == nullptr) return Outcome::native();
-  Address address = TRY(copy_in_address(op, UserBuf(message.msg_name), message.msg_namelen));
+namespace {
+
+// A message of sendmsg(2) as the kernel is to have it, with the address here; what it points at
+// further stays the caller's.
+struct Message {
+  Address address;
+  sockaddr_storage other;  // an address that is none of ours
   UniqueFd keep;
-  if (!TRY(reach(op, &address, &keep))) return Outcome::native();
-  message.msg_name = &address.un;
-  message.msg_namelen = address.size;
-  return op.caller().raw(SYS_sendmsg, fd, reinterpret_cast<long>(&message), flags, 0, 0, 0);
+};
+
+// False: the message goes where the program's own words say.
+Result<bool> address_message(Op& op, UserBuf user, msghdr* head, Message* m) {
+  TRY(op.caller().copy_in(head, user.as<const void>(), sizeof *head));
+  if (head->msg_name == nullptr) return false;
+  m->address = TRY(copy_in_address(op, UserBuf(head->msg_name), head->msg_namelen));
+  if (!TRY(reach(op, &m->address, &m->keep))) return false;
+  head->msg_name = &m->address.un;
+  head->msg_namelen = m->address.size;
+  return true;
+}
+
+// The program's own address, copied. Kernel counterpart: __copy_msghdr().
+Result<void> copy_other_address(Op& op, msghdr* head, Message* m) {
+  const UserBuf name(head->msg_name);
+  if (static_cast<int>(head->msg_namelen) < 0) return Error(EINVAL);
+  if (head->msg_namelen > sizeof m->other) head->msg_namelen = sizeof m->other;
+  if (name.null()) head->msg_namelen = 0;
+  head->msg_name = head->msg_namelen == 0 ? nullptr : &m->other;
+  return op.caller().copy_in(&m->other, name.as<const void>(), head->msg_namelen);
+}
+
+// The messages of sendmmsg(2), up to the first that fails.
+class Messages {
+ public:
+  Messages(Op& op, UserBuf user) : op_(op), user_(user) {}
+  Messages(const Messages&) = delete;
+  Messages& operator=(const Messages&) = delete;
+  ~Messages() {
+    for (unsigned i = 0; i < made_; i++) messages_[i].~Message();
+  }
+
+  Result<void> load(unsigned count) {
+    heads_ = op_.arena().array<mmsghdr>(count);
+    messages_ = op_.arena().array<Message>(count);
+    if (heads_ == nullptr || messages_ == nullptr) return Error(ENOMEM);
+    for (; count_ < count; count_++) TRY(load_next());
+    return {};
+  }
+  bool any_of_ours() const { return any_of_ours_; }
+  unsigned count() const { return count_; }
+  mmsghdr* heads() { return heads_; }
+  UserBuf length_of(unsigned i) const {
+    return UserBuf(user_.address() + i * sizeof(mmsghdr) + offsetof(mmsghdr, msg_len));
+  }
+
+ private:
+  Result<void> load_next() {
+    msghdr* head = &heads_[count_].msg_hdr;
+    auto* m = new (&messages_[made_++]) Message();
+    const UserBuf user(user_.address() + count_ * sizeof(mmsghdr));
+    Result<bool> ours = address_message(op_, user, head, m);
+    // Also what leads nowhere in an overlay is ours. What can't be read is as good as the kernel's.
+    any_of_ours_ = any_of_ours_ || (ours.ok() ? ours.value() : ours.error() != EFAULT);
+    return TRY(std::move(ours)) ? Result<void>() : copy_other_address(op_, head, m);
+  }
+
+  Op& op_;
+  UserBuf user_;
+  mmsghdr* heads_ = nullptr;
+  Message* messages_ = nullptr;
+  unsigned made_ = 0, count_ = 0;
+  bool any_of_ours_ = false;
+};
+
+}  // namespace
+
+Outcome op_sendmsg(Op& op, int fd, UserBuf user, int flags) {
+  msghdr head;
+  Message m;
+  if (!TRY(address_message(op, user, &head, &m))) return Outcome::native();
+  return op.caller().raw(SYS_sendmsg, fd, reinterpret_cast<long>(&head), flags, 0, 0, 0);
+}
+
+// An error shows only when nothing was sent. Kernel counterpart: __sys_sendmmsg().
+Outcome op_sendmmsg(Op& op, int fd, UserBuf user, unsigned count, int flags) {
+  constexpr unsigned kMost = 1024;  // UIO_MAXIOV
+  Messages messages(op, user);
+  const Result<void> loaded = messages.load(count < kMost ? count : kMost);
+  if (!messages.any_of_ours()) return Outcome::native();
+  if (messages.count() == 0) return loaded;
+  const long sent = op.caller().raw(SYS_sendmmsg, fd, reinterpret_cast<long>(messages.heads()),
+                                    messages.count(), flags, 0, 0);
+  for (long i = 0; i < sent; i++) {
+    const auto at = static_cast<unsigned>(i);
+    const Result<void> told = op.caller().copy_out(
+        messages.length_of(at), &messages.heads()[i].msg_len, sizeof messages.heads()->msg_len);
+    if (!told.ok()) return i != 0 ? Outcome(i) : Outcome(told);
+  }
+  return sent;
 }
 
 namespace {

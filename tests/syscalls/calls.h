@@ -156,6 +156,8 @@ CALL(int, connect, (int fd, const sockaddr* address, socklen_t size), connect(fd
 CALL(ssize_t, sendto, (int fd, const void* data, size_t length, int flags, const sockaddr* address, socklen_t size),
      sendto(fd, data, length, flags, address, size), SYS_sendto, fd, data, length, flags, address, size)
 CALL(ssize_t, sendmsg, (int fd, const msghdr* message, int flags), sendmsg(fd, message, flags), SYS_sendmsg, fd, message, flags)
+CALL(int, sendmmsg, (int fd, mmsghdr* messages, unsigned count, int flags), sendmmsg(fd, messages, count, flags),
+     SYS_sendmmsg, fd, messages, count, flags)
 CALL(int, getsockname, (int fd, sockaddr* address, socklen_t* size), getsockname(fd, address, size),
      SYS_getsockname, fd, address, size)
 CALL(int, getpeername, (int fd, sockaddr* address, socklen_t* size), getpeername(fd, address, size),

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include <algorithm>
+#include <memory>
+#include <vector>
 
 #include "tests/syscalls/tree.h"
 
@@ -10,7 +12,7 @@ namespace syscalls {
 namespace {
 
 class Socket : public Tree {
- protected:
+ public:
   struct Address {
     sockaddr_un un = {};
     socklen_t size = 0;
@@ -23,6 +25,7 @@ class Socket : public Tree {
     const sockaddr* operator()() const { return reinterpret_cast<const sockaddr*>(&un); }
   };
 
+ protected:
   static int listener(const std::string& path) {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     Address address(path);
@@ -142,6 +145,71 @@ TEST_F(Socket, Datagrams) {
   EXPECT_ERRNO(ENOENT, t_sendto(sender, "x", 1, 0, nowhere(), nowhere.size));
   ASSERT_OK(connect_to(sender, "dir/receiver"));
   EXPECT_EQ(1, t_sendto(sender, "x", 1, 0, nullptr, 0));
+}
+
+// Messages for sendmmsg(2), each of one byte and with an address of its own.
+class ManyMessages {
+ public:
+  void add(const std::string& path) {
+    addresses_.push_back(std::make_unique<Socket::Address>(path));
+    mmsghdr message = {};
+    message.msg_hdr.msg_name = &addresses_.back()->un;
+    message.msg_hdr.msg_namelen = addresses_.back()->size;
+    message.msg_hdr.msg_iov = &part_;
+    message.msg_hdr.msg_iovlen = 1;
+    messages_.push_back(message);
+  }
+  int send(int fd) {
+    return t_sendmmsg(fd, messages_.data(), static_cast<unsigned>(messages_.size()), 0);
+  }
+  mmsghdr& operator[](size_t i) { return messages_[i]; }
+
+ private:
+  std::vector<std::unique_ptr<Socket::Address>> addresses_;
+  std::vector<mmsghdr> messages_;
+  iovec part_ = {const_cast<char*>("x"), 1};
+};
+
+TEST_F(Socket, ManyMessagesGoEachToTheirOwnName) {
+  Fd first(socket(AF_UNIX, SOCK_DGRAM, 0)), second(socket(AF_UNIX, SOCK_DGRAM, 0)),
+      sender(socket(AF_UNIX, SOCK_DGRAM, 0));
+  Address a("dir/first"), b("second");
+  ASSERT_OK(t_bind(first, a(), a.size));
+  ASSERT_OK(t_bind(second, b(), b.size));
+  ManyMessages messages;
+  for (const char* path : {"dir/first", "./dirlink/first", "second"}) messages.add(path);
+  ASSERT_EQ(3, messages.send(sender));
+  for (size_t i = 0; i < 3; i++) EXPECT_EQ(1u, messages[i].msg_len) << i;
+  char byte;
+  EXPECT_EQ(1, recv(first, &byte, 1, MSG_DONTWAIT));
+  EXPECT_EQ(1, recv(first, &byte, 1, MSG_DONTWAIT));
+  EXPECT_EQ(1, recv(second, &byte, 1, MSG_DONTWAIT));
+  // Also in a row with messages that have no name, or one that is no path.
+  ASSERT_OK(connect_to(sender, "second"));
+  messages[0].msg_hdr.msg_name = nullptr;
+  messages[1].msg_hdr.msg_namelen = 0;
+  ASSERT_EQ(3, messages.send(sender));
+  for (int i = 0; i < 3; i++) EXPECT_EQ(1, recv(second, &byte, 1, MSG_DONTWAIT)) << i;
+}
+
+TEST_F(Socket, ManyMessagesEndAtTheFirstThatFails) {
+  Fd receiver(socket(AF_UNIX, SOCK_DGRAM, 0)), sender(socket(AF_UNIX, SOCK_DGRAM, 0));
+  Address to("dir/receiver");
+  ASSERT_OK(t_bind(receiver, to(), to.size));
+  ManyMessages messages;
+  for (const char* path : {"dir/receiver", "nothing", "dir/receiver"}) messages.add(path);
+  EXPECT_EQ(1, messages.send(sender));
+  EXPECT_EQ(0u, messages[1].msg_len);
+  EXPECT_ERRNO(ENOENT, t_sendmmsg(sender, &messages[1], 2, 0));
+  EXPECT_EQ(0, t_sendmmsg(sender, &messages[0], 0, 0));
+  if (!kLibcCalls) {  // the preload may read a wild pointer, as libc may
+    messages[1].msg_hdr.msg_name = reinterpret_cast<void*>(8);
+    EXPECT_EQ(1, messages.send(sender));
+  }
+  messages[1].msg_hdr.msg_namelen = static_cast<socklen_t>(-1);
+  EXPECT_EQ(1, messages.send(sender));
+  EXPECT_ERRNO(EINVAL, t_sendmmsg(sender, &messages[1], 2, 0));
+  EXPECT_ERRNO(EBADF, messages.send(-1));
 }
 
 TEST_F(Socket, Refuses) {
