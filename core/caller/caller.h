@@ -144,6 +144,16 @@ class Caller {
 
   virtual Origin origin(Arena&) { return {sys_gettid(), Str()}; }
 
+  // Did the caller make a system call of a 32-bit program? Then its files are small unless it says
+  // O_LARGEFILE, and positions in directories have 31 bits. Kernel counterpart:
+  // in_compat_syscall().
+  virtual bool is_compat() const { return false; }
+  // getdents64(2) on a descriptor of this process, with such positions as the caller's own call
+  // would get: file systems know shorter ones for 32-bit programs.
+  virtual Result<size_t> list_directory(int fd, void* out, size_t size) {
+    return sys_getdents64(fd, out, size);
+  }
+
  protected:
   ~Caller() = default;
 };

@@ -5,6 +5,7 @@
 
 #include "core/ops/ops.h"
 #include "core/readdir/cache.h"
+#include "core/readdir/position.h"
 #include "core/readdir/stream.h"
 #include "core/walk/walk.h"
 
@@ -53,7 +54,9 @@ Outcome read_directory(Op& op, int fd, UserBuf to, unsigned count, Form form) {
   if (reads_natively(dir)) return Outcome::native();
 
   BorrowedFd borrowed = TRY(op.caller().borrow(fd));
-  const auto position = static_cast<uint64_t>(TRY(sys_lseek(borrowed.get(), 0, SEEK_CUR)));
+  auto position = static_cast<uint64_t>(TRY(sys_lseek(borrowed.get(), 0, SEEK_CUR)));
+  const bool compat = op.caller().is_compat();
+  if (compat) position = long_position(position);
   const bool in_lower = goes_on_in_lower(found, position);
   // Removing names while reading them is what rm does; those that are removed already were mostly
   // told before.
@@ -69,6 +72,7 @@ Outcome read_directory(Op& op, int fd, UserBuf to, unsigned count, Form form) {
   const size_t size =
       one_layer ? TRY(fill_from_layer(op, dir, in_lower ? 1 : 0, borrowed.get(), chunk, room))
                 : TRY(read_merged(op, dir, borrowed.get(), position, chunk, room, &next));
+  if (compat && !one_layer) to_short_positions(chunk, size);
   if (form == Form::kOld) to_old_form(chunk, size);
   Result<void> copied = op.caller().copy_out(to, chunk, size);
   if (!copied.ok() && one_layer)

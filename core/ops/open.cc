@@ -18,6 +18,7 @@ namespace {
 // The kernel's own values: libc defines O_LARGEFILE as 0 and O_TMPFILE with O_DIRECTORY.
 constexpr int kLargeFile = 0100000;
 constexpr int kTmpFile = 020000000;
+constexpr uint64_t kSmallFileMost = 0x7fffffff;  // MAX_NON_LFS
 constexpr int kPathFlags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
 constexpr int kValidFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |
                             O_NONBLOCK | O_SYNC | O_DSYNC | O_ASYNC | O_DIRECT | kLargeFile |
@@ -109,7 +110,8 @@ Outcome open_there(Op& op, CStr real, int flags) {
   return outcome;
 }
 
-// ENOTDIR, ELOOP, EISDIR, EACCES, EPERM, EROFS. Kernel counterpart: do_open(), may_open().
+// ENOTDIR, ELOOP, EISDIR, EACCES, EPERM, EROFS, EOVERFLOW. Kernel counterpart: do_open(),
+// may_open(), generic_file_open().
 Result<void> may_open(Op& op, const Request& r, const Node& node) {
   if (r.exclusive()) return Error(EEXIST);
   if (r.creates() && node.is_dir()) return Error(EISDIR);
@@ -122,7 +124,9 @@ Result<void> may_open(Op& op, const Request& r, const Node& node) {
   if (r.writes() && flags_of(node).append &&
       (r.has(O_TRUNC) || ((r.flags & O_ACCMODE) != 0 && !r.has(O_APPEND))))
     return Error(EPERM);
-  if (r.has(O_NOATIME) && node.overlay->perm == Perm::kPosix) return may_own(op, node);
+  if (r.has(O_NOATIME) && node.overlay->perm == Perm::kPosix) TRY(may_own(op, node));
+  if (!r.has(kLargeFile) && node.is_regular() && node.real.stx_size > kSmallFileMost)
+    return Error(EOVERFLOW);
   return {};
 }
 
@@ -283,7 +287,7 @@ Result<void> copy_in_how(Op& op, UserBuf user, size_t size, open_how* how) {
 
 Outcome op_openat(Op& op, int dirfd, UserPath path, int flags, mode_t mode) {
   flags &= kValidFlags;
-  flags |= kLargeFile;
+  if (!op.caller().is_compat()) flags |= kLargeFile;
   if ((flags & O_PATH) != 0) flags &= kPathFlags;
   const bool creates = (flags & (O_CREAT | kTmpFile)) != 0;
   return open_at(op, Request{dirfd, path, flags, creates ? mode & 07777 : 0, 0});
@@ -292,6 +296,7 @@ Outcome op_openat(Op& op, int dirfd, UserPath path, int flags, mode_t mode) {
 Outcome op_openat2(Op& op, int dirfd, UserPath path, UserBuf user_how, size_t size) {
   open_how how;
   TRY(copy_in_how(op, user_how, size, &how));
+  if ((how.flags & O_PATH) == 0) how.flags |= kLargeFile;  // also for 32-bit programs
   return open_at(op, Request{dirfd, path, static_cast<int>(how.flags),
                              static_cast<mode_t>(how.mode), how.resolve});
 }

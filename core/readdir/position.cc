@@ -19,6 +19,16 @@ uint64_t mix(uint64_t h) {
 
 uint64_t check_of(uint32_t order) { return mix(order) >> (64 - kCheckBits); }
 
+// Short ones: a bit that is set, 22 bits of order, 8 that check them.
+constexpr uint64_t kShortMark = uint64_t{1} << 30;
+constexpr unsigned kGroupShift = 10;
+constexpr uint32_t kDotDotGroup = 0x3fffff;  // above all others
+static_assert((kEndPosition >> (kCheckBits + kGroupShift) & kDotDotGroup) < kDotDotGroup);
+
+uint64_t short_of(uint32_t group) {
+  return kShortMark | (uint64_t{group} << kCheckBits) | check_of(group);
+}
+
 }  // namespace
 
 uint32_t name_order(Str name) {
@@ -39,6 +49,20 @@ bool is_listing_position(uint64_t position) {
   if (position >> 40 != 1) return false;
   const uint32_t order = static_cast<uint32_t>(position >> kCheckBits);
   return order != 0 && position_at(order) == position;
+}
+
+uint64_t short_position(uint64_t position) {
+  if (!is_listing_position(position)) return position;
+  const auto order = static_cast<uint32_t>(position >> kCheckBits);
+  return short_of(order == kDotDotOrder ? kDotDotGroup : order >> kGroupShift);
+}
+
+uint64_t long_position(uint64_t position) {
+  const uint32_t group = static_cast<uint32_t>(position >> kCheckBits) & kDotDotGroup;
+  if (position != short_of(group)) return position;
+  if (group == kDotDotGroup) return position_at(kDotDotOrder);
+  if (group == (kEndPosition >> (kCheckBits + kGroupShift) & kDotDotGroup)) return kEndPosition;
+  return position_at(group == 0 ? kFirstOrder : group << kGroupShift);
 }
 
 }  // namespace ovl

@@ -1,6 +1,8 @@
 // See stream.h.
 #include "core/readdir/stream.h"
 
+#include "core/readdir/position.h"
+
 namespace ovl {
 namespace {
 
@@ -75,10 +77,19 @@ Result<size_t> fill_from_layer(Op& op, const Node& dir, uint32_t index, int fd, 
   Judge judge(op, dir);
   TRY(judge.enter(index));
   for (;;) {
-    const size_t size = TRY(sys_getdents64(fd, out, room));
+    const size_t size = TRY(op.caller().list_directory(fd, out, room));
     if (size == 0) return size_t{0};
     const size_t kept = TRY(filter(op, judge, dir, out, size));
     if (kept != 0) return kept;  // nothing would mean the end
+  }
+}
+
+void to_short_positions(char* records, size_t size) {
+  for (size_t at = 0; at < size;) {
+    auto* record = reinterpret_cast<KernelDirent*>(records + at);
+    const uint64_t next = short_position(static_cast<uint64_t>(record->d_off));
+    record->d_off = static_cast<int64_t>(next);
+    at += record->d_reclen;
   }
 }
 

@@ -18,6 +18,9 @@ Result<size_t> fill_from_listing(const MergedListing& listing, uint64_t from, ch
 Result<size_t> fill_from_layer(Op& op, const Node& dir, uint32_t index, int fd, char* out,
                                size_t room);
 
+// Positions of a merged listing become short ones (position.h).
+void to_short_positions(char* records, size_t size);
+
 // getdents(2)'s older form in the same space: the type moves behind the name.
 void to_old_form(char* records, size_t size);
 

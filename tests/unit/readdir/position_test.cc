@@ -50,5 +50,27 @@ TEST(Position, IsToldFromAFileSystemsOwn) {
   for (int i = 0; i < 1000000; i++) EXPECT_FALSE(is_listing_position(random() >> 1));
 }
 
+TEST(Position, ShortOnesHave31BitsAndLeadToTheirGroup) {
+  for (uint32_t order : {kDotDotOrder, kFirstOrder, 1023u, 1024u, 0x12345678u, kLastOrder}) {
+    const uint64_t position = position_at(order), narrow = short_position(position);
+    EXPECT_LE(narrow, uint64_t{INT32_MAX}) << order;
+    EXPECT_LE(long_position(narrow), position) << order;
+    EXPECT_GT(long_position(narrow) + (uint64_t{1024} << 8), position) << order;
+    EXPECT_EQ(short_position(long_position(narrow)), narrow) << order;
+  }
+  // The dots are never told twice, and the end stays the end.
+  EXPECT_EQ(long_position(short_position(position_at(kDotDotOrder))), position_at(kDotDotOrder));
+  EXPECT_EQ(long_position(short_position(position_at(kFirstOrder))), position_at(kFirstOrder));
+  EXPECT_EQ(long_position(short_position(kEndPosition)), kEndPosition);
+}
+
+TEST(Position, WhatIsNoListingsStaysWhatItIs) {
+  for (const uint64_t offset : {uint64_t{0}, uint64_t{1}, uint64_t{77}, uint64_t{0x3fffffff},
+                                uint64_t{0x123456789abcdef}}) {
+    EXPECT_EQ(short_position(offset), offset);
+    EXPECT_EQ(long_position(offset), offset);
+  }
+}
+
 }  // namespace
 }  // namespace ovl
