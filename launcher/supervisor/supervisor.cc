@@ -10,6 +10,7 @@
 
 #include "core/ops/ops.h"
 #include "launcher/failure.h"
+#include "launcher/supervisor/i386.h"
 #include "launcher/supervisor/identity.h"
 
 namespace ovl {
@@ -27,6 +28,7 @@ void raise_descriptor_limit() {
 
 // Calls that leave something with a mode to the kernel, which takes the umask of who asks: us.
 bool creates(const seccomp_data& call) {
+  if (call.arch != AUDIT_ARCH_X86_64) return true;
   switch (call.nr) {
     case SYS_open:
       return (call.args[1] & (O_CREAT | O_TMPFILE)) != 0;
@@ -113,13 +115,11 @@ void Supervisor::work() {
 void Supervisor::serve(Notification& call) {
   RemoteCaller caller(call, context_);
   const seccomp_data& data = call.data();
-  if (data.arch != AUDIT_ARCH_X86_64) {
-    call.answer(-ENOSYS);
-    return;
-  }
   long args[6];
   for (int i = 0; i < 6; i++) args[i] = static_cast<long>(data.args[i]);
-  const Outcome outcome = dispatch(caller, session_, data.nr, args);
+  const Outcome outcome = data.arch == AUDIT_ARCH_X86_64
+                              ? dispatch(caller, session_, data.nr, args)
+                              : dispatch_i386(caller, session_, data.nr, args);
   if (call.answered()) return;
   if (outcome.is_native())
     call.pass();

@@ -249,6 +249,7 @@ constexpr Call kPathsOfI386[] = {
     {"getpeername", 368},
     {"sendto", 369},
     {"sendmsg", 370},
+    {"sendmmsg", 345},
     {"statx", 383},
     {"utimensat_time64", 412},
     {"openat2", 437},
@@ -284,7 +285,8 @@ TEST(Filter, PathCallsOfI386AreTrapped) {
 
 TEST(Filter, SocketcallIsTrappedWhereItTakesAddresses) {
   const auto filter = make_filter(kAll);
-  const std::set<uint32_t> with_address = {2, 3, 6, 7, 11, 16};  // SYS_BIND ... of <linux/net.h>
+  const std::set<uint32_t> with_address = {2,  3,  6, 7,
+                                           11, 16, 20};  // SYS_BIND ... of <linux/net.h>
   for (uint32_t call = 1; call <= 20; call++)
     EXPECT_EQ(answer(filter, k32, kSocketcall, {call, 0x1000}),
               with_address.count(call) != 0 ? kTrap : kAllow)
