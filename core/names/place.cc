@@ -31,9 +31,8 @@ Result<void> NamePath::exists_outside() const {
   const bool real = outside();
   const CStr path = real ? walked_.outside_path : path_;
   const int flags = AT_SYMLINK_NOFOLLOW | (path.empty() ? AT_EMPTY_PATH : 0);
-  return checked_void(op_.caller().raw(SYS_faccessat2, real ? AT_FDCWD : dirfd_,
-                                       reinterpret_cast<long>(path.c_str()), 0 /* F_OK */, flags, 0,
-                                       0));
+  return sys_faccessat2(op_.caller().reach(op_.arena(), real ? AT_FDCWD : dirfd_, path),
+                        0 /* F_OK */, flags);
 }
 
 Result<Place> look_again(Op& op, const Walked& walked) {

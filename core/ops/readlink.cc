@@ -24,7 +24,7 @@ Result<Str> read_text(Op& op, const At& at) {
 // /proc/self/cwd, exe, fd/<n>: the text is a real path; programs are shown theirs. `link` may be
 // relative: then the kernel's own answer is asked for first, as the program would.
 Outcome procfs_link(Op& op, CStr link, UserBuf out, int size) {
-  Str text = TRY(read_text(op, link));
+  Str text = TRY(read_text(op, op.caller().reach(op.arena(), AT_FDCWD, link)));
   if (text.empty() || text[0] != '/') return Outcome::native();
   const CStr shown = TRY(map_back(op, op.arena().dup(text)));
   if (shown == text) return Outcome::native();

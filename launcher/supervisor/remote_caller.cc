@@ -189,7 +189,15 @@ Result<BorrowedFd> RemoteCaller::borrow(int fd) {
 }
 
 At RemoteCaller::reach(Arena& arena, int dirfd, CStr path) {
-  if (!path.empty() && path[0] == '/') return At(AT_FDCWD, path);
+  if (!path.empty() && path[0] == '/') {
+    for (CStr own : {CStr("/proc/self"), CStr("/proc/thread-self")}) {
+      if (!is_below_or_same(path, own)) continue;
+      Result<Str> link = proc_link(arena, own);
+      if (link.ok())
+        return At(AT_FDCWD, arena.concat("/proc/", link.value(), path.sub(own.size())));
+    }
+    return At(AT_FDCWD, path);
+  }
   const std::string start = dirfd == AT_FDCWD ? proc_path(call_.tid(), "cwd/")
                                               : fmt::format("/proc/{}/fd/{}/", call_.tid(), dirfd);
   return At(AT_FDCWD, arena.concat(view(start), path));
@@ -261,6 +269,18 @@ bool RemoteCaller::may_block(CStr real, int flags) const {
   return S_ISCHR(st.stx_mode) || S_ISBLK(st.stx_mode);
 }
 
+std::string RemoteCaller::name_for_task(const At& at) {
+  if (at.dirfd() == AT_FDCWD) return at.name();
+  return fmt::format("/proc/{}/fd/{}/{}", getpid(), at.dirfd(), at.name());
+}
+
+Outcome RemoteCaller::open_itself(const At& at, int flags, mode_t mode) {
+  TaskCall call(abi(), numbers(abi()).openat,
+                {static_cast<unsigned long>(AT_FDCWD), 0, static_cast<unsigned long>(flags), mode});
+  call.point_argument(1, call.put_string(name_for_task(at).c_str()));
+  return assist(call);
+}
+
 Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens what) {
   const bool only_reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
   // The kernel finds the very same by the task's own words.
@@ -268,15 +288,11 @@ Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens w
     call_.pass();
     return 0;
   }
-  if (what == Opens::kAnything && may_block(real, flags)) {
-    TaskCall call(
-        abi(), numbers(abi()).openat,
-        {static_cast<unsigned long>(AT_FDCWD), 0, static_cast<unsigned long>(flags), mode});
-    call.point_argument(1, call.put_string(real.c_str()));
-    return assist(call);
-  }
   At at(real);
   if (at.error()) return Error(at.error());
+  // The kernel gives no O_PATH descriptors away.
+  if ((flags & O_PATH) != 0 || (what == Opens::kAnything && may_block(real, flags)))
+    return open_itself(at, flags, mode);
   const int fd = openat(at.dirfd(), at.name(), flags | O_CLOEXEC | O_NOCTTY, mode);
   if (fd < 0) return Error(errno);
   return give_fd(UniqueFd(fd), flags & O_CLOEXEC);
@@ -287,14 +303,10 @@ Outcome RemoteCaller::change_directory(CStr real) {
     call_.pass();
     return 0;
   }
+  At at(real);
+  if (at.error()) return Error(at.error());
   TaskCall call(abi(), numbers(abi()).chdir);
-  UniqueFd dir;
-  std::string path = real.c_str();
-  if (real.size() >= PATH_MAX) {
-    dir = TRY(sys_openat(real, O_PATH | O_DIRECTORY));
-    path = fmt::format("/proc/{}/fd/{}", getpid(), dir.get());
-  }
-  call.point_argument(0, call.put_string(path.c_str()));
+  call.point_argument(0, call.put_string(name_for_task(at).c_str()));
   return assist(call);
 }
 

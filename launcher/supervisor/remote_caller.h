@@ -55,6 +55,9 @@ class RemoteCaller final : public Caller {
   long connect(int fd, const void* address, size_t size);
   long send_message(int fd, const void* message, int flags);
   bool may_block(CStr real, int flags) const;
+  Outcome open_itself(const At& at, int flags, mode_t mode);
+  // A path that leads the task to what is at `at` for us, as long as that lives.
+  static std::string name_for_task(const At& at);
 
   Notification& call_;
   RemoteContext& context_;
