@@ -82,8 +82,8 @@ class DirectoryList {
     Result<Walked> w = walk_existing(op_, AT_FDCWD, path, kFollow);
     if (!w.ok() || w.value().native || w.value().outside()) return;
     const Node& node = *w.value().node;
-    if (!node.is_dir() || !node.in_upper()) return;
-    add(node.upper);
+    if (!node.is_dir() || node.top() == Str(node.virt)) return;
+    if (node.in_upper()) add(node.upper);
     layers_++;
     for (uint32_t i = 0; i < node.lower_count; i++)
       if (node.lowers[i].path != Str(path)) add(node.lowers[i].path);

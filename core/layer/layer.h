@@ -8,6 +8,8 @@
 
 namespace ovl {
 
+struct Overlay;
+
 struct Layer {
   CStr root;         // real path
   uint64_t dev;      // st_dev (makedev form) of the root
@@ -15,6 +17,14 @@ struct Layer {
   bool has_format;   // look for overlay xattrs in it
   bool is_upper;
   XattrFormat format;
+  const Layer* source;    // the layer that this is a directory of: itself, but in inner sessions
+  const Overlay* writer;  // whose layer the source is: absolute redirects start at its lowers
+};
+
+// See MountConfig.
+struct Mount {
+  const Layer* lowers;  // topmost first
+  uint32_t lower_count;
 };
 
 struct Overlay {
@@ -32,6 +42,12 @@ struct Overlay {
   XattrFormat format;  // of what is written to the upper and the workdir
   Perm perm;
   bool can_whiteout_device;
+
+  // Only of inner sessions (OverlayConfig says more).
+  uint32_t level;
+  uint32_t lowers_most;  // objects that can lie below one name: more than layers, with redirects
+  uint32_t given_count;
+  uint32_t mount_count;
 };
 
 }  // namespace ovl

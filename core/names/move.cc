@@ -42,9 +42,10 @@ Result<void> follow(Op& op, const Node& from, Str to) {
   if (!from.is_dir()) return {};
   const Overlay& overlay = *from.overlay;
   Result<void> r = moved_rename(op.session(), overlay, shown(from), to);
-  if (r.ok() && from.lower_count != 0)
-    r = moved_add(op.session(), overlay, below(from.lowers[0].path, from.lowers[0].layer->root),
-                  to);
+  if (r.ok() && from.lower_count != 0) {
+    const Str lower = TRY(lower_path(op, from));
+    r = moved_add(op.session(), overlay, lower, to);
+  }
   return !r.ok() && r.error() == ENOSPC ? Result<void>(Error(EXDEV)) : r;
 }
 

@@ -52,7 +52,8 @@ Result<void> may_create(Op& op, const Walked& walked, const Place& place, bool d
 }
 
 bool is_mount_point(const Session& session, Str virt) {
-  if (session.rooted_at(virt) != nullptr) return true;
+  for (uint32_t i = 0; i < session.overlay_count(); i++)
+    if (session.overlay(i).at == virt) return true;
   for (uint32_t i = 0; i < session.exclude_count(); i++)
     if (session.exclude(i) == virt) return true;
   return false;
@@ -73,10 +74,13 @@ Result<bool> lower_has(Op& op, const Node& dir, Str name) {
     Result<void> r = sys_lstat(real, &st);
     if (!r.ok() && (r.error() == ENOENT || r.error() == ENOTDIR)) continue;
     TRY(r);
-    if (S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0) return false;
-    if (!dir.lowers[i].layer->has_format || !S_ISREG(st.stx_mode) || st.stx_size != 0) return true;
-    return !sys_lgetxattr(real, priv_name(dir.lowers[i].layer->format, Priv::kWhiteout), nullptr, 0)
-                .ok();
+    const Layer& layer = *dir.lowers[i].layer;
+    if (S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0) {
+      if (layer.format.depth == 0) return false;
+      continue;  // that of the overlay around
+    }
+    if (!layer.has_format || !S_ISREG(st.stx_mode) || st.stx_size != 0) return true;
+    return !sys_lgetxattr(real, priv_name(layer.format, Priv::kWhiteout), nullptr, 0).ok();
   }
   return false;
 }

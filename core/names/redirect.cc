@@ -1,6 +1,8 @@
 // See redirect.h.
 #include "core/names/redirect.h"
 
+#include <limits.h>
+
 #include "core/copy_up/marks.h"
 
 namespace ovl {
@@ -18,10 +20,10 @@ Result<Str> read_redirect(Op& op, const Node& dir) {
 }
 
 // The path that the directory has in the lowers, as the upper's redirects tell: built from its end.
-Result<Str> absolute(Op& op, const Node& dir) {
-  char* buffer = op.arena().array<char>(kRedirectMax);
+Result<Str> absolute(Op& op, const Node& dir, size_t most) {
+  char* buffer = op.arena().array<char>(most);
   if (buffer == nullptr) return Error(ENOMEM);
-  char* at = buffer + kRedirectMax;
+  char* at = buffer + most;
   for (const Node* d = &dir; d->virt != Str(d->overlay->at); d = d->up) {
     Str part = TRY(read_redirect(op, *d));
     if (part.empty()) part = base_name(d->virt);
@@ -33,15 +35,17 @@ Result<Str> absolute(Op& op, const Node& dir) {
     if (whole) break;
     *--at = '/';
   }
-  return Str(at, static_cast<size_t>(buffer + kRedirectMax - at));
+  return Str(at, static_cast<size_t>(buffer + most - at));
 }
 
 }  // namespace
 
+Result<Str> lower_path(Op& op, const Node& dir) { return absolute(op, dir, 2 * PATH_MAX); }
+
 Result<void> set_redirect(Op& op, const Node& dir, bool same_directory) {
   const Str old = TRY(read_redirect(op, dir));
   if (!old.empty() && (same_directory || old[0] == '/')) return {};
-  const Str value = same_directory ? base_name(dir.virt) : TRY(absolute(op, dir));
+  const Str value = same_directory ? base_name(dir.virt) : TRY(absolute(op, dir, kRedirectMax));
   TRY(mark_unportable(op, *dir.overlay));
   op.session().count(Counter::kRedirects);
   return set_mark(op, *dir.overlay, dir.upper, Priv::kRedirect, value);

@@ -12,4 +12,8 @@ namespace ovl {
 // true there. Requires: an exclusive Mutation. Errors: EXDEV (longer than the format has room for).
 Result<void> set_redirect(Op& op, const Node& dir, bool same_directory);
 
+// The path that a directory has (or had, before it is moved) in the lowers of its overlay, relative
+// to their roots. EXDEV: it is too long to be named.
+Result<Str> lower_path(Op& op, const Node& dir);
+
 }  // namespace ovl

@@ -60,11 +60,7 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
   if (fd < 0) return {};
   Result<CStr> real = op.caller().fd_link(op.arena(), fd);
   if (!real.ok() || !real.value().starts_with("/")) return {};
-  for (uint32_t i = 0; i < op.session().overlay_count() && out->overlay == nullptr; i++) {
-    const Overlay& overlay = op.session().overlay(i);
-    if (overlay.upper_layer != nullptr && is_below_or_same(real.value(), overlay.upper))
-      out->overlay = &overlay;
-  }
+  out->overlay = op.session().upper_with(real.value());
   if (out->overlay == nullptr) return {};
   out->fd = TRY(op.caller().borrow(fd));
   out->path = descriptor_path(op, out->fd.get());

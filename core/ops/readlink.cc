@@ -37,6 +37,7 @@ Outcome op_readlinkat(Op& op, int dirfd, UserPath user_path, UserBuf out, int si
   if (size <= 0) return Error(EINVAL);
   CStr path = TRY(op.caller().copy_in_path(op.arena(), user_path));
   if (path.empty() && dirfd == AT_FDCWD) return Error(ENOENT);
+  if (path == Str(kSessionLink)) return give_text(op, op.session().path(), out, size);
   if (is_magic_name(path)) return procfs_link(op, path, out, size);
   Walked w = TRY(walk_existing(op, dirfd, path, kEmptyPath));
   if (w.native) return Outcome::native();

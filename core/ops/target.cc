@@ -8,27 +8,6 @@ namespace {
 
 constexpr size_t kXattrListMost = 65536;
 
-// The overlay that the real path is in a layer of. Requires: node_of_fd() said so.
-const Overlay* overlay_of(const Session& session, Str real, bool on_lower) {
-  for (uint32_t i = 0; i < session.overlay_count(); i++) {
-    const Overlay& overlay = session.overlay(i);
-    if (!on_lower && overlay.upper_layer != nullptr &&
-        (is_below_or_same(real, overlay.upper) || is_below_or_same(real, overlay.work)))
-      return &overlay;
-    for (uint32_t k = 0; on_lower && k < overlay.lower_count; k++)
-      if (is_below_or_same(real, overlay.lowers[k].root)) return &overlay;
-  }
-  return nullptr;
-}
-
-bool in_workdir(const Session& session, Str real) {
-  for (uint32_t i = 0; i < session.overlay_count(); i++) {
-    const Overlay& overlay = session.overlay(i);
-    if (overlay.upper_layer != nullptr && is_below_or_same(real, overlay.work)) return true;
-  }
-  return false;
-}
-
 // load_attributes() for an object that is only known by a descriptor.
 Result<void> load_open(Op& op, const Object& object, Node* node) {
   const Overlay& overlay = *node->overlay;
@@ -89,8 +68,10 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
   FdNode found = TRY(node_of_fd(op, fd));
   if (found.node != nullptr && found.node->outside()) found.node = nullptr;
   // What was removed, or has no name yet, may stand in the workdir.
-  if (found.node == nullptr && !found.detached)
-    found.detached = in_workdir(op.session(), found.real);
+  if (found.node == nullptr && !found.detached) {
+    found.overlay = op.session().workdir_with(found.real);
+    found.detached = found.overlay != nullptr;
+  }
   t.detached = found.detached;
   t.on_lower = found.on_lower;
   t.by_fd = true;
@@ -104,8 +85,7 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
   if (t.detached) {
     Node* node = op.arena().make<Node>();
     if (node == nullptr) return Error(ENOMEM);
-    node->overlay = overlay_of(op.session(), found.real, found.on_lower);
-    if (node->overlay == nullptr) return Error(EIO);
+    node->overlay = found.overlay;
     node->where = found.on_lower ? Where::kLower : Where::kUpper;
     t.top = t.on_path ? Object::open_path(t.fd.get()) : Object::open(t.fd.get());
     TRY(load_open(op, t.top, node));

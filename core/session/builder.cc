@@ -24,6 +24,11 @@ class Strings {
     used_ += static_cast<uint32_t>(text.size()) + 1;
     return ref;
   }
+  // Puts `text` at the very beginning, as it is.
+  void copy(const char* text, uint32_t size) {
+    if (size <= size_) memcpy(area_, text, size);
+    used_ = size;
+  }
   bool overflowed() const { return used_ > size_; }
 
  private:
@@ -33,12 +38,20 @@ class Strings {
 };
 
 size_t strings_needed(const SessionSpec& spec) {
-  size_t n = spec.preload_path.size() + spec.trace_path.size() + spec.outermost.size() + 3;
+  size_t n = spec.preload_path.size() + spec.trace_path.size() + 2;
+  if (spec.around != nullptr)
+    n += spec.around->segment().strings_size + spec.around->path().size() + 1;
   for (uint32_t i = 0; i < spec.exclude_count; i++) n += spec.excludes[i].size() + 1;
   for (uint32_t i = 0; i < spec.overlay_count; i++) {
     const OverlaySpec& o = spec.overlays[i];
-    n += o.at.size() + 2 * o.upper.size() + o.work.size() + 4;
+    n += o.at.size() + o.upper.size() + o.work.size() + o.given_upper.size() + 4;
     for (uint32_t k = 0; k < o.lower_count; k++) n += o.lowers[k].root.size() + 1;
+    for (uint32_t k = 0; k < o.given_count; k++) n += o.given[k].size() + 1;
+    for (uint32_t k = 0; k < o.mount_count; k++) {
+      n += o.mounts[k].at.size() + 1;
+      for (uint32_t m = 0; m < o.mounts[k].lower_count; m++)
+        n += o.mounts[k].lowers[m].root.size() + 1;
+    }
   }
   return n;
 }
@@ -91,95 +104,189 @@ class FileSystems {
   uint8_t count_ = 0;
 };
 
-Result<void> fill_overlay(Segment* segment, Strings* strings, const OverlaySpec& spec,
-                          uint32_t* next_layer, OverlayConfig* out) {
-  const uint64_t shown = TRY(device_of(spec.lowers[0].root));
-  FileSystems file_systems(shown);
-  out->at = strings->add(spec.at);
-  out->upper = strings->add(spec.upper);
-  out->work = strings->add(spec.work);
-  out->first_layer = *next_layer;
-  out->lower_count = spec.lower_count;
-  out->shown_dev = shown;
-  out->redirect_dir = spec.redirect_dir;
-  out->metacopy = spec.metacopy;
-  out->perm = spec.perm;
-  out->can_whiteout_device = spec.can_whiteout_device;
+class Filler {
+ public:
+  Filler(Segment* segment, const SessionSpec& spec, size_t strings_size)
+      : segment_(segment),
+        spec_(spec),
+        strings_(reinterpret_cast<char*>(segment) + sizeof(Segment),
+                 static_cast<uint32_t>(strings_size)) {}
 
-  LayerConfig* upper = &segment->layers[(*next_layer)++];
-  upper->root = out->upper;
-  upper->format = spec.format;
-  if (!spec.upper.empty()) {
-    upper->dev = TRY(device_of(spec.upper));
-    upper->fs_index = file_systems.index_of(upper->dev);
-    upper->has_format = 1;
+  // `state_offset`: of the session's own state.
+  Result<void> run(size_t size, size_t strings_size, size_t state_offset) {
+    segment_->version = kSegmentVersion;
+    segment_->size = size;
+    segment_->strings_offset = sizeof(Segment);
+    segment_->strings_size = static_cast<uint32_t>(strings_size);
+    segment_->state_offset = state_offset;
+    if (spec_.around != nullptr) take_over(*spec_.around);
+    segment_->allow_uncovered = spec_.allow_uncovered;
+    segment_->supervised = spec_.supervised;
+    segment_->preload = spec_.preload;
+    if (spec_.count_ops) segment_->watch |= kWatchCount;
+    segment_->preload_path = strings_.add(spec_.preload_path);
+    if (!spec_.trace_path.empty()) {
+      segment_->watch |= kWatchTrace;
+      segment_->trace_path = strings_.add(spec_.trace_path);
+    }
+    for (uint32_t i = 0; i < spec_.exclude_count; i++) {
+      segment_->exclude_levels[segment_->exclude_count] = segment_->level;
+      segment_->excludes[segment_->exclude_count++] = strings_.add(spec_.excludes[i]);
+    }
+    SharedState& state = this->state();
+    const uint32_t first_id = 1 + state.overlay_ids.fetch_add(spec_.overlay_count);
+    for (uint32_t i = 0; i < spec_.overlay_count; i++) {
+      OverlayConfig* out = &segment_->overlays[segment_->overlay_count];
+      out->id = first_id + i;
+      TRY(overlay(spec_.overlays[i], out));
+      segment_->overlay_count++;
+      if (may_be_closed(spec_.overlays[i])) segment_->closed_roots = 1;
+    }
+    if (strings_.overflowed()) return Error(E2BIG);
+    __atomic_store_n(&segment_->magic, kSegmentMagic, __ATOMIC_RELEASE);
+    return {};
   }
-  for (uint32_t k = 0; k < spec.lower_count; k++) {
-    LayerConfig* lower = &segment->layers[(*next_layer)++];
-    const bool bottom = k + 1 == spec.lower_count;
-    lower->root = strings->add(spec.lowers[k].root);
-    lower->format = spec.lowers[k].format;
-    lower->dev = TRY(device_of(spec.lowers[k].root));
-    lower->fs_index = file_systems.index_of(lower->dev);
-    lower->has_format = !bottom || looks_like_an_upper(spec.lowers[k].root, lower->format);
-  }
-  return {};
-}
 
-Result<void> fill(Segment* segment, const SessionSpec& spec, size_t size, size_t strings_size,
-                  size_t state_offset) {
-  Strings strings(reinterpret_cast<char*>(segment) + sizeof(Segment),
-                  static_cast<uint32_t>(strings_size));
-  segment->version = kSegmentVersion;
-  segment->size = size;
-  segment->strings_offset = sizeof(Segment);
-  segment->strings_size = static_cast<uint32_t>(strings_size);
-  segment->allow_uncovered = spec.allow_uncovered;
-  segment->supervised = spec.supervised;
-  segment->preload = spec.preload;
-  segment->watch = (spec.trace_path.empty() ? 0 : kWatchTrace) | (spec.count_ops ? kWatchCount : 0);
-  segment->preload_path = strings.add(spec.preload_path);
-  segment->trace_path = strings.add(spec.trace_path);
-  segment->exclude_count = spec.exclude_count;
-  for (uint32_t i = 0; i < spec.exclude_count; i++)
-    segment->excludes[i] = strings.add(spec.excludes[i]);
-  uint32_t next_layer = 0;
+ private:
+  // All that the session around is: its strings keep their places.
+  void take_over(const Session& around) {
+    const Segment& from = around.segment();
+    strings_.copy(reinterpret_cast<const char*>(&from) + from.strings_offset, from.strings_size);
+    segment_->overlay_count = from.overlay_count;
+    segment_->layer_count = from.layer_count;
+    segment_->given_count = from.given_count;
+    segment_->mount_count = from.mount_count;
+    segment_->exclude_count = from.exclude_count;
+    segment_->level = from.level + 1;
+    segment_->closed_roots = from.closed_roots;
+    segment_->watch = from.watch & ~kWatchCount;
+    segment_->trace_path = from.trace_path;
+    memcpy(segment_->overlays, from.overlays, sizeof from.overlays);
+    memcpy(segment_->layers, from.layers, sizeof from.layers);
+    memcpy(segment_->given, from.given, sizeof from.given);
+    memcpy(segment_->mounts, from.mounts, sizeof from.mounts);
+    memcpy(segment_->excludes, from.excludes, sizeof from.excludes);
+    memcpy(segment_->exclude_levels, from.exclude_levels, sizeof from.exclude_levels);
+    const bool outermost = from.outermost.size == 0;
+    segment_->outermost = outermost ? strings_.add(around.path()) : from.outermost;
+    segment_->state_offset = from.state_offset;
+  }
+
+  SharedState& state() {
+    if (spec_.around != nullptr) return spec_.around->state();
+    return *reinterpret_cast<SharedState*>(reinterpret_cast<char*>(segment_) +
+                                           segment_->state_offset);
+  }
+
+  Result<void> overlay(const OverlaySpec& spec, OverlayConfig* out) {
+    const uint64_t shown =
+        spec.shown_dev != 0 ? spec.shown_dev : TRY(device_of(spec.lowers[0].root));
+    FileSystems file_systems(shown);
+    out->at = strings_.add(spec.at);
+    out->upper = strings_.add(spec.upper);
+    out->work = strings_.add(spec.work);
+    out->first_layer = segment_->layer_count;
+    out->lower_count = spec.lower_count;
+    out->shown_dev = shown;
+    out->level = segment_->level;
+    out->redirect_dir = spec.redirect_dir;
+    out->metacopy = spec.metacopy;
+    out->perm = spec.perm;
+    out->can_whiteout_device = spec.can_whiteout_device;
+    out->given_upper = strings_.add(spec.given_upper);
+    out->first_given = segment_->given_count;
+    out->given_count = spec.given_count;
+    for (uint32_t k = 0; k < spec.given_count; k++)
+      segment_->given[segment_->given_count++] = strings_.add(spec.given[k]);
+
+    LayerConfig* upper = next_layer();
+    upper->root = out->upper;
+    upper->format = spec.format;
+    if (!spec.upper.empty()) {
+      upper->dev = TRY(device_of(spec.upper));
+      upper->fs_index = file_systems.index_of(upper->dev);
+      upper->has_format = 1;
+    }
+    TRY(lowers(spec.lowers, spec.lower_count, file_systems));
+    for (uint32_t k = 0; k < spec.mount_count; k++) {
+      MountConfig& mount = segment_->mounts[segment_->mount_count++];
+      mount.at = strings_.add(spec.mounts[k].at);
+      mount.overlay = segment_->overlay_count;
+      mount.first_layer = segment_->layer_count;
+      mount.lower_count = spec.mounts[k].lower_count;
+      TRY(lowers(spec.mounts[k].lowers, mount.lower_count, file_systems));
+    }
+    return {};
+  }
+
+  Result<void> lowers(const LowerSpec* specs, uint32_t count, FileSystems& file_systems) {
+    for (uint32_t k = 0; k < count; k++) {
+      LayerConfig* lower = next_layer();
+      lower->root = strings_.add(specs[k].root);
+      lower->format = specs[k].format;
+      lower->dev = TRY(device_of(specs[k].root));
+      lower->fs_index = file_systems.index_of(lower->dev);
+      if (specs[k].of != nullptr) {
+        lower->source = spec_.around->index_of(*specs[k].of->source);
+        lower->has_format = specs[k].of->has_format;
+      } else {
+        const bool bottom = k + 1 == count;
+        lower->has_format = !bottom || looks_like_an_upper(specs[k].root, lower->format);
+      }
+    }
+    return {};
+  }
+
+  LayerConfig* next_layer() {
+    LayerConfig* layer = &segment_->layers[segment_->layer_count];
+    layer->source = segment_->layer_count++;
+    return layer;
+  }
+
+  Segment* const segment_;
+  const SessionSpec& spec_;
+  Strings strings_;
+};
+
+// Is there room for it all?
+bool fits(const SessionSpec& spec) {
+  uint32_t overlays = spec.overlay_count, layers = 0, given = 0, mounts = 0;
+  uint32_t excludes = spec.exclude_count, level = 0;
   for (uint32_t i = 0; i < spec.overlay_count; i++) {
-    segment->overlays[i].id = spec.overlays[i].id != 0 ? spec.overlays[i].id : i + 1;
-    TRY(fill_overlay(segment, &strings, spec.overlays[i], &next_layer, &segment->overlays[i]));
-    if (may_be_closed(spec.overlays[i])) segment->closed_roots = 1;
+    const OverlaySpec& overlay = spec.overlays[i];
+    layers += overlay.lower_count + 1;
+    given += overlay.given_count;
+    mounts += overlay.mount_count;
+    for (uint32_t k = 0; k < overlay.mount_count; k++) layers += overlay.mounts[k].lower_count;
   }
-  segment->overlay_count = spec.overlay_count;
-  segment->outermost = strings.add(spec.outermost);
-  segment->state_offset = state_offset;
-  if (spec.outermost.empty()) {
-    auto* state = reinterpret_cast<SharedState*>(reinterpret_cast<char*>(segment) + state_offset);
-    state->overlay_ids.store(spec.overlay_count, std::memory_order_relaxed);
+  if (spec.around != nullptr) {
+    const Segment& around = spec.around->segment();
+    overlays += around.overlay_count;
+    layers += around.layer_count;
+    given += around.given_count;
+    mounts += around.mount_count;
+    excludes += around.exclude_count;
+    level = around.level + 1;
   }
-  if (strings.overflowed()) return Error(E2BIG);
-  __atomic_store_n(&segment->magic, kSegmentMagic, __ATOMIC_RELEASE);
-  return {};
+  return overlays <= kMaxOverlays && layers <= kMaxLayers && given <= kMaxLayers &&
+         mounts <= kMaxMounts && excludes <= kMaxExcludes && level < kMaxNesting;
 }
 
 }  // namespace
 
 Result<void> write_segment(CStr path, const SessionSpec& spec) {
-  uint32_t layers = 0;
-  for (uint32_t i = 0; i < spec.overlay_count; i++) layers += spec.overlays[i].lower_count + 1;
-  if (spec.overlay_count > kMaxOverlays || layers > kMaxLayers || spec.exclude_count > kMaxExcludes)
-    return Error(E2BIG);
+  if (!fits(spec)) return Error(E2BIG);
   const size_t strings_size = strings_needed(spec);
   const size_t own_size = (sizeof(Segment) + strings_size + kPage - 1) & ~(kPage - 1);
-  const bool alone = spec.outermost.empty();
-  const size_t size = alone ? own_size + sizeof(SharedState) : own_size;
+  const size_t size = spec.around == nullptr ? own_size + sizeof(SharedState) : own_size;
 
   ignore(sys_unlink(path));  // an old one: processes that still map it keep theirs
   UniqueFd fd = TRY(sys_openat(path, O_RDWR | O_CREAT | O_EXCL, 0600));
   TRY(sys_ftruncate(fd.get(), static_cast<off_t>(size)));
   long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
-  Result<void> filled = fill(reinterpret_cast<Segment*>(p), spec, size, strings_size,
-                             alone ? own_size : spec.state_offset);
+  Result<void> filled =
+      Filler(reinterpret_cast<Segment*>(p), spec, strings_size).run(size, strings_size, own_size);
   raw_call(SYS_munmap, p, size);
   if (!filled.ok()) ignore(sys_unlink(path));
   return filled;

@@ -6,14 +6,22 @@
 
 #include "core/base/result.h"
 #include "core/base/str.h"
-#include "core/session/segment.h"
+#include "core/session/session.h"
 
 namespace ovl {
 
-// A lower layer.
+// A lower layer. In an inner session (SessionSpec::around) it may be a directory of a layer there.
 struct LowerSpec {
   CStr root;
   XattrFormat format;
+  const Layer* of = nullptr;  // in `around`; nullptr: of none
+};
+
+// MountConfig.
+struct MountSpec {
+  CStr at;
+  const LowerSpec* lowers = nullptr;
+  uint32_t lower_count = 0;
 };
 
 // All paths canonical, absolute, existing.
@@ -28,7 +36,14 @@ struct OverlaySpec {
   XattrFormat format;  // of the upper
   Perm perm = Perm::kOwner;
   bool can_whiteout_device = true;
-  uint32_t id = 0;  // 0: the session is the outermost, and has its own numbers
+
+  // Only in an inner session.
+  CStr given_upper;             // what the session around calls the upper
+  const CStr* given = nullptr;  // and the lowers
+  uint32_t given_count = 0;
+  uint64_t shown_dev = 0;  // st_dev of the whole overlay; 0: that of the topmost lower
+  const MountSpec* mounts = nullptr;
+  uint32_t mount_count = 0;
 };
 
 struct SessionSpec {
@@ -40,15 +55,15 @@ struct SessionSpec {
   CStr trace_path;  // empty: no trace
   bool allow_uncovered = false;
   bool count_ops = false;  // for --stats
-  CStr outermost;          // of an inner session: the file with the shared state, and where it is
-  uint64_t state_offset = 0;
   bool supervised = false;
   bool preload = true;
+  // The session around this one: its overlays and excludes are here too, in front of the own ones.
+  const Session* around = nullptr;
 };
 
 // Creates the file (mode 0600, replacing one that is there) and fills it. Looks at the layer roots
-// for their file system and for overlay xattrs. Errors: E2BIG (too many overlays, layers or
-// excludes), what the file systems say.
+// for their file system and for overlay xattrs. Errors: E2BIG (too many overlays, layers,
+// mounts or excludes, or sessions inside one another), what the file systems say.
 Result<void> write_segment(CStr path, const SessionSpec& spec);
 
 }  // namespace ovl

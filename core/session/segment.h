@@ -21,10 +21,14 @@ namespace ovl {
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
 constexpr uint32_t kSegmentVersion = 2;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
+// A symbolic link, for readlink(2) alone, that only programs below ovlrun have: to the file of
+// their session. It tells an inner launcher where it is, however it was started.
+inline constexpr const char kSessionLink[] = "/proc/self/ovlrun";
 
 constexpr uint32_t kMaxOverlays = 16;
 constexpr uint32_t kMaxLayers = 512;
-constexpr uint32_t kMaxExcludes = 64;
+constexpr uint32_t kMaxExcludes = 256;
+constexpr uint32_t kMaxMounts = 256;
 
 enum class RedirectDir : uint8_t { kOn, kFollow, kNoFollow, kOff };
 enum class Perm : uint8_t { kOwner, kPosix };
@@ -43,6 +47,16 @@ struct LayerConfig {
   uint8_t has_format;  // this layer may hold overlay xattrs (it is somebody's upper): look for them
   XattrFormat format;
   uint8_t pad[2];
+  uint32_t source;  // index of the layer that this one is a directory of; its own: of none
+};
+
+// A place below an inner overlay's root where the lower that it was given shows another overlay, or
+// something native: that place's own lowers.
+struct MountConfig {
+  StrRef at;  // virtual
+  uint32_t overlay;
+  uint32_t first_layer;
+  uint32_t lower_count;
 };
 
 struct OverlayConfig {
@@ -54,6 +68,11 @@ struct OverlayConfig {
   uint32_t lower_count;
   uint64_t shown_dev;  // st_dev of the whole overlay
   uint32_t id;         // of this overlay in all sessions that share a state
+  uint32_t level;      // 0: of the outermost session, 1: of one inside it ...
+  // What its upper and lowers are called in the session around; at level 0 that is what they are.
+  StrRef given_upper;
+  uint32_t first_given;
+  uint32_t given_count;
   RedirectDir redirect_dir;
   uint8_t metacopy;  // 0, 1
   Perm perm;
@@ -114,6 +133,10 @@ struct Segment {
   uint64_t size;  // of the file
   uint32_t overlay_count;
   uint32_t exclude_count;
+  uint32_t layer_count;
+  uint32_t given_count;
+  uint32_t mount_count;
+  uint32_t level;           // 0: the outermost session
   uint8_t watch;            // kWatch...: what is done beside each operation
   uint8_t allow_uncovered;  // 1: programs that the preload can't follow run without the overlay
   uint8_t closed_roots;     // 1: the root of an overlay may not be searchable by its owner
@@ -122,8 +145,11 @@ struct Segment {
   uint8_t pad[3];
   OverlayConfig overlays[kMaxOverlays];
   LayerConfig layers[kMaxLayers];
-  StrRef excludes[kMaxExcludes];  // virtual paths whose subtrees are native
-  StrRef preload_path;            // of the preload object
+  StrRef given[kMaxLayers];
+  MountConfig mounts[kMaxMounts];
+  StrRef excludes[kMaxExcludes];  // virtual paths whose subtrees are not this level's
+  uint32_t exclude_levels[kMaxExcludes];
+  StrRef preload_path;  // of the preload object
   StrRef trace_path;
   StrRef outermost;         // file of the session that has the shared state; size 0: this one
   uint64_t state_offset;    // of the SharedState in that file; a multiple of any page size

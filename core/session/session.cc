@@ -78,53 +78,126 @@ Result<void> Session::attach(CStr path) {
 }
 
 void Session::decode(const Segment& segment) {
+  for (uint32_t k = 0; k < segment.layer_count; k++) {
+    const LayerConfig& l = segment.layers[k];
+    layers_[k] = Layer{segment.str(l.root), l.dev,  l.fs_index, l.has_format != 0, false, l.format,
+                       &layers_[l.source],  nullptr};
+  }
+  uint32_t lowers = 0, next_mount = 0;
   for (uint32_t i = 0; i < segment.overlay_count; i++) {
     const OverlayConfig& c = segment.overlays[i];
-    const uint32_t layer_count = c.lower_count + 1;
-    for (uint32_t k = c.first_layer; k < c.first_layer + layer_count; k++) {
-      const LayerConfig& l = segment.layers[k];
-      layers_[k] = Layer{segment.str(l.root), l.dev,   l.fs_index, l.has_format != 0,
-                         k == c.first_layer,  l.format};
-    }
+    Layer* const upper = &layers_[c.first_layer];
+    upper->is_upper = true;
+    for (uint32_t k = 0; k <= c.lower_count; k++)
+      if (upper[k].source == &upper[k]) upper[k].writer = &overlays_[i];
+    lowers += c.lower_count;
+    // They stand in the order of their overlays.
+    const uint32_t first_mount = next_mount;
+    while (next_mount < segment.mount_count && segment.mounts[next_mount].overlay == i)
+      lowers += segment.mounts[next_mount++].lower_count;
     overlays_[i] = Overlay{i,
                            c.id,
                            segment.str(c.at),
                            segment.str(c.upper),
                            segment.str(c.work),
-                           c.upper.size != 0 ? &layers_[c.first_layer] : nullptr,
-                           &layers_[c.first_layer + 1],
+                           c.upper.size != 0 ? upper : nullptr,
+                           upper + 1,
                            c.lower_count,
                            c.shown_dev,
                            c.redirect_dir,
                            c.metacopy != 0,
-                           segment.layers[c.first_layer].format,
+                           upper->format,
                            c.perm,
-                           c.can_whiteout_device != 0};
+                           c.can_whiteout_device != 0,
+                           c.level,
+                           c.level == 0 ? c.lower_count : lowers,
+                           c.given_count,
+                           next_mount - first_mount};
   }
+  for (uint32_t k = 0; k < segment.layer_count; k++) layers_[k].writer = layers_[k].source->writer;
   overlay_count_ = segment.overlay_count;
+  level_ = segment.level;
 }
 
 const Overlay* Session::rooted_at(Str virt) const {
   for (uint32_t i = 0; i < overlay_count_; i++)
-    if (overlays_[i].at == virt) return &overlays_[i];
+    if (overlays_[i].at == virt) return level_ == 0 ? &overlays_[i] : inner_rooted_at(virt);
   return nullptr;
 }
 
-const Overlay* Session::containing(Str virt) const {
+const Overlay* Session::inner_rooted_at(Str virt) const {
+  const Overlay* overlay = containing(virt);
+  return overlay != nullptr && overlay->at == virt ? overlay : nullptr;
+}
+
+const Overlay* Session::containing_at(Str virt, uint32_t level) const {
   const Overlay* best = nullptr;
   for (uint32_t i = 0; i < overlay_count_; i++)
-    if (is_below_or_same(virt, overlays_[i].at) &&
+    if (overlays_[i].level == level && is_below_or_same(virt, overlays_[i].at) &&
         (best == nullptr || overlays_[i].at.size() > best->at.size()))
       best = &overlays_[i];
   if (best == nullptr) return nullptr;
   for (uint32_t i = 0; i < exclude_count(); i++) {
     CStr e = exclude(i);
     // An exclude counts for the overlay around it, not for one mounted below it.
-    if (e.size() >= best->at.size() && is_below_or_same(virt, e)) return nullptr;
+    if (segment_->exclude_levels[i] == level && e.size() >= best->at.size() &&
+        is_below_or_same(virt, e))
+      return nullptr;
   }
   return best;
 }
 
-bool Session::excluded(Str virt) const { return containing(virt) == nullptr; }
+const Overlay* Session::containing(Str virt, uint32_t level) const {
+  for (;; level--) {
+    const Overlay* overlay = containing_at(virt, level);
+    if (overlay != nullptr || level == 0) return overlay;
+  }
+}
+
+bool Session::in_some_layer(Str real) const {
+  for (uint32_t i = 0; i < segment_->layer_count; i++)
+    if (!layers_[i].root.empty() && is_below_or_same(real, layers_[i].root)) return true;
+  return workdir_with(real) != nullptr;
+}
+
+const Overlay* Session::upper_with(Str real) const {
+  const Overlay* best = nullptr;
+  for (uint32_t i = 0; i < overlay_count_; i++) {
+    const Overlay& overlay = overlays_[i];
+    if (overlay.upper_layer != nullptr && is_below_or_same(real, overlay.upper) &&
+        (best == nullptr || overlay.upper.size() > best->upper.size()))
+      best = &overlay;
+  }
+  return best;
+}
+
+const Overlay* Session::workdir_with(Str real) const {
+  const Overlay* best = nullptr;
+  for (uint32_t i = 0; i < overlay_count_; i++) {
+    const Overlay& overlay = overlays_[i];
+    if (overlay.upper_layer != nullptr && is_below_or_same(real, overlay.work) &&
+        (best == nullptr || overlay.work.size() > best->work.size()))
+      best = &overlay;
+  }
+  return best;
+}
+
+CStr Session::given_upper(const Overlay& overlay) const {
+  return segment_->str(segment_->overlays[overlay.index].given_upper);
+}
+CStr Session::given_lower(const Overlay& overlay, uint32_t i) const {
+  return segment_->str(segment_->given[segment_->overlays[overlay.index].first_given + i]);
+}
+
+bool Session::mount_at(const Overlay& overlay, Str virt, Mount* out) const {
+  if (overlay.mount_count == 0) return false;
+  for (uint32_t i = 0; i < segment_->mount_count; i++) {
+    const MountConfig& m = segment_->mounts[i];
+    if (m.overlay != overlay.index || segment_->str(m.at) != virt) continue;
+    *out = Mount{&layers_[m.first_layer], m.lower_count};
+    return true;
+  }
+  return false;
+}
 
 }  // namespace ovl

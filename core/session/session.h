@@ -23,17 +23,36 @@ class Session {
   SharedState& state() const { return *state_; }
   CStr path() const { return path_; }  // of the session file
   uint32_t overlay_count() const { return overlay_count_; }
+  uint32_t index_of(const Layer& layer) const { return static_cast<uint32_t>(&layer - layers_); }
   const Overlay& overlay(uint32_t i) const { return overlays_[i]; }
   uint32_t exclude_count() const { return segment_->exclude_count; }
   CStr exclude(uint32_t i) const { return segment_->str(segment_->excludes[i]); }
 
+  // How many sessions are around this one. What is said of overlays, excludes and views by level:
+  // those of a level lie in what the levels below it show.
+  uint32_t level() const { return level_; }
+
   // The overlay whose root is exactly this virtual path, or nullptr.
   const Overlay* rooted_at(Str virt) const;
-  // Is this virtual path (or one above it) excluded, below the overlay that holds it?
-  bool excluded(Str virt) const;
-  // The innermost overlay that shows this normalised virtual path; nullptr: outside (excluded ones
-  // too).
-  const Overlay* containing(Str virt) const;
+  // The overlay that shows this normalised virtual path: of the innermost session that has one
+  // there, the one with the longest path. nullptr: outside (what is excluded from all of them too).
+  const Overlay* containing(Str virt) const { return containing(virt, level_); }
+  // Likewise as the session of this level sees it.
+  const Overlay* containing(Str virt, uint32_t level) const;
+  // The overlay of this very level; nullptr: what lies there is the business of those below.
+  const Overlay* containing_at(Str virt, uint32_t level) const;
+
+  // What an inner overlay's upper and lowers are called in the session around it.
+  CStr given_upper(const Overlay& overlay) const;
+  CStr given_lower(const Overlay& overlay, uint32_t i) const;  // i < overlay.given_count
+  // Does another root stand at this virtual path inside an inner overlay? Then *out.
+  bool mount_at(const Overlay& overlay, Str virt, Mount* out) const;
+
+  // Does this real path belong to a layer, or to a workdir?
+  bool in_some_layer(Str real) const;
+  // The innermost overlay in whose upper (workdir) this real path is.
+  const Overlay* upper_with(Str real) const;
+  const Overlay* workdir_with(Str real) const;
 
   // Is the segment shared with the others, or a private view for a program that may open nothing
   // for writing?
@@ -46,10 +65,12 @@ class Session {
 
  private:
   void decode(const Segment& segment);
+  const Overlay* inner_rooted_at(Str virt) const;
 
   Segment* segment_ = nullptr;
   SharedState* state_ = nullptr;
   uint32_t overlay_count_ = 0;
+  uint32_t level_ = 0;
   bool shared_ = true;
   CStr path_;
   char path_bytes_[1024];

@@ -87,6 +87,20 @@ Result<bool> present(CStr real, StatX* st) {
   return Error(r.error());
 }
 
+// A path of one or more names, looked up in the lowers: what a redirect says. Each directory on the
+// way is one too: what it finds is where the next name is looked up.
+struct Path {
+  Path* then = nullptr;              // nullptr: what it finds is the node's
+  const LowerRef* starts = nullptr;  // directories, topmost first, in which the name is looked up
+  uint32_t start_count = 0;
+  Str rest;
+  LowerRef* found = nullptr;
+  uint32_t found_count = 0;
+  // Where the starts are in the view of this overlay, if another root may stand there; or nullptr.
+  const Overlay* overlay = nullptr;
+  CStr virt;
+};
+
 // The search through the layers for one name. Kernel counterpart: struct ovl_lookup_data.
 class LayerSearch {
  public:
@@ -94,41 +108,41 @@ class LayerSearch {
       : op_(op), dir_(dir), node_(node), overlay_(*dir.overlay), pass_(purpose == Purpose::kPass) {}
 
   Result<void> run(Str name) {
-    rest_ = name;
-    starts_ = dir_.lowers;
-    start_count_ = dir_.lower_count;
+    target_.rest = name;
+    target_.starts = dir_.lowers;
+    target_.start_count = dir_.lower_count;
     if (overlay_.upper_layer != nullptr && dir_.in_upper()) TRY(upper());
-    if (done_ || start_count_ == 0) return finish();
-    found_ = op_.arena().array<LowerRef>(overlay_.lower_count);
-    if (found_ == nullptr) return Error(ENOMEM);
-    for (uint32_t i = 0; i < start_count_ && !done_; i++) {
-      const LowerRef& start = starts_[i];
-      if (below_ != nullptr && start.layer <= below_)
-        continue;  // a redirect of that layer starts below it
-      const uint32_t before = restarts_;
-      TRY(lower(start));
-      if (restarts_ != before) i = UINT32_MAX;  // another list of starts: from its beginning
-    }
+    if (done_ || target_.start_count == 0) return finish();
+    TRY(make_room(&target_));
+    Mount mount;
+    if (op_.session().mount_at(overlay_, node_->virt, &mount))
+      TRY(mounted(mount));
+    else
+      TRY(lowers());
     return finish();
   }
 
  private:
   Result<void> upper() {
+    const Layer& layer = *overlay_.upper_layer;
     StatX st;
     if (!TRY(present(node_->upper, &st))) return {};
     if (is_whiteout_device(st)) return whiteout();
-    TRY(set_attributes(op_, *overlay_.upper_layer, node_->upper, st, node_));
-    if (node_->priv.has(Priv::kWhiteout) && S_ISREG(st.stx_mode) && st.stx_size == 0)
-      return whiteout();
+    TRY(set_attributes(op_, layer, node_->upper, st, node_));
+    if (is_whiteout_file(node_->priv, st)) return whiteout();
     node_->where = Where::kUpper;
-    if (node_->is_dir()) return below_directory(node_->upper, node_->priv, *overlay_.upper_layer);
+    if (node_->is_dir()) {
+      done_ = TRY(ends_here(node_->upper, node_->priv, layer, &target_, 0));
+      return {};
+    }
     // A file goes on down for its data, or for the object whose inode number it keeps.
     want_data_ = node_->metacopy();
     if (want_data_) {
-      TRY(check_metacopy(node_->upper, *overlay_.upper_layer));
-      return redirect(node_->upper, node_->priv, *overlay_.upper_layer);
+      TRY(check_metacopy(node_->upper, layer));
+      TRY(redirect(node_->upper, node_->priv, layer, &target_, 0));
+    } else if (!node_->priv.has(Priv::kOrigin)) {
+      done_ = true;
     }
-    if (!node_->priv.has(Priv::kOrigin)) done_ = true;
     return {};
   }
 
@@ -138,22 +152,127 @@ class LayerSearch {
     return {};
   }
 
-  // One lower layer, from the start directory that it has.
-  Result<void> lower(const LowerRef& start) {
+  // Another root stands here.
+  Result<void> mounted(const Mount& mount) {
+    if (node_->exists() && !node_->is_dir()) return {};
+    for (uint32_t i = 0; i < mount.lower_count; i++)
+      target_.found[target_.found_count++] = LowerRef{&mount.lowers[i], mount.lowers[i].root};
+    if (node_->exists()) return {};
+    node_->where = Where::kLower;
+    node_->mode = S_IFDIR;
+    node_->loaded = false;
+    if (pass_) return {};
     StatX st;
-    CStr real;
-    // Only passed, and known to be a directory: then so it is.
-    const bool passes = pass_ && !start.layer->has_format && rest_.find('/') == SIZE_MAX;
-    if (passes) {
-      real = op_.arena().join(start.path, rest_);
-      if (real.data() == nullptr) return Error(ENOMEM);
-      if (is_known_directory(op_.session().segment(), real)) return known(start, real);
+    TRY(sys_lstat(target_.found[0].path, &st));
+    node_->loaded = true;
+    return set_attributes(op_, *target_.found[0].layer, target_.found[0].path, st, node_);
+  }
+
+  // The target_, from its starts; and the directories on the way there, where it is a path.
+  Result<void> lowers() {
+    for (Path* path = &target_;;) {
+      const size_t slash = path->rest.find('/');
+      if (slash != SIZE_MAX) {
+        path = TRY(first_directory(path, slash));
+        continue;
+      }
+      const bool again = path->then != nullptr ? TRY(pass(path)) : TRY(target());
+      if (again) continue;
+      if (path->then == nullptr) return {};
+      path = TRY(enter(*path));
     }
-    if (!TRY(descend(start, &real, &st)) || done_) return {};
+  }
+
+  Result<Path*> first_directory(Path* path, size_t slash) {
+    Path* way = op_.arena().make<Path>();
+    if (way == nullptr) return Error(ENOMEM);
+    way->then = path;
+    way->starts = path->starts;
+    way->start_count = path->start_count;
+    way->rest = path->rest.sub(0, slash);
+    path->rest = path->rest.sub(slash + 1);
+    TRY(make_room(way));
+    if (path->overlay == nullptr) return way;
+    path->virt = op_.arena().join(path->virt, way->rest);
+    if (path->virt.data() == nullptr) return Error(ENOMEM);
+    return way;
+  }
+
+  // The directory on the way has been found: on with what comes after it.
+  Result<Path*> enter(const Path& way) {
+    Path* path = way.then;
+    path->starts = way.found;
+    path->start_count = way.found_count;
+    Mount mount;
+    if (path->overlay == nullptr || !op_.session().mount_at(*path->overlay, path->virt, &mount))
+      return path;
+    path->starts = roots(mount.lowers, mount.lower_count);
+    path->start_count = mount.lower_count;
+    if (path->starts == nullptr) return Error(ENOMEM);
+    return path;
+  }
+
+  Result<void> make_room(Path* path) {
+    path->found = op_.arena().array<LowerRef>(overlay_.lowers_most);
+    return path->found != nullptr ? Result<void>() : Result<void>(Error(ENOMEM));
+  }
+  Result<void> found(Path* path, const LowerRef& object) {
+    if (path->found_count == overlay_.lowers_most) return Error(EIO);
+    path->found[path->found_count++] = object;
+    return {};
+  }
+
+  // One name on the way. True: a redirect has put something else into its place.
+  Result<bool> pass(Path* path) {
+    for (uint32_t i = 0; i < path->start_count; i++) {
+      const LowerRef& start = path->starts[i];
+      const CStr real = op_.arena().join(start.path, path->rest);
+      StatX st;
+      if (!TRY(present(real, &st))) continue;
+      if (is_whiteout_device(st) && start.layer->format.depth != 0) continue;
+      if (!S_ISDIR(st.stx_mode)) return false;
+      TRY(found(path, LowerRef{start.layer, real}));
+      if (!start.layer->has_format) continue;
+      const PrivSet priv = TRY(read_private(op_, start.layer->format, real, st.stx_mode));
+      const Str before = path->rest;
+      if (TRY(ends_here(real, priv, *start.layer, path, i + 1))) return false;
+      if (path->rest.data() != before.data()) return true;
+    }
+    return false;
+  }
+
+  // The last name. True: a redirect has put something else into its place.
+  Result<bool> target() {
+    while (target_.start_count != 0 && !done_) {
+      const LowerRef start = *target_.starts;
+      const Str before = target_.rest;
+      TRY(lower(start));
+      if (target_.rest.data() != before.data()) return !done_;
+      target_.starts++;
+      target_.start_count--;
+    }
+    return false;
+  }
+
+  // One lower layer, from the start directory that it has: the first of target_.
+  Result<void> lower(const LowerRef& start) {
+    const Layer& layer = *start.layer;
+    const CStr real = op_.arena().join(start.path, target_.rest);
+    if (real.data() == nullptr) return Error(ENOMEM);
+    // Only passed, and known to be a directory: then so it is.
+    const bool passes = pass_ && !layer.has_format;
+    if (passes && is_known_directory(op_.session().segment(), real)) return known(start, real);
+    StatX st;
+    if (!TRY(present(real, &st))) return {};
+    if (is_whiteout_device(st)) {
+      // In a layer inside another overlay it is that one's.
+      done_ = layer.format.depth == 0;
+      return {};
+    }
     const bool first = !node_->exists();
     if (first) {
-      TRY(set_attributes(op_, *start.layer, real, st, node_));
-      if (node_->priv.has(Priv::kWhiteout) && S_ISREG(st.stx_mode) && st.stx_size == 0) {
+      TRY(set_attributes(op_, layer, real, st, node_));
+      if (is_whiteout_file(node_->priv, st)) {
         done_ = true;
         return {};
       }
@@ -165,21 +284,23 @@ class LayerSearch {
     if (want_data_ && !S_ISREG(st.stx_mode)) return Error(EIO);
     if (passes && S_ISDIR(st.stx_mode) && op_.session().shared())
       remember_directory(op_.session().segment(), real);
-    found_[found_count_++] = LowerRef{start.layer, real};
+    TRY(found(&target_, LowerRef{&layer, real}));
     PrivSet priv = node_->priv;
     if (!first) {
       priv = PrivSet();
-      if (start.layer->has_format)
-        priv = TRY(read_private(op_, start.layer->format, real, st.stx_mode));
+      if (layer.has_format) priv = TRY(read_private(op_, layer.format, real, st.stx_mode));
     }
-    if (node_->is_dir()) return below_directory(real, priv, *start.layer);
+    if (node_->is_dir()) {
+      done_ = TRY(ends_here(real, priv, layer, &target_, 1));
+      return {};
+    }
     want_data_ = S_ISREG(st.stx_mode) && priv.has(Priv::kMetacopy) && (first || want_data_);
     if (!want_data_) {
       done_ = true;
       return {};
     }
-    TRY(check_metacopy(real, *start.layer));
-    return redirect(real, priv, *start.layer);
+    TRY(check_metacopy(real, layer));
+    return redirect(real, priv, layer, &target_, 1);
   }
 
   Result<void> known(const LowerRef& start, CStr real) {
@@ -191,64 +312,56 @@ class LayerSearch {
       done_ = true;
       return {};
     }
-    found_[found_count_++] = LowerRef{start.layer, real};
-    return {};
+    return found(&target_, LowerRef{start.layer, real});
   }
 
-  // Walks rest_ (one name, or the path of a redirect) inside one layer. False: not there.
-  Result<bool> descend(const LowerRef& start, CStr* real, StatX* st) {
-    CStr at = start.path;
-    for (size_t from = 0; from < rest_.size();) {
-      size_t slash = rest_.find('/', from);
-      const bool last = slash == SIZE_MAX;
-      if (last) slash = rest_.size();
-      at = op_.arena().join(at, rest_.sub(from, slash - from));
-      if (!TRY(present(at, st))) return false;
-      if (is_whiteout_device(*st)) {
-        done_ = true;
-        return false;
-      }
-      if (!last && !S_ISDIR(st->stx_mode)) return false;
-      from = slash + 1;
-    }
-    *real = at;
-    return true;
+  static bool is_whiteout_file(PrivSet priv, const StatX& st) {
+    return priv.has(Priv::kWhiteout) && S_ISREG(st.stx_mode) && st.stx_size == 0;
   }
 
-  // What an object says about the layers below a directory.
-  Result<void> below_directory(CStr real, PrivSet priv, const Layer& layer) {
+  // What a directory says about those below it: true: they do not count. Else perhaps redirect().
+  Result<bool> ends_here(CStr real, PrivSet priv, const Layer& layer, Path* path, uint32_t next) {
     if (priv.has(Priv::kOpaque)) {
       Str value = TRY(read_value(op_, layer.format, real, Priv::kOpaque));
-      if (value.data() != nullptr && decode_opaque(value.data(), value.size()) == Opaque::kOpaque) {
-        // An absolute redirect counts even in an opaque directory's place: the kernel never writes
-        // both.
-        done_ = true;
-        return {};
-      }
+      // An absolute redirect counts even in an opaque directory's place: the kernel never writes
+      // both.
+      if (value.data() != nullptr && decode_opaque(value.data(), value.size()) == Opaque::kOpaque)
+        return true;
     }
-    return redirect(real, priv, layer);
+    TRY(redirect(real, priv, layer, path, next));
+    return false;
   }
 
-  Result<void> redirect(CStr real, PrivSet priv, const Layer& layer) {
-    if (!priv.has(Priv::kRedirect) || overlay_.redirect_dir == RedirectDir::kNoFollow) return {};
+  // Puts what a redirect says into the place of the path's rest: in the starts from `next` on, or
+  // in the roots below the layer.
+  Result<void> redirect(CStr real, PrivSet priv, const Layer& layer, Path* path, uint32_t next) {
+    if (!priv.has(Priv::kRedirect) || layer.writer->redirect_dir == RedirectDir::kNoFollow)
+      return {};
     Str value = TRY(read_value(op_, layer.format, real, Priv::kRedirect));
     if (value.data() == nullptr) return {};
     if (!check_redirect(value).ok()) return Error(EIO);
-    below_ = &layer;
-    restarts_++;
     if (value[0] != '/') {  // another name in the same directories
-      size_t slash = rest_.rfind('/');
-      rest_ = slash == SIZE_MAX ? value : Str(op_.arena().concat(rest_.sub(0, slash + 1), value));
+      path->rest = value;
+      path->starts += next;
+      path->start_count -= next;
       return {};
     }
-    rest_ = value.sub(1);
-    LowerRef* roots = op_.arena().array<LowerRef>(overlay_.lower_count);
-    if (roots == nullptr) return Error(ENOMEM);
-    for (uint32_t i = 0; i < overlay_.lower_count; i++)
-      roots[i] = LowerRef{&overlay_.lowers[i], overlay_.lowers[i].root};
-    starts_ = roots;
-    start_count_ = overlay_.lower_count;
-    return {};
+    const Overlay& writer = *layer.writer;
+    const Layer* const end = writer.lowers + writer.lower_count;
+    const Layer* const first = layer.source + 1;  // the lowers stand behind their upper
+    path->rest = value.sub(1);
+    path->start_count = static_cast<uint32_t>(end - first);
+    path->starts = roots(first, path->start_count);
+    path->overlay = writer.mount_count != 0 ? &writer : nullptr;
+    path->virt = writer.at;
+    return path->starts != nullptr ? Result<void>() : Result<void>(Error(ENOMEM));
+  }
+
+  LowerRef* roots(const Layer* layers, uint32_t count) {
+    LowerRef* refs = op_.arena().array<LowerRef>(count);
+    for (uint32_t i = 0; refs != nullptr && i < count; i++)
+      refs[i] = LowerRef{&layers[i], layers[i].root};
+    return refs;
   }
 
   Result<void> check_metacopy(CStr real, const Layer& layer) {
@@ -258,10 +371,10 @@ class LayerSearch {
 
   Result<void> finish() {
     if (want_data_) return Error(EIO);  // cleared by the object that has the data
-    if (node_->in_upper() && !node_->is_dir() && !node_->metacopy() && found_count_ != 0)
+    if (node_->in_upper() && !node_->is_dir() && !node_->metacopy() && target_.found_count != 0)
       TRY(check_origin());
-    node_->lowers = found_;
-    node_->lower_count = found_count_;
+    node_->lowers = target_.found;
+    node_->lower_count = target_.found_count;
     return {};
   }
 
@@ -272,10 +385,10 @@ class LayerSearch {
     FileHandle handle;
     Result<OriginState> state = decode_origin(value.data(), value.size(), &handle);
     StatX st;
-    TRY(sys_lstat(found_[0].path, &st));
+    TRY(sys_lstat(target_.found[0].path, &st));
     const bool known = state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0;
     if (S_ISREG(st.stx_mode) != node_->is_regular() || (known && inode_of(handle) != st.stx_ino))
-      found_count_ = 0;
+      target_.found_count = 0;
     return {};
   }
 
@@ -284,13 +397,7 @@ class LayerSearch {
   Node* node_;
   const Overlay& overlay_;
   const bool pass_;
-  const LowerRef* starts_ = nullptr;  // directories, one per layer, in which rest_ is looked up
-  uint32_t start_count_ = 0;
-  Str rest_;
-  const Layer* below_ = nullptr;  // only layers below this one count
-  uint32_t restarts_ = 0;
-  LowerRef* found_ = nullptr;
-  uint32_t found_count_ = 0;
+  Path target_;
   bool want_data_ = false;
   bool done_ = false;
 };
@@ -354,7 +461,11 @@ Result<void> load_attributes(Op& op, Node* node) {
 }
 
 Result<const Node*> node_at(Op& op, Str virt, Purpose purpose) {
-  const Overlay* overlay = op.session().containing(virt);
+  return node_at(op, virt, purpose, op.session().level());
+}
+
+Result<const Node*> node_at(Op& op, Str virt, Purpose purpose, uint32_t level) {
+  const Overlay* overlay = op.session().containing(virt, level);
   if (overlay == nullptr) {
     Node* node = op.arena().make<Node>();
     if (node == nullptr) return Error(ENOMEM);

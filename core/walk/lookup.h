@@ -37,6 +37,8 @@ Result<void> may_search(Op& op, const Node& dir);
 // lookup; ENOENT, ENOTDIR for what lies above the last name. For kPass neither the node nor the
 // directory above it need be loaded.
 Result<const Node*> node_at(Op& op, Str virt, Purpose purpose = Purpose::kResult);
+// Likewise in the view of the session of this level, which may be one around the caller's.
+Result<const Node*> node_at(Op& op, Str virt, Purpose purpose, uint32_t level);
 
 // The same node looked up again: after taking a lock, what was seen before may be stale.
 inline Result<const Node*> again(Op& op, const Node& node) { return node_at(op, node.virt); }

@@ -1,6 +1,7 @@
 // From what the kernel calls a cwd or descriptor to what programs call it. No table of processes: a
 // real path of a layer maps back by the layer's prefix, and only directories that a redirect moved
-// need the session's list.
+// need the session's list. In a session inside others that is done once per level: what the session
+// around would call it lies in the upper or a lower that the inner overlay was given there.
 #include "core/session/moved.h"
 #include "core/walk/walk.h"
 
@@ -12,65 +13,97 @@ CStr shown_path(Op& op, const Overlay& overlay, Str rest) {
   return overlay.at == Str("/") ? op.arena().dup(rest) : op.arena().concat(overlay.at, rest);
 }
 
-// Is the object at this real lower path part of what programs see at `virt`?
-bool shows(Op& op, CStr virt, CStr real) {
-  Result<const Node*> node = node_at(op, virt);
-  if (!node.ok() || node.value()->outside() || !node.value()->exists()) return false;
-  for (uint32_t i = 0; i < node.value()->lower_count; i++)
-    if (node.value()->lowers[i].path == real) return true;
-  return false;
-}
+// One level: from paths as the level below it has them (real ones at level 0) to those that its own
+// programs use.
+class Level {
+ public:
+  Level(Op& op, uint32_t level) : op_(op), session_(op.session()), level_(level) {}
 
-struct LowerPlace {
-  const Overlay* overlay = nullptr;
-  Str rest;  // path below the layer's root
-};
+  Result<CStr> map(CStr path) {
+    for (uint32_t i = 0; i < session_.overlay_count(); i++) {
+      const Overlay& overlay = session_.overlay(i);
+      if (overlay.level != level_ || overlay.upper_layer == nullptr) continue;
+      const CStr upper = level_ == 0 ? overlay.upper : session_.given_upper(overlay);
+      if (is_below_or_same(path, upper)) return shown_path(op_, overlay, below(path, upper));
+    }
+    const LowerPlace place = lower_place(path);
+    if (place.overlay == nullptr) return path;
+    // In place, an excluded part of a lower is what it is.
+    if (is_below_or_same(path, place.overlay->at) &&
+        session_.containing_at(path, level_) == nullptr)
+      return path;
+    return of_lower(place, path);
+  }
 
-// The innermost lower that holds this real path.
-LowerPlace lower_place(const Session& session, CStr real) {
-  LowerPlace best;
-  size_t best_size = 0;
-  for (uint32_t i = 0; i < session.overlay_count(); i++) {
-    const Overlay& overlay = session.overlay(i);
-    for (uint32_t k = 0; k < overlay.lower_count; k++) {
-      const CStr root = overlay.lowers[k].root;
-      if (!is_below_or_same(real, root) || (best.overlay != nullptr && root.size() <= best_size))
-        continue;
-      best = LowerPlace{&overlay, below(real, root)};
-      best_size = root.size();
+ private:
+  struct LowerPlace {
+    const Overlay* overlay = nullptr;
+    Str rest;  // path below the lower's root
+  };
+
+  // The innermost lower that holds this path.
+  LowerPlace lower_place(CStr path) const {
+    LowerPlace best;
+    size_t best_size = 0;
+    for (uint32_t i = 0; i < session_.overlay_count(); i++) {
+      const Overlay& overlay = session_.overlay(i);
+      if (overlay.level != level_) continue;
+      const uint32_t count = level_ == 0 ? overlay.lower_count : overlay.given_count;
+      for (uint32_t k = 0; k < count; k++) {
+        const CStr root = level_ == 0 ? overlay.lowers[k].root : session_.given_lower(overlay, k);
+        if (!is_below_or_same(path, root) || (best.overlay != nullptr && root.size() <= best_size))
+          continue;
+        best = LowerPlace{&overlay, below(path, root)};
+        best_size = root.size();
+      }
+    }
+    return best;
+  }
+
+  CStr of_lower(const LowerPlace& place, CStr path) {
+    const CStr plain = shown_path(op_, *place.overlay, place.rest);
+    if (session_.state().moved_count.load(std::memory_order_acquire) == 0) return plain;
+    const CStr real = real_path(path);
+    if (real.empty() || shows(plain, real)) return plain;
+    uint32_t cursor = 0;
+    for (;;) {
+      CStr rest = moved_candidate(session_, *place.overlay, op_.arena(), place.rest, &cursor);
+      if (rest.empty()) return plain;
+      CStr moved = shown_path(op_, *place.overlay, rest);
+      if (shows(moved, real)) return moved;
     }
   }
-  return best;
-}
 
-CStr of_lower(Op& op, const LowerPlace& place, CStr real) {
-  Session& session = op.session();
-  const CStr plain = shown_path(op, *place.overlay, place.rest);
-  if (session.state().moved_count.load(std::memory_order_acquire) == 0) return plain;
-  if (shows(op, plain, real)) return plain;
-  uint32_t cursor = 0;
-  for (;;) {
-    CStr rest = moved_candidate(session, *place.overlay, op.arena(), place.rest, &cursor);
-    if (rest.empty()) return plain;
-    CStr moved = shown_path(op, *place.overlay, rest);
-    if (shows(op, moved, real)) return moved;
+  // Of the object that the level below has there. Empty: it has none.
+  CStr real_path(CStr path) {
+    if (level_ == 0) return path;
+    Result<const Node*> node = node_at(op_, path, Purpose::kPass, level_ - 1);
+    if (!node.ok()) return CStr();
+    if (node.value()->outside()) return path;
+    return node.value()->exists() ? node.value()->top() : CStr();
   }
-}
+
+  // Is the object at this real path part of what programs see at `virt`?
+  bool shows(CStr virt, CStr real) {
+    Result<const Node*> node = node_at(op_, virt, Purpose::kPass, level_);
+    if (!node.ok() || node.value()->outside() || !node.value()->exists()) return false;
+    for (uint32_t i = 0; i < node.value()->lower_count; i++)
+      if (node.value()->lowers[i].path == real) return true;
+    return false;
+  }
+
+  Op& op_;
+  Session& session_;
+  const uint32_t level_;
+};
 
 }  // namespace
 
 Result<CStr> map_back(Op& op, CStr real) {
-  Session& session = op.session();
-  for (uint32_t i = 0; i < session.overlay_count(); i++) {
-    const Overlay& overlay = session.overlay(i);
-    if (overlay.upper_layer != nullptr && is_below_or_same(real, overlay.upper))
-      return shown_path(op, overlay, below(real, overlay.upper));
-  }
-  const LowerPlace place = lower_place(session, real);
-  if (place.overlay == nullptr) return real;
-  // In place, an excluded part of a lower is what it is.
-  if (session.containing(real) == nullptr && is_below_or_same(real, place.overlay->at)) return real;
-  return of_lower(op, place, real);
+  CStr path = real;
+  for (uint32_t level = 0; level <= op.session().level(); level++)
+    path = TRY(Level(op, level).map(path));
+  return path;
 }
 
 namespace {
@@ -88,31 +121,20 @@ bool is_deleted(Op& op, int fd, CStr link) {
          named.stx_dev_major != open.stx_dev_major || named.stx_dev_minor != open.stx_dev_minor;
 }
 
-// Does the real path belong to a layer at all? Sets *upper when it is an upper's.
-bool in_some_layer(const Session& session, Str real, bool* upper) {
-  *upper = false;
-  for (uint32_t i = 0; i < session.overlay_count(); i++) {
-    const Overlay& overlay = session.overlay(i);
-    if (overlay.upper_layer == nullptr) continue;
-    if (is_below_or_same(real, overlay.upper) || is_below_or_same(real, overlay.work))
-      return *upper = true;
-  }
-  for (uint32_t i = 0; i < session.overlay_count(); i++)
-    for (uint32_t k = 0; k < session.overlay(i).lower_count; k++)
-      if (is_below_or_same(real, session.overlay(i).lowers[k].root)) return true;
-  return false;
-}
-
 }  // namespace
 
 Result<FdNode> node_of_fd(Op& op, int fd) {
   FdNode result;
   result.real = TRY(op.caller().fd_link(op.arena(), fd));
   if (result.real[0] != '/') return result;
-  bool upper;
-  if (!in_some_layer(op.session(), result.real, &upper)) return result;
+  if (!op.session().in_some_layer(result.real)) return result;
   const CStr virt = TRY(map_back(op, result.real));
-  if (op.session().containing(virt) == nullptr) return result;
+  const Overlay* overlay = op.session().containing(virt);
+  if (overlay == nullptr) return result;
+  const bool upper =
+      overlay->upper_layer != nullptr && (is_below_or_same(result.real, overlay->upper) ||
+                                          is_below_or_same(result.real, overlay->work));
+  result.overlay = overlay;
   result.on_lower = !upper;
   if (is_deleted(op, fd, result.real)) {
     result.detached = true;

@@ -144,7 +144,8 @@ class Walk {
     }
     if (current_->virt == Str("/")) return {};
     const bool was_outside = current_->outside();
-    const Node* up = current_->up;
+    // Across a border of sessions the node above is not the one that the walk came through.
+    const Node* up = op_.session().level() == 0 ? current_->up : nullptr;
     current_ = up != nullptr ? up : TRY(node_at(op_, dir_name(current_->virt), Purpose::kPass));
     return crossed(was_outside);
   }
@@ -152,7 +153,11 @@ class Walk {
   Result<void> overlay_step() {
     const CStr virt = op_.arena().join(current_->virt, name_);
     if (const Overlay* other = op_.session().rooted_at(virt)) return enter(*other);
-    if (op_.session().exclude_count() != 0 && op_.session().excluded(virt)) return leave(virt);
+    if (op_.session().exclude_count() != 0) {
+      const Overlay* shown = op_.session().containing(virt);
+      if (shown == nullptr) return leave(virt);
+      if (shown != current_->overlay) return cross(virt);
+    }
     for (;;) {
       found_ = TRY(lookup(op_, *current_, name_, Search::kChecked,
                           last_ ? Purpose::kResult : Purpose::kPass));
@@ -261,6 +266,18 @@ class Walk {
     TRY(outside_node(virt));
     natural_ = false;
     if (!last_) current_ = found_;
+    return {};
+  }
+
+  // From an inner session's overlay to one around it, by an exclude.
+  Result<void> cross(CStr virt) {
+    if (flags_ & kNoXdev) return Error(EXDEV);
+    natural_ = false;
+    found_ = TRY(node_at(op_, virt, last_ ? Purpose::kResult : Purpose::kPass));
+    if (last_) return {};
+    if (!found_->exists()) return Error(ENOENT);
+    if (!found_->is_dir()) return Error(ENOTDIR);
+    current_ = found_;
     return {};
   }
 

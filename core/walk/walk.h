@@ -66,6 +66,7 @@ Result<CStr> map_back(Op& op, CStr real);
 // object that has no name in the overlay any more: detached is true and it is a layer's own file).
 struct FdNode {
   const Node* node = nullptr;
+  const Overlay* overlay = nullptr;  // that shows it, or would
   bool detached = false;  // a lower or upper object that was unlinked or replaced since
   bool on_lower = false;  // the descriptor is on a lower's object
   CStr real;              // what the kernel calls it

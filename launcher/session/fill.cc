@@ -13,6 +13,7 @@
 #include "core/caller/local_caller.h"
 #include "core/caller/op.h"
 #include "core/copy_up/metadata.h"
+#include "core/names/redirect.h"
 #include "core/session/lock.h"
 #include "core/session/moved.h"
 #include "core/session/session.h"
@@ -52,9 +53,8 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
             std::string(overlay.at == Str("/") ? "" : overlay.at.c_str()) + dir;
         const Node* node = TRY(node_at(op, CStr(shown.c_str(), shown.size())));
         if (node->lower_count > 0) {
-          const LowerRef& lower = node->lowers[0];
-          TRY(moved_add(session, overlay, below(lower.path, lower.layer->root),
-                        Str(dir.data(), dir.size())));
+          const Str lower = TRY(lower_path(op, *node));
+          TRY(moved_add(session, overlay, lower, Str(dir.data(), dir.size())));
         }
       }
     }

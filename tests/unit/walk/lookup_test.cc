@@ -98,6 +98,22 @@ TEST_F(Lookup, RedirectOfAMiddleLayerCountsBelowIt) {
   EXPECT_EQ(see("/new"), "lower /lower/new /lower1/new /lower2/old");
 }
 
+TEST_F(Lookup, DirectoriesOnTheWayOfARedirectHaveTheirMarks) {
+  for (const char* name : {"/opaque/in", "/moved/in"}) dir(lower(name, 0));
+  for (const char* name : {"/opaque/in", "/moved/in", "/old/in"}) dir(lower(name, 1));
+  set(lower("/opaque", 0), "user.overlay.opaque", "y");
+  set(lower("/moved", 0), "user.overlay.redirect", "/old");
+  dir(upper("/a"));
+  set(upper("/a"), "user.overlay.redirect", "/opaque/in");
+  dir(upper("/b"));
+  set(upper("/b"), "user.overlay.redirect", "/moved/in");
+  Options options;
+  options.lowers = 2;
+  start(options);
+  EXPECT_EQ(see("/a"), "upper /lower/opaque/in");
+  EXPECT_EQ(see("/b"), "upper /lower/moved/in /lower1/old/in");
+}
+
 TEST_F(Lookup, MetacopyFindsItsDataOrFails) {
   write_file(lower("/f"), "data");
   write_file(upper("/f"), "");
