@@ -232,7 +232,8 @@ Outcome op_sendmsg(Op& op, int fd, UserBuf user, int flags) {
   return op.caller().raw(SYS_sendmsg, fd, reinterpret_cast<long>(&head), flags, 0, 0, 0);
 }
 
-// An error shows only when nothing was sent. Kernel counterpart: __sys_sendmmsg().
+// An error shows only when nothing was sent. The kernel looks at four arguments; a caller that goes
+// on before we do needs to know where the lengths belong. Kernel counterpart: __sys_sendmmsg().
 Outcome op_sendmmsg(Op& op, int fd, UserBuf user, unsigned count, int flags) {
   constexpr unsigned kMost = 1024;  // UIO_MAXIOV
   Messages messages(op, user);
@@ -240,7 +241,7 @@ Outcome op_sendmmsg(Op& op, int fd, UserBuf user, unsigned count, int flags) {
   if (!messages.any_of_ours()) return Outcome::native();
   if (messages.count() == 0) return loaded;
   const long sent = op.caller().raw(SYS_sendmmsg, fd, reinterpret_cast<long>(messages.heads()),
-                                    messages.count(), flags, 0, 0);
+                                    messages.count(), flags, static_cast<long>(user.address()), 0);
   for (long i = 0; i < sent; i++) {
     const auto at = static_cast<unsigned>(i);
     const Result<void> told = op.caller().copy_out(

@@ -49,6 +49,10 @@ size_t TaskCall::put_words(size_t count) {
 
 void TaskCall::point(size_t at, size_t to) { pointers_.push_back({at, to}); }
 
+void TaskCall::copy_back(size_t at, size_t size, unsigned long to) {
+  backs_.push_back({at, size, to});
+}
+
 void TaskCall::point_argument(int argument, size_t to) { argument_to_[argument] = to; }
 
 void TaskCall::place(unsigned long address, unsigned long (&arguments)[kCallArguments],
@@ -106,6 +110,7 @@ class AssistRun {
                long& result);
   Step map(unsigned long address, size_t size, int flags, unsigned long& got);
   Step make_room(unsigned long& base);
+  long copy_back(unsigned long address, long result);
   void trim();
   bool put_back();
   bool free_signals();
@@ -339,6 +344,19 @@ AssistRun::Step AssistRun::make_room(unsigned long& base) {
   return step;
 }
 
+// After the call, whose bytes are at `address`. Returns what it gives: less, where the task's own
+// memory can't take the results.
+long AssistRun::copy_back(unsigned long address, long result) {
+  for (long i = 0; i < result && i < static_cast<long>(call_.backs().size()); i++) {
+    const TaskCall::Back& back = call_.backs()[static_cast<size_t>(i)];
+    std::string bytes(back.size, '\0');
+    if (task_.read(address + back.at, bytes.data(), back.size) != back.size ||
+        task_.write(back.to, bytes.data(), back.size) != back.size)
+      return i != 0 ? i : -EFAULT;
+  }
+  return result;
+}
+
 // After the call: gives back what was too much.
 void AssistRun::trim() {
   if (mapped_ == 0) return;
@@ -382,6 +400,7 @@ AssistOutcome AssistRun::go() {
     arguments[TaskCall::kArguments + 1] = assist_.pass_[1];
     if (task_.write(base + kHead, bytes.data(), bytes.size()) == bytes.size())
       step = perform(call_.number(), arguments, Signals::kFree, result);
+    if (step == Step::kReturned) result = copy_back(base + kHead, result);
   }
   switch (step) {
     case Step::kReturned:

@@ -58,6 +58,9 @@ class TaskCall {
   void point(size_t at, size_t to);
   // That argument becomes the task's address of offset `to`.
   void point_argument(int argument, size_t to);
+  // When the call has given a number, as many of these are copied to the task's own address `to`
+  // before it goes on: one for each that was done (sendmmsg's lengths).
+  void copy_back(size_t at, size_t size, unsigned long to);
 
   CallAbi abi() const { return abi_; }
   long number() const { return number_; }
@@ -66,6 +69,12 @@ class TaskCall {
   // Its arguments and its bytes when these are at `address` (a multiple of 64).
   void place(unsigned long address, unsigned long (&arguments)[kCallArguments],
              std::string& bytes) const;
+  struct Back {
+    size_t at;
+    size_t size;
+    unsigned long to;
+  };
+  const std::vector<Back>& backs() const { return backs_; }
 
  private:
   struct Pointer {
@@ -80,6 +89,7 @@ class TaskCall {
   size_t argument_to_[kArguments];  // an offset, or kNowhere
   std::string bytes_;
   std::vector<Pointer> pointers_;
+  std::vector<Back> backs_;
 };
 
 enum class Assisted {

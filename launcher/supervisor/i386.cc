@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 
 #include "core/ops/ops.h"
+#include "core/readdir/position.h"
 #include "core/sys/sys.h"
 #include "launcher/supervisor/i386_caller.h"
 #include "launcher/supervisor/i386_layouts.h"
@@ -96,7 +97,8 @@ Outcome Call::hand_readdir() {
   {
     BorrowedFd fd = TRY(real_.borrow(static_cast<int>(args_[0])));
     const Result<off_t> position = sys_lseek(fd.get(), 0, SEEK_CUR);
-    if (position.ok()) compat_.set_position(static_cast<uint64_t>(position.value()));
+    if (position.ok())
+      compat_.set_position(short_position(static_cast<uint64_t>(position.value())));
   }
   const long to = out(kOldDirent, args_[1]);
   // The first size that is enough has room for one only.

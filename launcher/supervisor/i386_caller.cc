@@ -138,6 +138,7 @@ Result<void> CompatCaller::copy_out(UserBuf to, const void* from, size_t size) {
   size_t offset;
   const Window* window = window_at(to.address(), &offset);
   if (window == nullptr) return real_.copy_out(to, from, size);
+  if (size == 0) return {};  // the end of a directory
   if (window->layout == kMessages) return fill_length(*window, offset, from, size);
   if (offset != 0) return Error(EIO);
   switch (window->layout) {
@@ -165,6 +166,14 @@ Result<CStr> CompatCaller::copy_in_path(Arena& arena, UserPath path) {
 }
 Result<CStr> CompatCaller::copy_in_string(Arena& arena, UserPath text, size_t limit) {
   return real_.copy_in_string(arena, text, limit);
+}
+
+long CompatCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {
+  size_t offset;
+  // Where the lengths of the messages belong.
+  if (number == SYS_sendmmsg)
+    if (const Window* window = window_at(static_cast<uintptr_t>(a4), &offset)) a4 = window->address;
+  return real_.raw(number, a0, a1, a2, a3, a4, a5);
 }
 
 // A file that was opened for writing without O_LARGEFILE takes no data past 2 GiB: EFBIG. Where it

@@ -66,9 +66,7 @@ class CompatCaller final : public Caller {
   }
   Outcome change_directory(CStr path) override { return real_.change_directory(path); }
   Outcome execute(const ExecRequest& request) override { return real_.execute(request); }
-  long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override {
-    return real_.raw(number, a0, a1, a2, a3, a4, a5);
-  }
+  long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
 
  private:
   struct Window {

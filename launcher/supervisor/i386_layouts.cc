@@ -108,6 +108,15 @@ msghdr widen(const Msghdr& from) {
 }
 mmsghdr widen(const Mmsghdr& from) { return mmsghdr{widen(from.msg_hdr), from.msg_len}; }
 
+Mmsghdr narrow(const mmsghdr& from) {
+  const auto pointer = [](const void* p) { return low(reinterpret_cast<uintptr_t>(p)); };
+  const msghdr& head = from.msg_hdr;
+  return {{pointer(head.msg_name), static_cast<int32_t>(head.msg_namelen), pointer(head.msg_iov),
+           low(head.msg_iovlen), pointer(head.msg_control), low(head.msg_controllen),
+           static_cast<uint32_t>(head.msg_flags)},
+          from.msg_len};
+}
+
 // cp_old_stat(). The size is cut off, as a 64-bit kernel does it.
 Result<void> narrow(const struct stat& from, OldStat* to) {
   memset(to, 0, sizeof *to);

@@ -96,6 +96,9 @@ Result<void> narrow(const struct stat& from, Stat64* to);
 Result<void> narrow(const struct statfs& from, Statfs* to);
 Result<void> narrow(const struct statfs& from, Statfs64* to);
 
+// The other way, for a call that a task is to make: addresses must be its own.
+Mmsghdr narrow(const mmsghdr& from);
+
 // --- directory entries ---
 
 struct __attribute__((packed)) Dirent {  // struct compat_linux_dirent; the type stands at the end

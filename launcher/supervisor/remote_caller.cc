@@ -7,11 +7,9 @@
 #include <limits.h>
 #include <linux/audit.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,10 +26,10 @@ constexpr Str kDeleted(" (deleted)");
 
 // The numbers of the calls that the assist makes, by the table of the caller.
 struct Numbers {
-  long openat, chdir, execve, connect, sendmsg;
+  long openat, chdir, execve;
 };
-constexpr Numbers kNative = {SYS_openat, SYS_chdir, SYS_execve, SYS_connect, SYS_sendmsg};
-constexpr Numbers kI386 = {295, 12, 11, 362, 370};
+constexpr Numbers kNative = {SYS_openat, SYS_chdir, SYS_execve};
+constexpr Numbers kI386 = {295, 12, 11};
 const Numbers& numbers(CallAbi abi) { return abi == CallAbi::kI386 ? kI386 : kNative; }
 
 CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }
@@ -97,6 +95,9 @@ Result<void> RemoteCaller::copy_in(void* to, UserPtr<const void> from, size_t si
 
 Result<void> RemoteCaller::copy_out(UserBuf to, const void* from, size_t size) {
   page_at_ = 1;
+  // It has been told the result, and may use its memory for something else by now: what it has to
+  // know came with that (Assist).
+  if (call_.answered()) return {};
   size_t done = 0;
   while (done < size) {
     const size_t part = std::min(size - done, kPage - (to.address() + done) % kPage);
@@ -329,39 +330,7 @@ Outcome RemoteCaller::execute(const ExecRequest& request) {
   return assist(call);
 }
 
-// --- sockets ---
-
-long RemoteCaller::connect(int fd, const void* address, size_t size) {
-  sockaddr_un un = {};
-  memcpy(&un, address, std::min(size, sizeof un));
-  // A name by a descriptor of ours: the task reaches it through our own /proc entry.
-  constexpr Str kOwn("/proc/self/fd/");
-  if (Str(un.sun_path, strnlen(un.sun_path, sizeof un.sun_path)).starts_with(kOwn)) {
-    const std::string there =
-        fmt::format("/proc/{}/fd/{}", getpid(), std::string(un.sun_path + kOwn.size()));
-    if (there.size() >= sizeof un.sun_path) return -ENAMETOOLONG;
-    memcpy(un.sun_path, there.c_str(), there.size() + 1);
-    size = offsetof(sockaddr_un, sun_path) + there.size() + 1;
-  }
-  TaskCall call(abi(), numbers(abi()).connect, {static_cast<unsigned long>(fd), 0, size});
-  call.point_argument(1, call.put(&un, size, 8));
-  return assist(call);
-}
-
-// `message`: a msghdr with iov and control in the task's memory, and the name in ours.
-long RemoteCaller::send_message(int fd, const void* message, int flags) {
-  if (abi() != CallAbi::kNative) return -EOPNOTSUPP;
-  msghdr header;
-  memcpy(&header, message, sizeof header);
-  TaskCall call(abi(), numbers(abi()).sendmsg,
-                {static_cast<unsigned long>(fd), 0, static_cast<unsigned long>(flags)});
-  const size_t name = call.put(header.msg_name, header.msg_namelen, 8);
-  header.msg_name = nullptr;
-  const size_t at = call.put(&header, sizeof header, 8);
-  call.point(at + offsetof(msghdr, msg_name), name);
-  call.point_argument(1, at);
-  return assist(call);
-}
+// --- calls on real paths ---
 
 long RemoteCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {
   switch (number) {
@@ -371,22 +340,13 @@ long RemoteCaller::raw(long number, long a0, long a1, long a2, long a3, long a4,
     case SYS_sendmsg:
       return send_message(static_cast<int>(a0), reinterpret_cast<const void*>(a1),
                           static_cast<int>(a2));
-    case SYS_sendto: {
-      struct iovec data = {reinterpret_cast<void*>(a1), static_cast<size_t>(a2)};
-      TaskCall call(abi(), numbers(abi()).sendmsg,
-                    {static_cast<unsigned long>(a0), 0, static_cast<unsigned long>(a3)});
-      if (abi() != CallAbi::kNative) return -EOPNOTSUPP;
-      msghdr header = {};
-      header.msg_namelen = static_cast<socklen_t>(a5);
-      header.msg_iovlen = 1;
-      const size_t name = call.put(reinterpret_cast<const void*>(a4), header.msg_namelen, 8);
-      const size_t iov = call.put(&data, sizeof data, 8);
-      const size_t at = call.put(&header, sizeof header, 8);
-      call.point(at + offsetof(msghdr, msg_name), name);
-      call.point(at + offsetof(msghdr, msg_iov), iov);
-      call.point_argument(1, at);
-      return assist(call);
-    }
+    case SYS_sendmmsg:
+      return send_messages(static_cast<int>(a0), reinterpret_cast<const void*>(a1),
+                           static_cast<size_t>(a2), static_cast<int>(a3),
+                           static_cast<unsigned long>(a4));
+    case SYS_sendto:
+      return send_to(static_cast<int>(a0), static_cast<unsigned long>(a1), static_cast<size_t>(a2),
+                     static_cast<int>(a3), reinterpret_cast<void*>(a4), static_cast<unsigned>(a5));
     case SYS_bind:
     case SYS_getsockname:
     case SYS_getpeername:

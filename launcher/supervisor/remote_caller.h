@@ -52,8 +52,12 @@ class RemoteCaller final : public Caller {
   Result<CStr> link_of(Arena& arena, const std::string& link);
   // The task makes the call; `-errno` where it can't be made to.
   long assist(const TaskCall& call);
+  // remote_sockets.cc
   long connect(int fd, const void* address, size_t size);
+  long send_to(int fd, unsigned long data, size_t size, int flags, void* address,
+               unsigned address_size);
   long send_message(int fd, const void* message, int flags);
+  long send_messages(int fd, const void* messages, size_t count, int flags, unsigned long there);
   bool may_block(CStr real, int flags) const;
   Outcome open_itself(const At& at, int flags, mode_t mode);
   // A path that leads the task to what is at `at` for us, as long as that lives.

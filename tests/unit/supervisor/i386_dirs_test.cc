@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "launcher/supervisor/i386_caller.h"
 #include "launcher/supervisor/i386_layouts.h"
 #include "tests/unit/supervisor/i386_fixture.h"
 
@@ -145,12 +146,24 @@ TEST_F(I386Dirs, OneByOne) {
   while ((result = call(89, {fd, buffer, 1})) == 1) {
     const auto& d = low.at<i386::OldDirent>(buffer);
     EXPECT_EQ(strlen(d.d_name), d.d_namlen);
+    EXPECT_LE(d.d_offset, uint32_t{INT32_MAX});
     EXPECT_TRUE(all.insert(d.d_name).second) << d.d_name;
   }
   EXPECT_EQ(result, 0);
   EXPECT_EQ(all, wanted);
   EXPECT_EQ(call(89, {0xffffffff, buffer, 1}), -EBADF);
   close(fd);
+}
+
+TEST_F(I386Dirs, TheEndIsNoEntry) {
+  CompatCaller compat(task);
+  const long buffer = low.room(32);
+  for (const auto layout : {CompatCaller::kOldDirent, CompatCaller::kDirents}) {
+    const KernelDirent garbage = {~uint64_t{0}, 0, 0, 0};
+    const UserBuf window(static_cast<uintptr_t>(compat.window(layout, buffer, 32)));
+    EXPECT_EQ(compat.copy_out(window, &garbage, 0).error(), 0);
+    EXPECT_EQ(low.bytes_at(buffer, 32), std::string(32, '\xaa'));
+  }
 }
 
 TEST_F(I386Dirs, OfOneLayerGoOnWhereTheKernelWould) {
