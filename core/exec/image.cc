@@ -3,14 +3,15 @@
 
 #include <elf.h>
 #include <limits.h>
+#include <stddef.h>
 
 namespace ovl {
 namespace {
 
 #if defined(__x86_64__)
-constexpr uint16_t kMachine = EM_X86_64;
+constexpr uint16_t kMachine = EM_X86_64, kMachine32 = EM_386;
 #elif defined(__aarch64__)
-constexpr uint16_t kMachine = EM_AARCH64;
+constexpr uint16_t kMachine = EM_AARCH64, kMachine32 = EM_ARM;
 #endif
 
 constexpr uint16_t kProgramHeadersMost = 256;
@@ -44,21 +45,31 @@ Result<Image> parse_script(Arena& arena, Str head) {
   return image;
 }
 
-Result<Image> parse_elf(Arena& arena, ByteSource& source) {
-  Elf64_Ehdr header;
-  size_t n = TRY(source.read(&header, sizeof header, 0));
-  Image image;
-  if (n < EI_NIDENT) return Error(ENOEXEC);
-  image.kind = ImageKind::kForeign;
-  if (n < sizeof header || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-      header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != kMachine)
-    return image;
-  if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 ||
+namespace {
+
+// What differs between the classes of ELF.
+struct Elf64 {
+  using Header = Elf64_Ehdr;
+  using Segment = Elf64_Phdr;
+  static constexpr ImageKind kLinked = ImageKind::kDynamic, kUnlinked = ImageKind::kLoader;
+};
+struct Elf32 {
+  using Header = Elf32_Ehdr;
+  using Segment = Elf32_Phdr;
+  static constexpr ImageKind kLinked = ImageKind::kForeign, kUnlinked = ImageKind::kForeign;
+};
+
+template <class Elf>
+Result<Image> parse_segments(Arena& arena, ByteSource& source) {
+  typename Elf::Header header;
+  if (TRY(source.read(&header, sizeof header, 0)) != sizeof header) return Error(ENOEXEC);
+  typename Elf::Segment segment;
+  if (header.e_phentsize != sizeof segment || header.e_phnum == 0 ||
       header.e_phnum > kProgramHeadersMost)
     return Error(ENOEXEC);
-  image.kind = ImageKind::kLoader;
+  Image image;
+  image.kind = Elf::kUnlinked;
   for (uint16_t i = 0; i < header.e_phnum; i++) {
-    Elf64_Phdr segment;
     if (TRY(source.read(&segment, sizeof segment, header.e_phoff + i * sizeof segment)) !=
         sizeof segment)
       return Error(ENOEXEC);
@@ -69,10 +80,29 @@ Result<Image> parse_elf(Arena& arena, ByteSource& source) {
     if (TRY(source.read(name, segment.p_filesz, segment.p_offset)) != segment.p_filesz ||
         name[segment.p_filesz - 1] != 0)
       return Error(ENOEXEC);
-    image.kind = ImageKind::kDynamic;
+    image.kind = Elf::kLinked;
     image.interpreter = CStr(name, strlen(name));
     return image;
   }
+  return image;
+}
+
+}  // namespace
+
+Result<Image> parse_elf(Arena& arena, ByteSource& source) {
+  Elf64_Ehdr header;
+  const size_t n = TRY(source.read(&header, sizeof header, 0));
+  if (n < EI_NIDENT) return Error(ENOEXEC);
+  const bool whole = n >= offsetof(Elf64_Ehdr, e_version);  // the same place in both classes
+  if (whole && header.e_ident[EI_DATA] == ELFDATA2LSB) {
+    const unsigned elf_class = header.e_ident[EI_CLASS];
+    if (elf_class == ELFCLASS64 && header.e_machine == kMachine && n == sizeof header)
+      return parse_segments<Elf64>(arena, source);
+    if (elf_class == ELFCLASS32 && header.e_machine == kMachine32)
+      return parse_segments<Elf32>(arena, source);
+  }
+  Image image;
+  image.kind = ImageKind::kForeign;
   return image;
 }
 

@@ -25,7 +25,7 @@ enum class ImageKind : uint8_t {
 
 struct Image {
   ImageKind kind = ImageKind::kUnknown;
-  CStr interpreter;  // kScript, kDynamic
+  CStr interpreter;  // kScript, kDynamic; kForeign: of a 32-bit program of this machine
   CStr argument;     // kScript; has_argument
   bool has_argument = false;
   CStr run_path;  // kDynamic: exec/libraries.h

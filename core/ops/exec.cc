@@ -201,10 +201,9 @@ class Exec {
         if (!supervised()) TRY(name_program());
         return argv_.items == called.items ? execute(target) : execute_as(target, argv_, false);
       }
-      if (image.kind != ImageKind::kScript && image.kind != ImageKind::kDynamic)
-        return execute(target);
+      if (image.interpreter.empty()) return execute(target);
       Target interpreter = TRY(resolve(op_, AT_FDCWD, image.interpreter, 0));
-      if (image.kind == ImageKind::kDynamic) {
+      if (image.kind != ImageKind::kScript) {
         if (!supervised())
           libraries_ =
               TRY(library_path(op_, target.virt, image.run_path, variable(env_, kLibraryVariable)));

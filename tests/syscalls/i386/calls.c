@@ -140,6 +140,11 @@ struct Mmsghdr {
   u32 sent;
 };
 
+#ifdef INTERPRETER
+// The kernel, and whoever stands in for it, starts this instead, with this program's arguments.
+__attribute__((section(".interp"), used)) static const char interpreter[] = INTERPRETER;
+#endif
+
 static void* end_of_memory;  // the next byte can't be had
 
 // --- the parts ---
@@ -543,9 +548,20 @@ static void programs(const char* self) {
   run("moved", argv, envp, 0);
   run(self, args, envp, 0);
   run("./program", args, envp, 0);
+  run("./linked", args, envp, 0);
 }
 
 int start(int argc, char** argv) {
+#ifdef INTERPRETER
+  text("not through the interpreter\n");
+  return 1;
+#endif
+  // As a program interpreter that was run by hand: --argv0 NAME PROGRAM ARGUMENTS...
+  if (argc > 3 && same(argv[1], "--argv0")) {
+    argv[3] = argv[2];
+    argv += 3;
+    argc -= 3;
+  }
   if (argc > 1 && same(argv[1], "arguments")) {
     text("arguments:");
     for (int i = 0; i < argc; i++) {

@@ -61,16 +61,17 @@ TEST(ScriptHead, IsReadAsTheKernelReadsIt) {
   }
 }
 
+template <class Header = Elf64_Ehdr, class Segment = Elf64_Phdr>
 std::string elf(uint16_t machine, const std::string& interpreter) {
-  Elf64_Ehdr header = {};
+  Header header = {};
   memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_CLASS] = sizeof header == sizeof(Elf64_Ehdr) ? ELFCLASS64 : ELFCLASS32;
   header.e_ident[EI_DATA] = ELFDATA2LSB;
   header.e_machine = machine;
   header.e_phoff = sizeof header;
-  header.e_phentsize = sizeof(Elf64_Phdr);
+  header.e_phentsize = sizeof(Segment);
   header.e_phnum = 1;
-  Elf64_Phdr segment = {};
+  Segment segment = {};
   segment.p_type = interpreter.empty() ? PT_NULL : PT_INTERP;
   segment.p_offset = sizeof header + sizeof segment;
   segment.p_filesz = interpreter.size() + 1;
@@ -92,6 +93,22 @@ TEST(ElfHead, TellsDynamicStaticAndForeignApart) {
   EXPECT_EQ(kind_of(elf(EM_386, "/lib/ld-linux.so.2")), ImageKind::kForeign);
   EXPECT_EQ(kind_of("plain text"), ImageKind::kUnknown);
   EXPECT_EQ(kind_of(""), ImageKind::kUnknown);
+}
+
+TEST(ElfHead, A32BitProgramHasAnInterpreterToo) {
+  const std::string whole = elf<Elf32_Ehdr, Elf32_Phdr>(EM_386, "/lib/ld-linux.so.2");
+  for (size_t n = 0; n <= whole.size(); n++) {
+    Scratch scratch;
+    Bytes source(whole.substr(0, n));
+    Result<Image> image = inspect_image(scratch.arena(), source);
+    if (!image.ok() || image.value().kind == ImageKind::kUnknown) continue;
+    EXPECT_EQ(image.value().kind, ImageKind::kForeign) << n;
+    EXPECT_EQ(image.value().interpreter == Str("/lib/ld-linux.so.2"), n == whole.size()) << n;
+  }
+  // Of another machine: who starts it has rules of its own.
+  Scratch scratch;
+  Bytes source(elf<Elf32_Ehdr, Elf32_Phdr>(EM_PPC, "/lib/ld.so.1"));
+  EXPECT_TRUE(inspect_image(scratch.arena(), source).value().interpreter.empty());
 }
 
 TEST(ElfHead, CutAnywhereIsNeverDynamic) {
