@@ -27,12 +27,15 @@ class Spared {
   Result<void> put_back(int fd) const {
     StatX now;
     TRY(sys_fstat(fd, &now));
-    if (now.stx_mode != st_.stx_mode) TRY(sys_fchmod(fd, st_.stx_mode & 07777));
+    // Another mode than a write leaves is somebody's chmod(2) of meanwhile, and stays.
+    if (now.stx_mode != st_.stx_mode && (now.stx_mode | kTaken) == (st_.stx_mode | kTaken))
+      TRY(sys_fchmod(fd, st_.stx_mode & 07777));
     if (size_ != 0) TRY(ignore_if(sys_fsetxattr(fd, kCapability, capability_, size_), EPERM));
     return Times(st_).set(fd);
   }
 
  private:
+  static constexpr mode_t kTaken = S_ISUID | S_ISGID;
   StatX st_;
   char capability_[kCapabilityMax];
   size_t size_ = 0;
