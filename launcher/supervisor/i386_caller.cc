@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <string>
@@ -18,6 +18,8 @@ namespace {
 constexpr uintptr_t kWindowMark = uintptr_t{1} << 62;
 constexpr unsigned kWindowShift = 40;  // the lower bits are the offset in one
 constexpr uint64_t kAddressMost = 0xffffffff;
+constexpr int kLargeFile = 0100000;              // libc defines it as 0
+constexpr uint64_t kSmallFileMost = 0x7fffffff;  // MAX_NON_LFS
 
 // A part of the caller's memory that is not below 4 GiB does not exist.
 Result<uintptr_t> inside(uint32_t address, uint64_t offset, size_t size) {
@@ -166,6 +168,18 @@ Result<CStr> CompatCaller::copy_in_path(Arena& arena, UserPath path) {
 }
 Result<CStr> CompatCaller::copy_in_string(Arena& arena, UserPath text, size_t limit) {
   return real_.copy_in_string(arena, text, limit);
+}
+
+// The operations have looked at what is in an overlay. Kernel counterpart: generic_file_open().
+Outcome CompatCaller::open_for_caller(CStr path, int flags, mode_t mode, Opens what) {
+  StatX st;
+  const int follow = (flags & O_NOFOLLOW) != 0 ? AT_SYMLINK_NOFOLLOW : 0;
+  if (what == Opens::kAnything && (flags & (kLargeFile | O_PATH)) == 0 &&
+      sys_statx(path, follow | AT_NO_AUTOMOUNT, &st).ok() && S_ISREG(st.stx_mode) &&
+      st.stx_size > kSmallFileMost && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL) &&
+      (flags & O_DIRECTORY) == 0)
+    return Error(EOVERFLOW);
+  return real_.open_for_caller(path, flags, mode, what);
 }
 
 long CompatCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {

@@ -124,6 +124,21 @@ TEST_F(I386Open, ALargeFileNeedsTheFlag) {
   }
 }
 
+TEST_F(I386Open, ALargeFileOutsideNeedsTheFlagToo) {
+  const std::string outside = root() + "/outside";
+  write_file(outside, "");
+  ASSERT_EQ(truncate(outside.c_str(), int64_t{1} << 31), 0);
+  std::filesystem::create_symlink(outside, lower("/link"));
+  begin();
+  EXPECT_EQ(call(5, {path_at("/link"), O_RDWR}), -EOVERFLOW);
+  EXPECT_EQ(call(5, {path_at("/link"), O_RDONLY | O_DIRECTORY}), -ENOTDIR);
+  for (const long flags : {O_RDWR | kI386LargeFile, O_PATH}) {
+    const long fd = call(5, {path_at("/link"), flags});
+    EXPECT_GE(fd, 0);
+    close(static_cast<int>(fd));
+  }
+}
+
 TEST_F(I386Open, DescriptorsForWritingSayWhetherTheyTakeLargeFiles) {
   NEEDS_I386();
   write_file(lower("/file"), "x");
