@@ -44,7 +44,8 @@ size_t strings_needed(const SessionSpec& spec) {
   for (uint32_t i = 0; i < spec.exclude_count; i++) n += spec.excludes[i].size() + 1;
   for (uint32_t i = 0; i < spec.overlay_count; i++) {
     const OverlaySpec& o = spec.overlays[i];
-    n += o.at.size() + o.upper.size() + o.work.size() + o.given_upper.size() + 4;
+    n += o.at.size() + o.upper.size() + o.work.size() + o.given_upper.size() + o.given_work.size() +
+         5;
     for (uint32_t k = 0; k < o.lower_count; k++) n += o.lowers[k].root.size() + 1;
     for (uint32_t k = 0; k < o.given_count; k++) n += o.given[k].size() + 1;
     for (uint32_t k = 0; k < o.mount_count; k++) {
@@ -194,6 +195,7 @@ class Filler {
     out->perm = spec.perm;
     out->can_whiteout_device = spec.can_whiteout_device;
     out->given_upper = strings_.add(spec.given_upper);
+    out->given_work = strings_.add(spec.given_work);
     out->first_given = segment_->given_count;
     out->given_count = spec.given_count;
     for (uint32_t k = 0; k < spec.given_count; k++)

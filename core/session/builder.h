@@ -38,7 +38,8 @@ struct OverlaySpec {
   bool can_whiteout_device = true;
 
   // Only in an inner session.
-  CStr given_upper;             // what the session around calls the upper
+  CStr given_upper;  // what the session around calls the upper, the workdir
+  CStr given_work;
   const CStr* given = nullptr;  // and the lowers
   uint32_t given_count = 0;
   uint64_t shown_dev = 0;  // st_dev of the whole overlay; 0: that of the topmost lower

@@ -69,8 +69,10 @@ struct OverlayConfig {
   uint64_t shown_dev;  // st_dev of the whole overlay
   uint32_t id;         // of this overlay in all sessions that share a state
   uint32_t level;      // 0: of the outermost session, 1: of one inside it ...
-  // What its upper and lowers are called in the session around; at level 0 that is what they are.
+  // What its upper, workdir and lowers are called in the session around; at level 0 that is what
+  // they are.
   StrRef given_upper;
+  StrRef given_work;
   uint32_t first_given;
   uint32_t given_count;
   RedirectDir redirect_dir;

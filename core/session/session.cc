@@ -185,6 +185,9 @@ const Overlay* Session::workdir_with(Str real) const {
 CStr Session::given_upper(const Overlay& overlay) const {
   return segment_->str(segment_->overlays[overlay.index].given_upper);
 }
+CStr Session::given_work(const Overlay& overlay) const {
+  return segment_->str(segment_->overlays[overlay.index].given_work);
+}
 CStr Session::given_lower(const Overlay& overlay, uint32_t i) const {
   return segment_->str(segment_->given[segment_->overlays[overlay.index].first_given + i]);
 }

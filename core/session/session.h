@@ -42,8 +42,9 @@ class Session {
   // The overlay of this very level; nullptr: what lies there is the business of those below.
   const Overlay* containing_at(Str virt, uint32_t level) const;
 
-  // What an inner overlay's upper and lowers are called in the session around it.
+  // What an inner overlay's upper, workdir and lowers are called in the session around it.
   CStr given_upper(const Overlay& overlay) const;
+  CStr given_work(const Overlay& overlay) const;
   CStr given_lower(const Overlay& overlay, uint32_t i) const;  // i < overlay.given_count
   // Does another root stand at this virtual path inside an inner overlay? Then *out.
   bool mount_at(const Overlay& overlay, Str virt, Mount* out) const;

@@ -41,7 +41,7 @@ void EndReport::start() {
   if (options_.trace)
     trace_ = UniqueFd(open(trace_records_file(plan_).c_str(), O_RDONLY | O_CLOEXEC));
   if (!options_.stats) return;
-  const std::string file = session_file(plan_);
+  const std::string file = real_session_file(plan_);
   session_ = std::make_unique<Session>();
   if (!session_->attach(CStr(file.c_str(), file.size())).ok()) session_.reset();
 }

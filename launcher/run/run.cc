@@ -18,6 +18,19 @@
 namespace ovl {
 namespace {
 
+// An inner session has no filter and no supervisor of its own: one listener is all that a task can
+// have, and the one around serves the inner session too.
+Ways ways_inside(const RunOptions& options, const Around& around) {
+  const bool supervised = around.session().segment().supervised != 0;
+  if (options.strict || options.intercept == Intercept::kSeccomp ||
+      (options.intercept == Intercept::kBoth && !supervised))
+    fail("{} is not possible below another ovlrun that does without",
+         options.strict                             ? "--strict"
+         : options.intercept == Intercept::kSeccomp ? "--intercept=seccomp"
+                                                    : "--intercept=both");
+  return {true, false};
+}
+
 // 0: it may be executed; else the errno that execve would give (as far as names and modes tell).
 int executable(const std::string& file) {
   struct stat st;
@@ -54,11 +67,13 @@ void check_trace_file(const std::string& file) {
 }  // namespace
 
 int run_main(const RunOptions& options) {
+  const std::shared_ptr<Around> around = Around::find();
   const char* outer = getenv(kSessionVariable);
-  if (outer != nullptr && access(outer, F_OK) == 0)
-    fail("already below ovlrun (session {}): sessions can't be nested", quote(outer));
-  const Ways ways = choose_ways(options, missing_for_supervisor);
-  const Plan plan = make_plan(options);
+  if (around == nullptr && outer != nullptr && access(outer, F_OK) == 0)
+    fail("already below ovlrun (session {}), but not followed by it", quote(outer));
+  const Ways ways = around == nullptr ? choose_ways(options, missing_for_supervisor)
+                                      : ways_inside(options, *around);
+  const Plan plan = make_plan(options, around);
   check_trace_file(options.trace_file);
   check_command(options.command[0], plan);
   return run_command(options, plan, ways);

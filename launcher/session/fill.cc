@@ -74,9 +74,11 @@ void fill_session(const Plan& plan, const std::string& session_file) {
   const Result<void> attached = session->attach(CStr(session_file.c_str(), session_file.size()));
   if (!attached.ok()) fail("{}: {}", quote(session_file), error_text(attached.error()));
   LocalCaller caller;
-  for (uint32_t i = 0; i < session->overlay_count(); i++) {
+  // Those of sessions around stand in front.
+  const uint32_t first = session->overlay_count() - static_cast<uint32_t>(plan.overlays.size());
+  for (uint32_t i = 0; i < plan.overlays.size(); i++) {
     const PlannedOverlay& planned = plan.overlays[i];
-    const Overlay& overlay = session->overlay(i);
+    const Overlay& overlay = session->overlay(first + i);
     if (planned.fresh_upper) {
       Op op(caller, *session);
       const Result<void> done = copy_root(op, overlay);

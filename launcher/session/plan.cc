@@ -209,6 +209,9 @@ void plan_excludes(const RunOptions& options, Plan& plan) {
     exclude_real(plan.overlays, o.upper, plan.excludes);
     exclude_real(plan.overlays, o.work, plan.excludes);
   }
+  if (plan.around != nullptr)
+    for (const std::string& path : plan.around->closed())
+      exclude_real(plan.overlays, path, plan.excludes);
   const bool needs_state = std::any_of(plan.overlays.begin(), plan.overlays.end(),
                                        [](const PlannedOverlay& o) { return o.own_upper; });
   try {
@@ -218,6 +221,24 @@ void plan_excludes(const RunOptions& options, Plan& plan) {
     if (needs_state) throw;  // no home, or somebody else's: then no upper of ours is there
   }
   if (plan.excludes.size() > kMaxExcludes) fail("more than {} excluded directories", kMaxExcludes);
+}
+
+// What an inner session may not have.
+void check_inside(const Around& around, const Plan& plan) {
+  const Session& session = around.session();
+  if (session.level() + 1 >= kMaxNesting)
+    fail("more than {} sessions inside one another", kMaxNesting);
+  if (session.overlay_count() + plan.overlays.size() > kMaxOverlays)
+    fail("more than {} overlays, with those of the session around this one", kMaxOverlays);
+  for (const PlannedOverlay& o : plan.overlays) {
+    around.check_own("--upper", o.upper);
+    around.check_own("--work", o.work);
+    for (const std::string& lower : o.lowers) around.check_apart("--lower", lower);
+  }
+}
+
+std::string preload_of(const Session& session) {
+  return session.segment().str(session.segment().preload_path).c_str();
 }
 
 // ld.so only warns of a preload object that it can't load (a file system mounted noexec), and the
@@ -270,8 +291,9 @@ std::string canonical(const std::string& path) {
   return text;
 }
 
-Plan make_plan(const RunOptions& options) {
+Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   Plan plan;
+  plan.around = std::move(around);
   const bool needs_fresh = std::any_of(options.pairs.begin(), options.pairs.end(),
                                        [](const PairOptions& pair) { return !pair.upper; });
   const std::string fresh_dir = needs_fresh ? canonical(fresh_upper_dir()) : "";
@@ -286,8 +308,10 @@ Plan make_plan(const RunOptions& options) {
   for (size_t i = 0; i < plan.overlays.size(); i++)
     for (size_t k = 0; k < plan.overlays.size(); k++)
       if (i != k) check_pair(plan.overlays[i], plan.overlays[k]);
+  if (plan.around != nullptr) check_inside(*plan.around, plan);
   plan_excludes(options, plan);
-  plan.preload = find_preload();
+  // All of a tree of processes have one object.
+  plan.preload = plan.around == nullptr ? find_preload() : preload_of(plan.around->session());
   for (PlannedOverlay& o : plan.overlays)
     o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
   return plan;

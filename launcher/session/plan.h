@@ -2,10 +2,12 @@
 // paths, their geometry, and what stands in the upper and the workdir already.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "launcher/options.h"
+#include "launcher/session/around.h"
 
 namespace ovl {
 
@@ -23,10 +25,12 @@ struct Plan {
   std::vector<PlannedOverlay> overlays;
   std::vector<std::string> excludes;  // virtual paths
   std::string preload;                // the preload object
+  std::shared_ptr<Around> around;     // nullptr: the session is the outermost
 };
 
-// Throws Failure for everything that can't work. Touches nothing.
-Plan make_plan(const RunOptions& options);
+// Throws Failure for everything that can't work. Touches nothing. `around`: what this process is
+// in; paths are as programs there see them.
+Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around);
 
 // --- names that a session gives, shared with `ovlrun diff` ---
 std::string session_dir(const std::string& work);  // "<work>/ovlrun"

@@ -15,10 +15,13 @@
 
 #include "core/format/format.h"
 #include "core/session/builder.h"
+#include "core/session/lock.h"
+#include "core/session/moved.h"
 #include "launcher/failure.h"
 #include "launcher/session/config.h"
 #include "launcher/session/created.h"
 #include "launcher/session/fill.h"
+#include "launcher/session/layers.h"
 
 namespace fs = std::filesystem;
 
@@ -110,61 +113,72 @@ std::string trace_records_file(const Plan& plan) {
   return session_dir(plan.overlays[0].work) + "/trace";
 }
 
+std::string real_session_file(const Plan& plan) {
+  if (plan.around == nullptr) return session_file(plan);
+  return plan.around->real(session_dir(plan.overlays[0].work)) + "/session";
+}
+
 RunningSession::RunningSession(const Plan& plan, const RunOptions& options, const Ways& ways)
-    : file_(session_file(plan)) {
+    : file_(session_file(plan)),
+      around_(plan.around),
+      own_overlays_(static_cast<uint32_t>(plan.overlays.size())) {
   Created created;  // removed, where that is to be, before the locks are given back
   for (const PlannedOverlay& o : plan.overlays) {
     locks_.emplace_back(o.upper, o.work, created);
     created.make_dirs(o.work + "/work", "--work");
     open_work(o.work);
   }
-  if (options.trace) trace_ = trace_records_file(plan);
+  real_file_ = real_session_file(plan);
+  std::string real_trace;
+  if (options.trace) {
+    trace_ = trace_records_file(plan);
+    real_trace = fs::path(real_file_).replace_filename("trace");
+  }
 
   std::vector<OverlaySpec> specs;
-  std::vector<std::vector<LowerSpec>> lowers;
+  std::deque<OverlayLayers> layers;
   for (const PlannedOverlay& o : plan.overlays) {
     probe_xattrs(o, options.prefix);
     clean_temporaries(o.work);
-    lowers.emplace_back();
-    for (const std::string& lower : o.lowers)
-      lowers.back().push_back(LowerSpec{view(lower), options.prefix});
-  }
-  for (size_t i = 0; i < plan.overlays.size(); i++) {
-    const PlannedOverlay& o = plan.overlays[i];
-    OverlaySpec spec;
-    spec.at = view(o.at);
-    spec.upper = view(o.upper);
-    spec.work = view(o.work);
-    spec.lowers = lowers[i].data();
-    spec.lower_count = static_cast<uint32_t>(lowers[i].size());
+    layers.emplace_back(GivenOverlay{o.at, o.upper, o.work, o.lowers, options.prefix},
+                        around_.get(), plan.excludes);
+    OverlaySpec spec = layers.back().spec();
     spec.redirect_dir = options.redirect_dir;
     spec.metacopy = options.metacopy;
-    spec.format = options.prefix;
     spec.perm = options.perm;
-    spec.can_whiteout_device = probe_whiteout(o);
+    // Devices there would be the whiteouts of the overlay around.
+    spec.can_whiteout_device = layers.back().upper_outside() && probe_whiteout(o);
     specs.push_back(spec);
   }
   std::vector<CStr> excludes;
   for (const std::string& exclude : plan.excludes) excludes.push_back(view(exclude));
   SessionSpec spec;
   spec.overlays = specs.data();
-  spec.overlay_count = static_cast<uint32_t>(specs.size());
+  spec.overlay_count = own_overlays_;
   spec.excludes = excludes.data();
   spec.exclude_count = static_cast<uint32_t>(excludes.size());
-  preload_link_ = link_preload(plan.preload, created);
+  if (around_ == nullptr) preload_link_ = link_preload(plan.preload, created);
   spec.preload_path = view(preload_link_.empty() ? plan.preload : preload_link_);
-  spec.trace_path = view(trace_);
+  spec.trace_path = view(real_trace);
   spec.allow_uncovered = options.allow_uncovered;
   spec.count_ops = options.stats;
   spec.supervised = ways.supervisor;
   spec.preload = ways.preload;
+  if (around_ != nullptr) {
+    spec.around = &around_->session();
+    spec.supervised = around_->session().segment().supervised != 0;
+  }
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
-  const Result<void> written = write_segment(view(file_), spec);
+  const Result<void> written = write_segment(view(real_file_), spec);
+  if (!written.ok() && written.error() == E2BIG)
+    fail(
+        "more than {} layers or {} excluded directories, with those of the session around this one",
+        kMaxLayers, kMaxExcludes);
   if (!written.ok())
     fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
 
-  fill_session(plan, file_);
+  fill_session(plan, real_file_);
   for (const PlannedOverlay& o : plan.overlays) {
     write_text(session_dir(o.work) + "/config", config_text(o, options));
     write_text(session_dir(o.work) + "/format", fmt::format("{}\n", kFormatVersion));
@@ -179,7 +193,21 @@ std::vector<int> RunningSession::descriptors() const {
   return all;
 }
 
+// What the session leaves in memory that goes on.
+void RunningSession::leave_around() const {
+  auto session = std::make_unique<Session>();
+  if (!session->attach(view(real_file_)).ok()) return;
+  const Segment& own = session->segment();
+  for (size_t i = 0; i < std::size(own.counters); i++)
+    around_->session().count(static_cast<Counter>(i), own.counters[i].load());
+  Mutation mutation(*session, Mutation::Topology::kExclusive);
+  const uint32_t count = session->overlay_count();
+  for (uint32_t i = count - own_overlays_; i < count; i++)
+    moved_remove(*session, session->overlay(i), "");
+}
+
 void RunningSession::end() const {
+  if (around_ != nullptr) leave_around();
   unlink(file_.c_str());
   if (!trace_.empty()) unlink(trace_.c_str());
   if (!preload_link_.empty()) {

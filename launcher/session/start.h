@@ -19,13 +19,16 @@ class RunningSession {
   // session.
   RunningSession(const Plan& plan, const RunOptions& options, const Ways& ways);
 
-  const std::string& file() const { return file_; }
-  std::vector<int> descriptors() const;  // of the locks
+  const std::string& file() const { return real_file_; }  // for the core and the environment
+  std::vector<int> descriptors() const;                   // of the locks
   // Removes what only the live session needs.
   void end() const;
 
  private:
-  std::string file_;
+  void leave_around() const;
+  std::string file_, real_file_;
+  std::shared_ptr<Around> around_;
+  uint32_t own_overlays_;
   std::string trace_;         // binary records; empty: no trace
   std::string preload_link_;  // see link_preload(); empty: not needed
   std::deque<UpperLock> locks_;
@@ -33,6 +36,7 @@ class RunningSession {
 
 // "<work>/ovlrun/session" of the session's first overlay, and where its operations are recorded.
 std::string session_file(const Plan& plan);
+std::string real_session_file(const Plan& plan);
 std::string trace_records_file(const Plan& plan);
 
 }  // namespace ovl

@@ -19,6 +19,7 @@
 #include "core/session/builder.h"
 #include "core/walk/lookup.h"
 #include "launcher/failure.h"
+#include "launcher/session/layers.h"
 
 namespace fs = std::filesystem;
 
@@ -39,25 +40,23 @@ class View {
  public:
   View(const UpperSource& source, bool with_upper)
       : at_(source.at), session_(std::make_unique<Session>()) {
-    std::vector<LowerSpec> lowers;
-    for (const std::string& lower : source.lowers)
-      lowers.push_back(LowerSpec{view(lower), source.prefix});
-    OverlaySpec overlay;
-    overlay.at = view(source.at);
-    if (with_upper) overlay.upper = view(source.upper);
-    overlay.lowers = lowers.data();
-    overlay.lower_count = static_cast<uint32_t>(lowers.size());
-    overlay.format = source.prefix;
+    const std::shared_ptr<Around> around = Around::find();
+    const OverlayLayers layers(
+        {source.at, with_upper ? source.upper : "", "", source.lowers, source.prefix}, around.get(),
+        {});
+    const OverlaySpec overlay = layers.spec();
     SessionSpec spec;
+    if (around != nullptr) spec.around = &around->session();
     spec.overlays = &overlay;
     spec.overlay_count = 1;
-    char dir[] = "/tmp/ovlrun-diff-XXXXXX";
-    if (mkdtemp(dir) == nullptr) fail("{}: {}", dir, error_text(errno));
-    const std::string file = std::string(dir) + "/session";
+    // Of a session around this one nothing is to change.
+    std::string dir = around != nullptr ? "/dev/shm/ovlrun-diff-XXXXXX" : "/tmp/ovlrun-diff-XXXXXX";
+    if (mkdtemp(dir.data()) == nullptr) fail("{}: {}", dir, error_text(errno));
+    const std::string file = dir + "/session";
     Result<void> done = write_segment(view(file), spec);
     if (done.ok()) done = session_->attach(view(file));
     unlink(file.c_str());
-    rmdir(dir);
+    rmdir(dir.c_str());
     if (!done.ok()) fail("{}: {}", quote(source.upper), error_text(done.error()));
   }
 
