@@ -195,7 +195,8 @@ long CompatCaller::raw(long number, long a0, long a1, long a2, long a3, long a4,
 Outcome CompatCaller::give_fd(UniqueFd fd, int flags) {
   if (small_files_) {
     Result<UniqueFd> small = i386::open_without_large_file(fd.get());
-    if (small.ok()) return real_.give_fd(std::move(small).value(), flags);
+    // The first is closed by that: the program's is to be the last that is open for writing.
+    if (small.ok()) fd = std::move(small).value();
   }
   return real_.give_fd(std::move(fd), flags);
 }

@@ -1,6 +1,7 @@
 // See i386_fixture.h.
 #include "tests/unit/supervisor/i386_fixture.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -57,6 +58,12 @@ Result<CStr> I386Caller::copy_in_path(Arena& arena, UserPath path) {
   Result<CStr> text = copy_in_string(arena, path, PATH_MAX);
   if (!text.ok() && text.error() == E2BIG) return Error(ENAMETOOLONG);
   return text;
+}
+
+Outcome I386Caller::give_fd(UniqueFd fd, int flags) {
+  lease = fcntl(fd.get(), F_SETLEASE, F_WRLCK) == 0 ? 0 : errno;
+  fcntl(fd.get(), F_SETLEASE, F_UNLCK);
+  return LocalCaller::give_fd(std::move(fd), flags);
 }
 
 Outcome I386Caller::execute(const ExecRequest& request) {

@@ -86,9 +86,11 @@ class I386Caller final : public LocalCaller {
   Result<void> copy_in(void* to, UserPtr<const void> from, size_t size) override;
   Result<void> copy_out(UserBuf to, const void* from, size_t size) override;
   Result<CStr> copy_in_string(Arena& arena, UserPath text, size_t limit) override;
+  Outcome give_fd(UniqueFd fd, int flags) override;
   Outcome execute(const ExecRequest& request) override;
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
 
+  int lease = -1;                       // errno of a lease on what was given last
   std::vector<std::string> argv, envp;  // of the last execute()
   std::vector<msghdr> messages;         // of the last sendmsg or sendmmsg
   std::vector<std::string> addresses;   // theirs
