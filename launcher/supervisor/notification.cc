@@ -55,23 +55,25 @@ void Notification::pass() {
   send(response);
 }
 
-Result<int> Notification::give(int fd, bool close_on_exec) {
-  seccomp_notif_addfd add = {};
-  add.id = call_.id;
-  add.flags = SECCOMP_ADDFD_FLAG_SEND;
-  add.srcfd = static_cast<uint32_t>(fd);
-  add.newfd_flags = close_on_exec ? O_CLOEXEC : 0;
-  int number = ioctl(listener_, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-  if (number >= 0) {
-    answered_ = true;
-    return number;
-  }
-  if (errno != EINVAL) return Error(errno);
-  // Linux before 5.14: in two steps.
-  add.flags = 0;
-  number = ioctl(listener_, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+Result<int> Notification::add(int fd, bool close_on_exec, unsigned flags) {
+  seccomp_notif_addfd request = {};
+  request.id = call_.id;
+  request.flags = flags;
+  request.srcfd = static_cast<uint32_t>(fd);
+  request.newfd_flags = close_on_exec ? O_CLOEXEC : 0;
+  const int number = ioctl(listener_, SECCOMP_IOCTL_NOTIF_ADDFD, &request);
   if (number < 0) return Error(errno);
-  answer(number);
+  return number;
+}
+
+Result<int> Notification::put(int fd, bool close_on_exec) { return add(fd, close_on_exec, 0); }
+
+Result<int> Notification::give(int fd, bool close_on_exec) {
+  Result<int> number = add(fd, close_on_exec, SECCOMP_ADDFD_FLAG_SEND);
+  if (number.ok()) answered_ = true;
+  if (number.ok() || number.error() != EINVAL) return number;
+  number = put(fd, close_on_exec);  // Linux before 5.14: in two steps
+  if (number.ok()) answer(number.value());
   return number;
 }
 

@@ -38,10 +38,13 @@ class Notification {
   // Puts a copy of `fd` into the task and answers with its number. Errors: EMFILE; others mean that
   // the task is gone.
   Result<int> give(int fd, bool close_on_exec);
+  // The same without the answer.
+  Result<int> put(int fd, bool close_on_exec);
   // Somebody else has answered (Assist).
   void set_answered() { answered_ = true; }
 
  private:
+  Result<int> add(int fd, bool close_on_exec, unsigned flags);
   void send(const seccomp_notif_resp& response);
 
   const int listener_;

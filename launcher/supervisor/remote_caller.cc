@@ -241,7 +241,12 @@ void RemoteCaller::complain(Str line) {
 // --- what changes it ---
 
 Outcome RemoteCaller::give_fd(UniqueFd fd, int flags) {
-  Result<int> number = call_.give(fd.get(), (flags & O_CLOEXEC) != 0);
+  const bool close_on_exec = (flags & O_CLOEXEC) != 0;
+  const bool only_reads = (fcntl(fd.get(), F_GETFL) & O_ACCMODE) == O_RDONLY;
+  // Ours is closed before the task goes on: the program's close is to be the last of a file that is
+  // open for writing (ETXTBSY, leases, inotify's IN_CLOSE_WRITE).
+  Result<int> number =
+      only_reads ? call_.give(fd.get(), close_on_exec) : call_.put(fd.get(), close_on_exec);
   if (!number.ok()) return Error(number.error());
   return number.value();
 }
