@@ -70,6 +70,7 @@ Result<void> change(Op& op, const Target& t, Data data, Act act) {
   const Node* node = t.node;
   if (!node->in_upper() || (data != Data::kNone && node->metacopy()))
     node = TRY(copy_up(op, *node, data));
+  const Completion completion(op.session(), node->real.stx_ino, node->metacopy());
   Mutation mutation(op.session(), Mutation::Topology::kShared);
   return act(TRY(begin_change(op, mutation, t, *node)));
 }

@@ -117,16 +117,18 @@ void Mutation::lock_dirs(const Overlay& overlay, Str a, Str b) {
   if (second != first) lock_bucket(second);
 }
 
-Completion::Completion(Session& session, uint64_t ino)
-    : word_(session.state().completions[ino % kCompletionLocks]),
-      self_(static_cast<uint32_t>(sys_gettid())) {
+Completion::Completion(Session& session, uint64_t ino, bool wanted) {
+  if (!wanted) return;
+  word_ = &session.state().completions[ino % kCompletionLocks];
+  self_ = static_cast<uint32_t>(sys_gettid());
   const uint64_t all = ~uint64_t{0};
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old_mask_, sizeof all);
-  lock_word(word_, self_);
+  lock_word(*word_, self_);
 }
 
 Completion::~Completion() {
-  unlock_word(word_, self_);
+  if (word_ == nullptr) return;
+  unlock_word(*word_, self_);
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask_, nullptr, sizeof old_mask_);
 }
 

@@ -50,19 +50,21 @@ class Mutation {
   uint64_t old_mask_;
 };
 
-// Excludes other tasks that bring the data of the same upper file (by its real inode). Long: data
-// is copied meanwhile. Requires: no Mutation held.
+// Excludes other tasks that bring the data of the same upper file (by its real inode), and those
+// that change the attributes of one that has its data still to come: what the writes take away is
+// put back. Long: data is copied meanwhile. Requires: no Mutation held.
 class Completion {
  public:
-  Completion(Session& session, uint64_t ino);
+  // `wanted` = false: excludes nobody.
+  Completion(Session& session, uint64_t ino, bool wanted = true);
   ~Completion();
   Completion(const Completion&) = delete;
   Completion& operator=(const Completion&) = delete;
 
  private:
-  LockWord& word_;
-  uint32_t self_;
-  uint64_t old_mask_;
+  LockWord* word_ = nullptr;
+  uint32_t self_ = 0;
+  uint64_t old_mask_ = 0;
 };
 
 // The words themselves; for Mutation and tests. Requires: signals blocked. Never fails: an owner

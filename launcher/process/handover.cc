@@ -107,7 +107,7 @@ bool receive_ready(int socket) {
 
 pid_t fork_filtered(bool gate, const std::function<void()>& become,
                     const std::function<void(UniqueFd, const uint32_t (&pass)[2])>& serve) {
-  FilterOptions options = {gate, true, {0, 0}};
+  FilterOptions options = {gate, true, geteuid() == 0, {0, 0}};
   if (getrandom(options.pass, sizeof options.pass, 0) != sizeof options.pass)
     fail("no random numbers: {}", error_text(errno));
   const std::vector<sock_filter> filter = make_filter(options);

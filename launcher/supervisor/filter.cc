@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 
 #include "core/ops/ioctl_types.h"
 #include "core/sys/gate.h"
@@ -63,6 +64,11 @@ constexpr struct {
     {"fchown32", SCMP_ACT_NOTIFY},         {"truncate64", SCMP_ACT_NOTIFY},
     {"utimensat_time64", SCMP_ACT_NOTIFY}, {"umount", SCMP_ACT_ERRNO(EPERM)},
 };
+
+// Changes of credentials; of i386, those with 32-bit numbers too.
+constexpr const char* kCredentialCalls[] = {"setuid",    "setgid",    "setreuid", "setregid",
+                                            "setresuid", "setresgid", "setfsuid", "setfsgid",
+                                            "setgroups", "capset"};
 
 // A program for one architecture, in libseccomp's hands.
 class Context {
@@ -152,6 +158,15 @@ uint32_t add_rules_of_i386(Context& context) {
   return newest;
 }
 
+void add_credential_rules(Context& context, bool i386) {
+  for (const std::string name : kCredentialCalls) {
+    context.add(name.c_str(), seccomp_syscall_resolve_name(name.c_str()), SCMP_ACT_NOTIFY, {});
+    if (!i386 || name == "capset") continue;
+    const std::string wide = name + "32";
+    context.add(wide.c_str(), seccomp_syscall_resolve_name(wide.c_str()), SCMP_ACT_NOTIFY, {});
+  }
+}
+
 // --- around libseccomp's program ---
 
 constexpr sock_filter load(size_t offset) {
@@ -216,10 +231,12 @@ std::vector<sock_filter> make_filter(const FilterOptions& options) {
   seccomp_api_set(6);
   Context native(SCMP_ARCH_X86_64);
   add_rules(native);
+  if (options.credentials) add_credential_rules(native, false);
   uint32_t newest_i386 = kNewestCall;
   if (options.i386) {
     Context other(SCMP_ARCH_X86);
     newest_i386 = add_rules_of_i386(other);
+    if (options.credentials) add_credential_rules(other, true);
     native.merge(other);
   }
   std::vector<sock_filter> program = native.program();

@@ -27,6 +27,9 @@ struct FilterOptions {
   bool gate;
   // Are calls of 32-bit programs handed to the supervisor? Otherwise they get ENOSYS.
   bool i386;
+  // Are changes of credentials handed to the supervisor (which only looks on)? Needed where it has
+  // more rights than a task can give itself: as root.
+  bool credentials;
   // The pass: calls of the table whose args[4] and args[5] have these low halves are let through.
   // Secret and random; {0, 0} means that there is none.
   uint32_t pass[2];

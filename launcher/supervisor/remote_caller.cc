@@ -51,6 +51,12 @@ Result<const TaskStatus*> RemoteCaller::status() {
   return &*status_;
 }
 
+const TaskStatus* RemoteCaller::who() {
+  if (!context_.credentials_change.load(std::memory_order_relaxed)) return &context_.own;
+  Result<const TaskStatus*> of = status();
+  return of.ok() ? of.value() : nullptr;
+}
+
 // --- memory ---
 
 // As much as there is up to a page that is not mapped. EFAULT: nothing; EPERM: the task does not
@@ -215,17 +221,15 @@ Result<Str> RemoteCaller::proc_link(Arena& arena, CStr link) {
 
 Credentials RemoteCaller::credentials() {
   constexpr uint64_t kDacOverride = 1 << 1;  // CAP_DAC_OVERRIDE
-  Result<const TaskStatus*> of = status();
-  if (!of.ok()) return Credentials{getuid(), getgid(), false};
-  return Credentials{of.value()->fsuid, of.value()->fsgid,
-                     of.value()->fsuid == 0 && (of.value()->effective & kDacOverride) != 0};
+  const TaskStatus* is = who();
+  if (is == nullptr) return Credentials{context_.own.fsuid, context_.own.fsgid, false};
+  return Credentials{is->fsuid, is->fsgid, is->fsuid == 0 && (is->effective & kDacOverride) != 0};
 }
 
 bool RemoteCaller::in_group(gid_t gid) {
-  Result<const TaskStatus*> of = status();
-  if (!of.ok()) return false;
-  const std::vector<gid_t>& groups = of.value()->groups;
-  return of.value()->fsgid == gid || std::find(groups.begin(), groups.end(), gid) != groups.end();
+  const TaskStatus* is = who();
+  return is != nullptr && (is->fsgid == gid || std::find(is->groups.begin(), is->groups.end(),
+                                                         gid) != is->groups.end());
 }
 
 mode_t RemoteCaller::umask() {

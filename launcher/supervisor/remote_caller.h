@@ -3,6 +3,7 @@
 // the assist. Kernel counterpart: current.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string>
 
@@ -16,7 +17,9 @@ namespace ovl {
 // What all callers of a session have in common.
 struct RemoteContext {
   Assist& assist;
-  bool strict;  // nothing that a path decides is left to the task's own memory
+  bool strict;     // nothing that a path decides is left to the task's own memory
+  TaskStatus own;  // of the supervisor: who all tasks are to begin with
+  std::atomic<bool> credentials_change{false};  // some task's may have
 };
 
 class RemoteCaller final : public Caller {
@@ -46,6 +49,8 @@ class RemoteCaller final : public Caller {
   CallAbi abi() const;
   // ESRCH: it is gone.
   Result<const TaskStatus*> status();
+  // Of its credentials alone; nullptr: it is gone.
+  const TaskStatus* who();
 
  private:
   Result<size_t> read_some(void* to, uintptr_t from, size_t size);

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/ops/ops.h"
 #include "launcher/failure.h"
 #include "launcher/supervisor/i386.h"
@@ -49,13 +51,28 @@ bool creates(const seccomp_data& call) {
   }
 }
 
+// The filter's list of them (filter.cc); i386 has two of some.
+bool changes_credentials(const seccomp_data& call) {
+  static constexpr int kNative[] = {SYS_setuid,    SYS_setgid,    SYS_setreuid, SYS_setregid,
+                                    SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid,
+                                    SYS_setgroups, SYS_capset};
+  static constexpr int kI386[] = {23,  46,  70,  71,  81,  138, 139, 164, 170, 185,
+                                  203, 204, 206, 208, 210, 213, 214, 215, 216};
+  const bool native = call.arch == AUDIT_ARCH_X86_64;
+  return native ? std::ranges::find(kNative, call.nr) != std::end(kNative)
+                : std::ranges::find(kI386, call.nr) != std::end(kI386);
+}
+
 }  // namespace
 
 Supervisor::Supervisor(UniqueFd listener, Session& session, const SupervisorOptions& options)
     : listener_(std::move(listener)),
       session_(session),
       assist_(listener_.get(), options.pass[0], options.pass[1]),
-      context_{assist_, options.strict} {
+      context_{assist_, options.strict, {}} {
+  const Result<TaskStatus> own = read_status(getpid());
+  if (!own.ok()) fail("the supervisor can't read about itself in /proc");
+  context_.own = own.value();
   raise_descriptor_limit();
   (void)!chdir("/");
   wake_synchronously(listener_.get());
@@ -97,11 +114,12 @@ void Supervisor::work() {
         break;
     }
     if (waiting_.fetch_sub(1) == 1) spawn();
-    if (creates(call.data()) || geteuid() == 0) {
+    const bool others = context_.credentials_change.load(std::memory_order_relaxed);
+    if (creates(call.data()) || others) {
       const Result<TaskStatus> status = read_status(call.tid());
       if (status.ok()) {
         identity.set_umask(status.value().umask);
-        if (geteuid() == 0) identity.take_on(status.value());
+        if (others) identity.take_on(status.value());
       }
     }
     serve(call);
@@ -121,6 +139,8 @@ void Supervisor::serve(Notification& call) {
                               ? dispatch(caller, session_, data.nr, args)
                               : dispatch_i386(caller, session_, data.nr, args);
   if (call.answered()) return;
+  // Only trapped where it matters, and by then it is too late to know whose.
+  if (changes_credentials(data)) context_.credentials_change.store(true);
   if (outcome.is_native())
     call.pass();
   else

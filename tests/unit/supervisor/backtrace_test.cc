@@ -47,7 +47,7 @@ __attribute__((noinline)) long open_deeply(int depth) {
 namespace ovl {
 namespace {
 
-constexpr FilterOptions kOptions = {false, false, {0, 0}};
+constexpr FilterOptions kOptions = {false, false, false, {0, 0}};
 
 // The stack at the child's openat; empty where there are no notifications.
 std::vector<Frame> stack_of(const std::function<void()>& body) {

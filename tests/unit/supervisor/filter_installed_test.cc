@@ -37,7 +37,7 @@ int error_of(long number, Args... args) {
     EXPECT_EQ(got, expected) << #expression;                                              \
   } while (false)
 
-constexpr FilterOptions kOptions = {true, false, {kPass[0], kPass[1]}};
+constexpr FilterOptions kOptions = {true, false, false, {kPass[0], kPass[1]}};
 
 TEST(FilterInstalled, PathCallsAreTrapped) {
   struct stat st;

@@ -22,9 +22,9 @@ constexpr uint32_t k64 = AUDIT_ARCH_X86_64, k32 = AUDIT_ARCH_I386;
 constexpr uint32_t kX32 = 0x40000000;
 constexpr uint32_t kNewest = 469;
 
-const FilterOptions kAll = {true, true, {0x12345678, 0x9abcdef0}};
-const FilterOptions kStrict = {false, false, {0x12345678, 0x9abcdef0}};
-const FilterOptions kBare = {false, false, {0, 0}};
+const FilterOptions kAll = {true, true, false, {0x12345678, 0x9abcdef0}};
+const FilterOptions kStrict = {false, false, false, {0x12345678, 0x9abcdef0}};
+const FilterOptions kBare = {false, false, false, {0, 0}};
 
 // Calls of ops.def, with what is to become of them.
 std::map<uint32_t, uint32_t> table() {
