@@ -94,6 +94,8 @@ struct Origin {
   // A call that the preload should have seen: the program's name, then the calling functions, one
   // per line. Empty: nothing to tell.
   Str stack;
+  // The caller may have its answer, and even have ended, before the operation returns.
+  bool runs_on = false;
 };
 
 class Caller {

@@ -49,7 +49,7 @@ inline Outcome watched(Op& op, Args... args) {
   TracePaths paths;
   (paths.see(args), ...);
   TracedCall traced(op, number, paths);
-  if (number == SYS_execve || number == SYS_execveat) traced.record(nullptr);
+  if (number == SYS_execve || number == SYS_execveat || traced.runs_on()) traced.record(nullptr);
   const Outcome outcome = op_function(op, args...);
   traced.record(&outcome);
   return outcome;

@@ -59,6 +59,7 @@ void TracedCall::record(const Outcome* outcome) {
     if (!text.empty()) memcpy(at, text.data(), clamp(text.size()));
     at += clamp(text.size());
   }
+  origin_.stack = Str();
   Result<UniqueFd> file =
       sys_openat(session.segment().str(session.segment().trace_path), O_WRONLY | O_APPEND);
   if (file.ok()) ignore(sys_write(file.value().get(), bytes, size));

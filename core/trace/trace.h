@@ -17,10 +17,10 @@ struct TraceRecord {
   int32_t fd;      // what an operation without path acts on; AT_FDCWD: nothing
   int64_t value;   // as the system call returns it
   uint8_t native;  // 1: left to the kernel
-  uint8_t before;  // 1: written before the operation, which does not return when it works (execve)
+  uint8_t before;  // 1: written before the operation; there may be no other record of it (execve)
   uint16_t path_size[2];
   uint16_t unreadable_size;  // EACCES: the lower file that the kernel lets nobody of this user read
-  uint16_t stack_size;       // Origin::stack
+  uint16_t stack_size;       // Origin::stack; in the first record of a call alone
   // then the texts, without NULs
 };
 
@@ -60,6 +60,7 @@ class TracedCall {
   // Appends one record; nullptr: before the operation. Best effort: a full disk loses records,
   // never the operation.
   void record(const Outcome* outcome);
+  bool runs_on() const { return origin_.runs_on; }
 
  private:
   Op& op_;

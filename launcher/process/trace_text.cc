@@ -38,6 +38,12 @@ const char* call_name(long number) {
   }
 }
 
+struct Entry {
+  TraceRecord record = {};
+  std::string texts;  // without the stack
+  std::string stack;
+};
+
 std::string result_text(const TraceRecord& record) {
   if (record.before) return "";
   if (record.native) return " native";
@@ -69,8 +75,8 @@ class Stacks {
  public:
   std::string lines(const TraceRecord& record, std::string_view stack) {
     std::vector<std::string_view> frames = split(stack);  // the program's name comes first
-    if (frames.size() >= 2 && !record.before)
-      places_[{std::string(frames[0]), call_name(record.number), std::string(frames[1])}]++;
+    if (frames.size() >= 2)
+      places_[{std::string(frames[0]), call_name(record.number), std::string(entry(frames))}]++;
     std::string text;
     for (size_t i = 1; i < frames.size(); i++) text += fmt::format("    {}\n", frames[i]);
     return text;
@@ -91,6 +97,22 @@ class Stacks {
   }
 
  private:
+  // "function+0x1 (liba.so+0x11)" and "liba.so+0x11": "liba.so".
+  static std::string_view object_of(std::string_view frame) {
+    if (!frame.empty() && frame.back() == ')') frame.remove_prefix(frame.rfind(" (") + 2);
+    return frame.substr(0, frame.rfind('+'));
+  }
+
+  // The function that could be wrapped: through which the library was entered that made the call.
+  // What a program does in its own code it does where it does it.
+  static std::string_view entry(const std::vector<std::string_view>& frames) {
+    const std::string_view object = object_of(frames[1]);
+    size_t last = 1;
+    if (object.find(".so") != std::string_view::npos)
+      while (last + 1 < frames.size() && object_of(frames[last + 1]) == object) last++;
+    return frames[last];
+  }
+
   static std::vector<std::string_view> split(std::string_view text) {
     std::vector<std::string_view> lines;
     while (!text.empty()) {
@@ -104,6 +126,42 @@ class Stacks {
   std::map<std::tuple<std::string, std::string, std::string>, size_t> places_;
 };
 
+// One line for each call, though it may have two records.
+class Text {
+ public:
+  explicit Text(FILE* out) : out_(out) {}
+
+  void take(Entry entry) {
+    const auto first = unfinished_.find(entry.record.task);
+    if (first != unfinished_.end()) {
+      if (!entry.record.before && entry.record.number == first->second.record.number)
+        entry.stack = first->second.stack;
+      else
+        print(first->second);  // it never came back
+      unfinished_.erase(first);
+    }
+    if (entry.record.before)
+      unfinished_.emplace(entry.record.task, std::move(entry));
+    else
+      print(entry);
+  }
+  void end() {
+    for (const auto& [task, entry] : unfinished_) print(entry);
+    put(stacks_.sums());
+  }
+
+ private:
+  void print(const Entry& entry) {
+    put(line_of(entry.record, entry.texts.data()) + "\n" +
+        stacks_.lines(entry.record, entry.stack));
+  }
+  void put(const std::string& text) { fwrite(text.data(), text.size(), 1, out_); }
+
+  FILE* out_;
+  Stacks stacks_;
+  std::map<int32_t, Entry> unfinished_;  // by task, which has one call at a time
+};
+
 }  // namespace
 
 void write_trace_text(int records, const std::string& file) {
@@ -113,21 +171,19 @@ void write_trace_text(int records, const std::string& file) {
     return;
   }
   const std::unique_ptr<FILE, int (*)(FILE*)> in(fdopen(dup(records), "re"), fclose);
-  std::vector<char> texts;
-  Stacks stacks;
-  TraceRecord record;
-  while (in != nullptr && fread(&record, sizeof record, 1, in.get()) == 1) {
-    const size_t size = size_t{record.path_size[0]} + record.path_size[1] + record.unreadable_size +
-                        record.stack_size;
-    if (record.size != sizeof record + size) break;  // cut off by a full disk
-    texts.resize(size);
-    if (size > 0 && fread(texts.data(), size, 1, in.get()) != 1) break;
-    const std::string_view stack(texts.data() + size - record.stack_size, record.stack_size);
-    const std::string line = line_of(record, texts.data()) + "\n" + stacks.lines(record, stack);
-    fwrite(line.data(), line.size(), 1, out);
+  Text text(out);
+  Entry entry;
+  while (in != nullptr && fread(&entry.record, sizeof entry.record, 1, in.get()) == 1) {
+    const TraceRecord& record = entry.record;
+    const size_t size = size_t{record.path_size[0]} + record.path_size[1] + record.unreadable_size;
+    if (record.size != sizeof record + size + record.stack_size) break;  // cut off by a full disk
+    entry.texts.resize(size);
+    entry.stack.resize(record.stack_size);
+    if (fread(entry.texts.data(), 1, size, in.get()) != size) break;
+    if (fread(entry.stack.data(), 1, entry.stack.size(), in.get()) != entry.stack.size()) break;
+    text.take(entry);
   }
-  const std::string sums = stacks.sums();
-  fwrite(sums.data(), sums.size(), 1, out);
+  text.end();
   if (out != stderr && fclose(out) != 0)
     complain(fmt::format("--trace={}: {}", quote(file), error_text(errno)));
 }

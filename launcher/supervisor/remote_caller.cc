@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "core/caller/deep_path.h"
+#include "launcher/supervisor/backtrace.h"
 
 namespace ovl {
 namespace {
@@ -296,7 +297,7 @@ Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens w
   // The kernel finds the very same by the task's own words.
   if (!context_.strict && real == Str(words_) && (only_reads || what == Opens::kAnything)) {
     call_.pass();
-    return 0;
+    return Outcome::native();
   }
   At at(real);
   if (at.error()) return Error(at.error());
@@ -311,7 +312,7 @@ Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens w
 Outcome RemoteCaller::change_directory(CStr real) {
   if (!context_.strict && real == Str(words_)) {
     call_.pass();
-    return 0;
+    return Outcome::native();
   }
   At at(real);
   if (at.error()) return Error(at.error());
@@ -382,6 +383,13 @@ long RemoteCaller::raw(long number, long a0, long a1, long a2, long a3, long a4,
     default:
       return -ENOSYS;
   }
+}
+
+Origin RemoteCaller::origin(Arena& arena) {
+  std::string stack;
+  if (abi() == CallAbi::kNative) stack = trapped_from(call_.tid());
+  if (!call_.valid()) stack.clear();  // of somebody who has the number now
+  return {call_.tid(), arena.dup(Str(stack.data(), stack.size())), true};
 }
 
 }  // namespace ovl

@@ -6,6 +6,9 @@ import unittest
 import sandbox
 
 
+BY_HAND = os.environ.get("OVLRUN_BY_HAND") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/by_hand"
+
+
 class Report(sandbox.Scenario):
     def test_help(self):
         for option in ("--help", "-h"):
@@ -57,7 +60,7 @@ class Report(sandbox.Scenario):
         done = self.trace("--trace", "--", "sh", "-c", f"cat {self.lower}/file; test -e {self.lower}/none; "
                           f"mv {self.lower}/file {self.lower}/moved")
         self.assertEqual((done.returncode, done.stdout), (0, "lower\n"), done.stderr)
-        self.assertRegex(done.stderr, r"(?m)^\d+ execve\(/\S*/sh\)$")
+        self.assertRegex(done.stderr, r"(?m)^\d+ execve\(/\S*/sh\)( native| = 0)?$")
         self.assertRegex(done.stderr, rf"(?m)^\d+ openat\({self.lower}/file\) ")
         self.assertRegex(done.stderr, rf"(?m)^\d+ \w+\({self.lower}/none\) = ENOENT \(No such file or directory\)$")
         self.assertRegex(done.stderr, rf"(?m)^\d+ renameat2\({self.lower}/file, {self.lower}/moved\) = 0$")
@@ -78,6 +81,25 @@ class Report(sandbox.Scenario):
         for i in range(1, 9):
             for k in range(1, 6):
                 self.assertTrue(any(f"openat({self.lower}/{i}.{k}) " in line for line in lines))
+
+    def trace_by_hand(self, program):
+        if self.trace("--intercept=both", "--", "true").returncode != 0:
+            self.skipTest("no supervisor here")
+        done = self.trace("--trace", "--", program, self.lower + "/file", self.lower + "/dir/inner")
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+        return done.stderr
+
+    def test_trace_shows_where_a_call_comes_from_that_the_preload_did_not_see(self):
+        text = self.trace_by_hand(BY_HAND)
+        call = r"open_by_hand\+0x[0-9a-f]+ \(by_hand\+0x[0-9a-f]+\)"
+        for name in ("file", "dir/inner"):
+            self.assertRegex(text, rf"(?m)^\d+ openat\({self.lower}/{name}\)( native)?\n    {call}\n")
+        self.assertRegex(text, rf"(?m)^by_hand: 2 openat from {call}, not interposed$")
+
+    def test_trace_of_a_program_without_the_preload_has_no_stacks(self):
+        text = self.trace_by_hand(BY_HAND + "_static")
+        self.assertRegex(text, rf"(?m)^\d+ openat\({self.lower}/file\) ")
+        self.assertNotIn("open_by_hand", text)
 
     @unittest.skipIf(os.geteuid() == 0, "root may read everything")
     def test_trace_names_what_the_user_may_not_read(self):

@@ -17,10 +17,10 @@ namespace ovl {
 namespace {
 
 void add(int file, long number, const std::string& path, const std::string& stack,
-         bool before = false) {
+         bool before = false, int task = 12) {
   TraceRecord record = {};
   record.size = static_cast<uint32_t>(sizeof record + path.size() + stack.size());
-  record.task = 12;
+  record.task = task;
   record.number = static_cast<int32_t>(number);
   record.fd = AT_FDCWD;
   record.value = 3;
@@ -60,7 +60,42 @@ TEST(TraceText, StacksStandBelowTheirLineAndAreSummedUp) {
             "12 execve(/z)\n"
             "    h+0x1 (liba.so+0x51)\n"
             "make: 2 openat from f+0x1 (liba.so+0x11), not interposed\n"
+            "make: 1 execve from h+0x1 (liba.so+0x51), not interposed\n"
             "make: 1 newfstatat from g+0x1 (liba.so+0x31), not interposed\n");
+}
+
+TEST(TraceText, LibrariesAreSummedUpByTheFunctionThatWasEntered) {
+  const UniqueFd file(memfd_create("records", MFD_CLOEXEC));
+  add(file.get(), SYS_openat, "/x",
+      "ls\nopen+0x1 (libc.so.6+0x11)\nfopen+0x2 (libc.so.6+0x22)\nls+0x5");
+  add(file.get(), SYS_openat, "/x",
+      "ls\nopen+0x1 (libc.so.6+0x11)\nlibc.so.6+0x33\nmain+0x1 (ls+0x5)");
+  add(file.get(), SYS_openat, "/x", "ls\nmain+0x1 (ls+0x5)\nls+0x3\nlibc.so.6+0x77");
+  const std::string text = text_of(file.get());
+  EXPECT_NE(text.find("\nls: 1 openat from fopen+0x2 (libc.so.6+0x22), not interposed\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("\nls: 1 openat from libc.so.6+0x33, not interposed\n"), std::string::npos);
+  EXPECT_NE(text.find("\nls: 1 openat from main+0x1 (ls+0x5), not interposed\n"),
+            std::string::npos);
+}
+
+TEST(TraceText, TwoRecordsOfACallAreOneLine) {
+  const UniqueFd file(memfd_create("records", MFD_CLOEXEC));
+  add(file.get(), SYS_openat, "/x", "make\nf+0x1 (liba.so+0x11)", true);
+  add(file.get(), SYS_openat, "/other", "", false, 13);
+  add(file.get(), SYS_openat, "/x", "");
+  add(file.get(), SYS_execve, "/y", "", true);  // it worked
+  add(file.get(), SYS_openat, "/z", "", true);
+  add(file.get(), SYS_openat, "/z", "");
+  add(file.get(), SYS_openat, "/last", "", true);  // and the task has ended
+  EXPECT_EQ(text_of(file.get()),
+            "13 openat(/other) = 3\n"
+            "12 openat(/x) = 3\n"
+            "    f+0x1 (liba.so+0x11)\n"
+            "12 execve(/y)\n"
+            "12 openat(/z) = 3\n"
+            "12 openat(/last)\n"
+            "make: 1 openat from f+0x1 (liba.so+0x11), not interposed\n");
 }
 
 TEST(TraceText, AStackWithoutFramesSaysNothing) {
