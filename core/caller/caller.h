@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "core/base/arena.h"
@@ -114,6 +115,8 @@ class Caller {
   // What /proc/<task>/fd/<fd> links to ("pipe:[5]" and " (deleted)" included). EBADF.
   virtual Result<CStr> fd_link(Arena& arena, int fd) = 0;
   virtual Result<BorrowedFd> borrow(int fd) = 0;  // EBADF
+  // fstat(2), as the kernel tells it. EBADF.
+  virtual Result<void> fstat(int fd, struct stat* out) = 0;
   // What (dirfd, path) of the caller's own words names, for a call of this process.
   virtual At reach(Arena& arena, int dirfd, CStr path) = 0;
   // What /proc/self and /proc/thread-self link to for the caller. `link` is one of the two.

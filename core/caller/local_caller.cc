@@ -80,6 +80,10 @@ Result<BorrowedFd> LocalCaller::borrow(int fd) {
   return BorrowedFd(fd);
 }
 
+Result<void> LocalCaller::fstat(int fd, struct stat* out) {
+  return checked_void(raw_call(SYS_fstat, fd, out));
+}
+
 At LocalCaller::reach(Arena&, int dirfd, CStr path) { return At(dirfd, path); }
 
 Result<Str> LocalCaller::proc_link(Arena& arena, CStr link) {

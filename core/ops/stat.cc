@@ -89,10 +89,7 @@ Result<void> show_mount(const Target& t, unsigned mask, StatX* attributes) {
 
 Outcome stat_fd(Op& op, int fd, UserBuf out) {
   struct stat native;
-  {
-    BorrowedFd borrowed = TRY(op.caller().borrow(fd));
-    TRY(checked_void(raw_call(SYS_fstat, borrowed.get(), &native)));
-  }
+  TRY(op.caller().fstat(fd, &native));
   const uint64_t stamp = shown_stamp(op.session());
   if (is_plain(stamp, native.st_dev, native.st_ino))
     return op.caller().copy_out(out, &native, sizeof native);

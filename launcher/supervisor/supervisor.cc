@@ -19,7 +19,6 @@ namespace ovl {
 namespace {
 
 constexpr size_t kStack = 512 * 1024;
-constexpr int kWaitingMost = 4;
 
 void raise_descriptor_limit() {
   struct rlimit limit;
@@ -69,7 +68,8 @@ Supervisor::Supervisor(UniqueFd listener, Session& session, const SupervisorOpti
     : listener_(std::move(listener)),
       session_(session),
       assist_(listener_.get(), options.pass[0], options.pass[1]),
-      context_{assist_, options.strict, {}} {
+      context_{assist_, options.strict, {}},
+      waiting_most_(std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)), 2, 8)) {
   const Result<TaskStatus> own = read_status(getpid());
   if (!own.ok()) fail("the supervisor can't read about itself in /proc");
   context_.own = own.value();
@@ -123,7 +123,7 @@ void Supervisor::work() {
       }
     }
     serve(call);
-    if (waiting_.fetch_add(1) >= kWaitingMost) {
+    if (waiting_.fetch_add(1) >= waiting_most_) {
       waiting_.fetch_sub(1);
       return;
     }

@@ -38,6 +38,7 @@ class Supervisor {
   Session& session_;
   Assist assist_;
   RemoteContext context_;
+  const int waiting_most_;
   std::atomic<int> waiting_{0};  // threads that wait for a call, or are about to
 };
 
