@@ -24,10 +24,6 @@
 #include "launcher/failure.h"
 #include "launcher/supervisor/filter.h"
 
-#ifndef SECCOMP_ADDFD_FLAG_SEND
-#define SECCOMP_ADDFD_FLAG_SEND (1UL << 1)
-#endif
-
 namespace ovl {
 namespace {
 
@@ -135,11 +131,9 @@ void try_out(int listener, pid_t child, Tried& tried) {
     tried.proc = errno;
   seccomp_notif_addfd descriptor = {};
   descriptor.id = call.id;
-  descriptor.flags = SECCOMP_ADDFD_FLAG_SEND;
   descriptor.srcfd = static_cast<uint32_t>(listener);
   descriptor.newfd_flags = O_CLOEXEC;
-  if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &descriptor) >= 0) return;
-  tried.descriptors = errno;
+  if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &descriptor) < 0) tried.descriptors = errno;
   seccomp_notif_resp reply = {};
   reply.id = call.id;
   reply.error = -EPERM;
@@ -211,7 +205,7 @@ std::vector<std::string> missing_for_supervisor() {
   std::vector<std::string> lines;
   if (tried.notifications != 0) lines.push_back(no_notifications(tried.notifications));
   if (tried.descriptors != 0)
-    lines.push_back(fmt::format("a waiting task can't be given a descriptor ({}): needs Linux 5.14",
+    lines.push_back(fmt::format("a waiting task can't be given a descriptor ({}): needs Linux 5.9",
                                 error_text(tried.descriptors)));
   if (tried.memory != 0)
     lines.push_back(

@@ -7,6 +7,7 @@ import unittest
 import sandbox
 
 DENY = os.environ.get("OVLRUN_DENY") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/deny"
+BY_HAND = os.environ.get("OVLRUN_BY_HAND") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/by_hand"
 ALONE = ("ovlrun: going on with the preload alone: programs that it can't follow (static ones, other C libraries) "
          "are refused\n")
 
@@ -91,6 +92,32 @@ class Intercept(sandbox.Scenario):
             self.assertIn("\novlrun: intercept: the preload alone, since there is no supervisor\n", done.stderr)
         done = self.below([], "--verbose", "--intercept=preload")
         self.assertEqual(done.stderr, "ovlrun: intercept: the preload alone, as asked\n")
+
+    def test_the_supervisor_sees_calls_that_no_library_sees(self):
+        if not has_supervisor():
+            self.skipTest("no supervisor here")
+        new = self.lower + "/only in the upper"
+        self.assertEqual(self.below([], command=("sh", "-c", f"echo x > '{new}'")).returncode, 0)
+        for option in ("--intercept=auto", "--intercept=both", "--intercept=seccomp", "--strict"):
+            for program in (BY_HAND, BY_HAND + "_static"):
+                with self.subTest(option=option, program=program):
+                    done = self.below([], option, command=(program, new))
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_the_preload_alone_refuses_what_it_can_not_follow(self):
+        done = self.below([], "--intercept=preload", command=(BY_HAND + "_static", self.lower + "/file"))
+        self.assertEqual(done.returncode, 126)
+        self.assertRegex(done.stderr, r"\Aovlrun: .*by_hand_static is statically linked, and can't be followed: .*\n\Z")
+
+    def test_without_the_preload_programs_have_nothing_of_ours(self):
+        if not has_supervisor():
+            self.skipTest("no supervisor here")
+        for option in ("--intercept=seccomp", "--strict"):
+            done = self.below([], option, command=("sh", "-c", "env; cat /proc/self/maps"))
+            self.assertEqual(done.returncode, 0)
+            self.assertNotRegex(done.stdout, "(?m)OVLRUN_SESSION=|LD_PRELOAD|libovlrun|^7e9000000000")
+        done = self.below([], "--intercept=both", command=("cat", "/proc/self/maps"))
+        self.assertRegex(done.stdout, "(?m)^7e9000000000-7e9000001000 r-xp ")
 
     def test_contradictions(self):
         for options in (("--strict", "--intercept=preload"), ("--strict", "--intercept=both"),
