@@ -51,6 +51,15 @@ void check_command(const std::string& command, const Plan& plan) {
     throw Failure(fmt::format("{}: {}", quote(command), error_text(code)), exec_status(code));
 }
 
+// What descriptors and the current directory are is asked of /proc, in each program.
+void check_proc() {
+  if (access("/proc/thread-self/fd", F_OK) != 0)
+    fail(
+        "/proc does not show this process: it is not mounted, or belongs to another pid name "
+        "space. "
+        "Nothing can be followed without it");
+}
+
 // The end of the session is too late to find out.
 void check_trace_file(const std::string& file) {
   if (file.empty()) return;
@@ -67,6 +76,7 @@ void check_trace_file(const std::string& file) {
 }  // namespace
 
 int run_main(const RunOptions& options) {
+  check_proc();
   const std::shared_ptr<Around> around = Around::find();
   const char* outer = getenv(kSessionVariable);
   if (around == nullptr && outer != nullptr && access(outer, F_OK) == 0)

@@ -81,10 +81,11 @@ class Intercept(sandbox.Scenario):
         prefix = ["unshare", "-Urm", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
         if not can_be_reached(prefix):
             self.skipTest("no mounts here")
-        done = self.below(prefix)
-        self.assertIn("ovlrun: no supervisor: /proc is not mounted\n", done.stderr)
-        done = self.below(prefix, "--strict")
-        self.assertEqual((done.returncode, done.stdout), (125, ""))
+        for option in ("--intercept=auto", "--intercept=preload", "--strict"):
+            done = self.below(prefix, option)
+            self.assertEqual((done.returncode, done.stdout), (125, ""))
+            self.assertRegex(done.stderr, r"\Aovlrun: /proc does not show this process: .*\n\Z")
+            self.assertFalse(os.path.exists(self.upper), "something was touched")
 
     def test_verbose_says_what_was_chosen(self):
         for prefix, _ in self.each_place():
