@@ -185,4 +185,11 @@ Session* attached() {
   return now == kAttached ? session : nullptr;
 }
 
+void step_aside() {
+  Session* const now = attached();
+  if (now == nullptr || now->segment().supervised == 0) return;
+  state.store(kNone, std::memory_order_release);
+  gate_shift = 0;
+}
+
 }  // namespace ovl

@@ -12,4 +12,8 @@ namespace ovl {
 // nothing ever falls through to the lower. Async-signal-safe; does not touch errno.
 Session* attached();
 
+// From now on the supervisor alone answers for this process, for good: a filter of the program's
+// own may forbid what an operation needs to call. Nothing where there is no supervisor.
+void step_aside();
+
 }  // namespace ovl

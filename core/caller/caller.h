@@ -142,6 +142,9 @@ class Caller {
   virtual Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) = 0;
   virtual Outcome change_directory(CStr real) = 0;
   virtual Outcome execute(const ExecRequest& request) = 0;
+  // Could the preload object make its own calls in a program that the caller becomes? Not below a
+  // filter of the program's own, which knows nothing of them.
+  virtual bool may_preload() { return true; }
   // The system call on a real path in the caller's own context, for what must be done by the task
   // itself (connect, bind, inotify_add_watch ... on a descriptor of its own). Same number and
   // meaning as raw_call.

@@ -229,7 +229,8 @@ class Exec {
   }
 
   Outcome execute_as(const Target& target, const Vector& argv, bool as_called) {
-    const bool preload = covered_ && op_.session().segment().preload != 0;
+    const bool preload =
+        covered_ && op_.session().segment().preload != 0 && op_.caller().may_preload();
     Vector env = env_;
     if (preload)
       env = TRY(session_environment(op_, env_, libraries_));

@@ -4,12 +4,15 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "launcher/failure.h"
 #include "launcher/process/channel.h"
@@ -22,15 +25,17 @@ namespace {
 
 class Keeper {
  public:
-  Keeper(int channel, pid_t front, pid_t command)
-      : channel_(channel), front_(front), command_(command) {}
+  // `supervisor`: socket to it, or -1.
+  Keeper(int channel, int supervisor, pid_t front, pid_t command)
+      : channel_(channel), supervisor_(supervisor), front_(front), command_(command) {}
 
   // Until the last descendant is gone.
   void keep(int signals, std::unique_ptr<RunningSession> session) {
     while (true) {
-      struct pollfd wait[2] = {{signals, POLLIN, 0}, {channel_, POLLIN, 0}};
-      if (poll(wait, 2, -1) < 0) continue;
+      struct pollfd wait[] = {{signals, POLLIN, 0}, {channel_, POLLIN, 0}, {supervisor_, 0, 0}};
+      if (poll(wait, std::size(wait), -1) < 0) continue;
       if (wait[1].revents != 0) hear();
+      if (wait[2].revents != 0) tell_of_supervisor();
       if (wait[0].revents == 0) continue;
       struct signalfd_siginfo info;
       if (read(signals, &info, sizeof info) <= 0 || info.ssi_signo != SIGCHLD) continue;
@@ -47,6 +52,19 @@ class Keeper {
   }
 
  private:
+  // The supervisor has been killed, or is no more for whatever reason: what it served fails with
+  // ENOSYS from now on. Told where the command would tell it: the keeper has no standard error.
+  void tell_of_supervisor() {
+    supervisor_ = -1;
+    if (command_ <= 0) return;
+    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, command_, 0)));
+    const UniqueFd to(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), STDERR_FILENO, 0)));
+    constexpr std::string_view kLine =
+        "ovlrun: the session's supervisor was killed: calls that do not come through the preload "
+        "object fail (ENOSYS) from now on\n";
+    (void)!write(to.get(), kLine.data(), kLine.size());
+  }
+
   // A message of the front. When it is gone the command goes on without it.
   void hear() {
     Message message;
@@ -107,6 +125,7 @@ class Keeper {
   }
 
   int channel_;
+  int supervisor_;
   pid_t front_;
   pid_t command_;
   std::optional<int> end_status_;  // of the command; not told yet
@@ -145,9 +164,11 @@ void be_keeper(const RunOptions& options, const Plan& plan, const Ways& ways,
     // Only now: a child of a new session could not go back to the caller's.
     setsid();
     const std::vector<int> locks = session->descriptors();
-    keep_only({channel, signal_fd.get()}, locks.data(), locks.size());
+    std::vector<int> keep = locks;
+    if (supervisor >= 0) keep.push_back(supervisor);
+    keep_only({channel, signal_fd.get()}, keep.data(), keep.size());
     (void)!chdir("/");
-    Keeper(channel, front, command).keep(signal_fd.get(), std::move(session));
+    Keeper(channel, supervisor, front, command).keep(signal_fd.get(), std::move(session));
     _exit(0);
   } catch (const Failure& failure) {
     complain(failure.what());

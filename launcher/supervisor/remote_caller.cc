@@ -332,6 +332,11 @@ Outcome RemoteCaller::change_directory(CStr real) {
   return assist(call);
 }
 
+bool RemoteCaller::may_preload() {
+  Result<const TaskStatus*> of = status();
+  return of.ok() && of.value()->filters <= context_.own.filters + 1;
+}
+
 Outcome RemoteCaller::execute(const ExecRequest& request) {
   TaskCall call(abi(), numbers(abi()).execve);
   // As the kernel names a file that was given by descriptor. (execveat has no room for the pass.)

@@ -45,6 +45,7 @@ class RemoteCaller final : public Caller {
   Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
   Outcome change_directory(CStr real) override;
   Outcome execute(const ExecRequest& request) override;
+  bool may_preload() override;
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
   Origin origin(Arena& arena) override;
 

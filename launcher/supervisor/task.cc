@@ -72,6 +72,7 @@ Result<TaskStatus> read_status(pid_t tid) {
   status.fsgid = gids[3];
   status.groups = numbers(value_of(text, "Groups"));
   status.effective = number(value_of(text, "CapEff"), 16);
+  status.filters = static_cast<unsigned>(number(value_of(text, "Seccomp_filters"), 10));
   const std::string_view umask = value_of(text, "Umask");
   if (!umask.empty()) status.umask = static_cast<mode_t>(number(umask, 8));
   return status;

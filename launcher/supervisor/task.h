@@ -22,6 +22,7 @@ struct TaskStatus {
   std::vector<gid_t> groups;
   uint64_t effective = 0;  // capabilities
   mode_t umask = 022;
+  unsigned filters = 0;  // of seccomp; 0 before Linux 5.9
   std::string name;
 };
 // ESRCH: it is gone.

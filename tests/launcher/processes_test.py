@@ -57,6 +57,25 @@ class Processes(sandbox.Scenario):
         with open(self.work + "/ovlrun/lock") as file:
             self.assertRegex(file.read(), r"\A\d+ true\n\Z")
 
+    def test_death_of_the_supervisor_is_told_and_nothing_falls_through(self):
+        probe = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=both", "--", "true")
+        if probe.returncode != 0:
+            self.skipTest("no supervisor here: " + probe.stderr)
+        script = "echo ready; read x; echo new > file; read y < file; echo $y; ls"
+        child = self.start("sh", "-c", script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           text=True, cwd=self.lower)
+        self.assertEqual(child.stdout.readline(), "ready\n")
+        with open(f"/proc/{child.pid}/task/{child.pid}/children") as file:
+            supervisor = int(file.read())
+        os.kill(supervisor, signal.SIGKILL)
+        sandbox.wait_for_end(supervisor)
+        line = child.stderr.readline()  # told at once
+        self.assertIn("supervisor was killed", line)
+        out, _ = child.communicate("\n")
+        # The shell has the preload object and goes on; a program that it starts can't be loaded.
+        self.assertEqual(out, "new\n")
+        self.assertNotEqual(child.returncode, 0)
+
     def test_signals_are_passed_on(self):
         for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):
             child = self.start("sh", "-c", f"trap 'echo got {name}; exit 3' {name}; echo ready; while :; do read x; done",
