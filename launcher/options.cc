@@ -138,9 +138,10 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   add_choice(app, "--intercept", run.intercept, kIntercepts,
              "how calls come to the overlay: by the preload object, by the seccomp supervisor; "
              "auto: both where that is possible, else the preload");
-  app.add_flag("--strict", run.strict,
-               "the supervisor alone, without exceptions for the preload; refuses to start where "
-               "that is not possible");
+  app.add_flag(
+      "--strict", run.strict,
+      "the supervisor alone, without the exception for the preload; refuses to start where "
+      "that is not possible");
   app.add_flag("-v,--verbose", run.verbose, "say how calls are intercepted, and why");
   app.add_flag("--coverage", coverage, "list the system calls and how each is covered");
   app.add_flag("-V,--version", version, "print the version");
