@@ -28,10 +28,11 @@ bool receive_handover(int socket, Handover* handover);
 void send_ready(int socket);
 bool receive_ready(int socket);
 
-// Forks a child that has the filter. Requires: one thread. In the child, `become` runs when the
-// supervisor is ready; it must not return. In the parent `serve` gets the listener and returns when
-// the supervisor is ready. Throws Failure.
-pid_t fork_filtered(bool gate, const std::function<void()>& become,
+// Forks a child that has the filter: `gate` as there; `strict`: 32-bit programs are not served
+// (what resolves outside is done on copied arguments only for 64-bit ones). Requires: one thread.
+// In the child, `become` runs when the supervisor is ready; it must not return. In the parent
+// `serve` gets the listener and returns when the supervisor is ready. Throws Failure.
+pid_t fork_filtered(bool gate, bool strict, const std::function<void()>& become,
                     const std::function<void(UniqueFd, const uint32_t (&pass)[2])>& serve);
 
 }  // namespace ovl

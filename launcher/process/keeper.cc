@@ -141,7 +141,7 @@ pid_t fork_served(const RunOptions& options, const Ways& ways, const RunningSess
                   {std::move(listener), {{pass[0], pass[1]}, options.strict}, session.file()});
     if (!receive_ready(supervisor)) fail("the supervisor could not start");
   };
-  return fork_filtered(ways.preload, become, serve);
+  return fork_filtered(ways.preload, options.strict, become, serve);
 }
 
 }  // namespace

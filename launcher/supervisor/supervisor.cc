@@ -14,6 +14,7 @@
 #include "launcher/failure.h"
 #include "launcher/supervisor/i386.h"
 #include "launcher/supervisor/identity.h"
+#include "launcher/supervisor/strict.h"
 
 namespace ovl {
 namespace {
@@ -135,9 +136,10 @@ void Supervisor::serve(Notification& call) {
   const seccomp_data& data = call.data();
   long args[6];
   for (int i = 0; i < 6; i++) args[i] = static_cast<long>(data.args[i]);
-  const Outcome outcome = data.arch == AUDIT_ARCH_X86_64
-                              ? dispatch(caller, session_, data.nr, args)
-                              : dispatch_i386(caller, session_, data.nr, args);
+  Outcome outcome = data.arch == AUDIT_ARCH_X86_64 ? dispatch(caller, session_, data.nr, args)
+                                                   : dispatch_i386(caller, session_, data.nr, args);
+  if (!call.answered() && outcome.is_native() && context_.strict)
+    outcome = perform_outside(caller, data.nr, args);
   if (call.answered()) return;
   // Only trapped where it matters, and by then it is too late to know whose.
   if (changes_credentials(data)) context_.credentials_change.store(true);

@@ -1,0 +1,162 @@
+// See strict.h.
+#include "launcher/supervisor/strict.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/limits.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <utime.h>
+
+#include <string>
+#include <vector>
+
+#include "core/sys/kernel_abi.h"
+#include "core/sys/scratch.h"
+
+namespace ovl {
+namespace {
+
+struct Call {
+  long number;
+  long args[6];
+};
+
+// The newer spelling of an older call, as in the table of operations.
+Call newest(long number, const long args[6]) {
+  [[maybe_unused]] const long a0 = args[0], a1 = args[1], a2 = args[2], a3 = args[3];
+  switch (number) {
+#define OVL_OP(name, status, ...)
+#define OVL_LEGACY(name, target, ...) \
+  case SYS_##name:                    \
+    return {SYS_##target, {__VA_ARGS__}};
+#define OVL_NATIVE(name, why)
+#define OVL_REFUSE(name, code, why)
+#include "core/ops/ops.def"
+#undef OVL_OP
+#undef OVL_LEGACY
+#undef OVL_NATIVE
+#undef OVL_REFUSE
+    default:
+      return {number, {args[0], args[1], args[2], args[3], args[4], args[5]}};
+  }
+}
+
+class Outside {
+ public:
+  explicit Outside(RemoteCaller& caller) : caller_(caller) {}
+
+  Outcome run(const Call& c) {
+    const long* a = c.args;
+    switch (c.number) {
+      case SYS_openat:
+        return open(a[0], a[1], static_cast<int>(a[2]), static_cast<mode_t>(a[3]));
+      case SYS_openat2:
+        return Error(ENOSYS);  // programs fall back; nobody has needed its RESOLVE_ flags so far
+      case SYS_mkdirat:
+      case SYS_mknodat:
+      case SYS_unlinkat: {
+        const At at = reach(a[0], TRY(path(a[1])));
+        return raw_call(c.number, at.dirfd(), at.name(), a[2], a[3]);
+      }
+      case SYS_fchownat: {
+        const At at = reach(a[0], TRY(path(a[1])));
+        return raw_call(c.number, at.dirfd(), at.name(), a[2], a[3], a[4]);
+      }
+      case SYS_fchmodat2: {
+        const At at = reach(a[0], TRY(path(a[1])));
+        return a[3] == 0 ? raw_call(SYS_fchmodat, at.dirfd(), at.name(), a[2])
+                         : raw_call(c.number, at.dirfd(), at.name(), a[2], a[3]);
+      }
+      case SYS_symlinkat: {
+        const CStr text = TRY(path(a[0]));
+        const At at = reach(a[1], TRY(path(a[2])));
+        return raw_call(c.number, text.c_str(), at.dirfd(), at.name());
+      }
+      case SYS_linkat:
+      case SYS_renameat2: {
+        const At from = reach(a[0], TRY(path(a[1])));
+        const At to = reach(a[2], TRY(path(a[3])));
+        return raw_call(c.number, from.dirfd(), from.name(), to.dirfd(), to.name(), a[4]);
+      }
+      case SYS_utimensat: {
+        struct timespec values[2];
+        const void* given = TRY(times(a[2], values, sizeof values));
+        if (a[1] == 0) return Outcome::native();  // by descriptor
+        const At at = reach(a[0], TRY(path(a[1])));
+        return raw_call(c.number, at.dirfd(), at.name(), given, a[3]);
+      }
+      case SYS_futimesat: {
+        struct timeval values[2];
+        const void* given = TRY(times(a[2], values, sizeof values));
+        if (a[1] == 0) return Outcome::native();
+        const At at = reach(a[0], TRY(path(a[1])));
+        return raw_call(c.number, at.dirfd(), at.name(), given);
+      }
+      case SYS_utime: {
+        struct utimbuf values;
+        const void* given = TRY(times(a[1], &values, sizeof values));
+        return raw_call(c.number, reach(AT_FDCWD, TRY(path(a[0]))).name(), given);
+      }
+      case SYS_truncate:
+        return raw_call(c.number, reach(AT_FDCWD, TRY(path(a[0]))).name(), a[1]);
+      case SYS_setxattr:
+      case SYS_lsetxattr:
+        return set_xattr(c.number, a);
+      case SYS_removexattr:
+      case SYS_lremovexattr: {
+        const At at = reach(AT_FDCWD, TRY(path(a[0])));
+        return raw_call(c.number, at.name(), TRY(path(a[1])).c_str());
+      }
+      default:
+        return Outcome::native();
+    }
+  }
+
+ private:
+  Result<CStr> path(long address) {
+    return caller_.copy_in_path(scratch_.arena(), UserPath(static_cast<uintptr_t>(address)));
+  }
+  At reach(long dirfd, CStr path) {
+    return caller_.reach(scratch_.arena(), static_cast<int>(dirfd), path);
+  }
+
+  Outcome open(long dirfd, long address, int flags, mode_t mode) {
+    const CStr words = TRY(path(address));
+    if (words.empty()) return Error(ENOENT);
+    const At at = reach(dirfd, words);
+    return caller_.open_for_caller(CStr(at.name(), strlen(at.name())), flags, mode,
+                                   Caller::Opens::kAnything);
+  }
+
+  // nullptr: none were given.
+  Result<const void*> times(long address, void* values, size_t size) {
+    const UserPtr<const void> from(static_cast<uintptr_t>(address));
+    if (from.null()) return static_cast<const void*>(nullptr);
+    TRY(caller_.copy_in(values, from, size));
+    return static_cast<const void*>(values);
+  }
+
+  Outcome set_xattr(long number, const long* a) {
+    const At at = reach(AT_FDCWD, TRY(path(a[0])));
+    const CStr name = TRY(path(a[1]));
+    const auto size = static_cast<size_t>(a[3]);
+    if (size > XATTR_SIZE_MAX) return Error(E2BIG);
+    std::vector<char> value(size);
+    TRY(caller_.copy_in(value.data(), UserPtr<const void>(static_cast<uintptr_t>(a[2])), size));
+    return raw_call(number, at.name(), name.c_str(), value.data(), size, a[4]);
+  }
+
+  RemoteCaller& caller_;
+  Scratch scratch_;
+};
+
+}  // namespace
+
+Outcome perform_outside(RemoteCaller& caller, long number, const long args[6]) {
+  return Outside(caller).run(newest(number, args));
+}
+
+}  // namespace ovl
