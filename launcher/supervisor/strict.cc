@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -54,7 +55,7 @@ class Outside {
       case SYS_openat:
         return open(a[0], a[1], static_cast<int>(a[2]), static_cast<mode_t>(a[3]));
       case SYS_openat2:
-        return Error(ENOSYS);  // programs fall back; nobody has needed its RESOLVE_ flags so far
+        return open_limited(a);
       case SYS_mkdirat:
       case SYS_mknodat:
       case SYS_unlinkat: {
@@ -129,6 +130,29 @@ class Outside {
     const At at = reach(dirfd, words);
     return caller_.open_for_caller(CStr(at.name(), strlen(at.name())), flags, mode,
                                    Caller::Opens::kAnything);
+  }
+
+  // openat2(2): what limits the way is bound to where it starts.
+  Outcome open_limited(const long* a) {
+    const CStr words = TRY(path(a[1]));
+    open_how how = {};
+    if (static_cast<size_t>(a[3]) != sizeof how) return Error(E2BIG);
+    TRY(caller_.copy_in(&how, UserPtr<const void>(static_cast<uintptr_t>(a[2])), sizeof how));
+    const UniqueFd start = TRY(sys_openat(reach(a[0], "."), O_PATH | O_DIRECTORY));
+    open_how look = how;
+    look.flags = O_PATH | (how.flags & (O_NOFOLLOW | O_DIRECTORY));
+    look.mode = 0;
+    Result<UniqueFd> there = sys_openat2(At(start.get(), words), look);
+    StatX st = {};
+    if (there.ok()) TRY(sys_fstat(there.value().get(), &st));
+    // Neither can be given to the task, and it can't be made to do it with these limits: programs
+    // fall back to openat.
+    if ((how.flags & O_PATH) != 0 || S_ISFIFO(st.stx_mode) || S_ISCHR(st.stx_mode))
+      return Error(ENOSYS);
+    const bool close_on_exec = (how.flags & O_CLOEXEC) != 0;
+    how.flags |= O_CLOEXEC | O_NOCTTY;
+    UniqueFd fd = TRY(sys_openat2(At(start.get(), words), how));
+    return caller_.give_fd(std::move(fd), close_on_exec ? O_CLOEXEC : 0);
   }
 
   // nullptr: none were given.

@@ -2,7 +2,7 @@
 # Sourced by run-syscalls and scenario.sh. What the environment may say:
 #   OVLRUN             the ovlrun under test (ctest sets it), or a stand-in with its options, such as kernel-overlay
 #   OVLRUN_KEEP=1      leave the test's directory behind
-#   OVLRUN_INTERCEPT   ovlrun's --intercept
+#   OVLRUN_INTERCEPT   ovlrun's --intercept, or strict
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 OVLRUN=${OVLRUN:-$support/../../build/release/launcher/ovlrun}
 export OVLRUN
