@@ -169,6 +169,20 @@ struct Segment {
   }
 };
 
+// An inner session, for the supervisor, which has to find out in which one a task is. Written by
+// its keeper; everything but the keeper's number is in place before that is stored.
+constexpr uint32_t kMaxViews = 64;
+constexpr uint32_t kViewTaken = UINT32_MAX;  // for `keeper`: somebody is writing
+struct InnerView {
+  std::atomic<uint32_t> keeper;  // process; 0: free
+  uint32_t front;
+  uint64_t keeper_start, front_start;  // field 22 of /proc/<pid>/stat
+  uint64_t serial;                     // of all that there have been
+  uint32_t first_overlay;              // ids of its own overlays
+  uint32_t overlay_count;
+  char file[1024];  // of the session
+};
+
 // What sessions that lie inside one another share.
 struct SharedState {
   alignas(64) LockWord topology[kTopologyShards];
@@ -191,6 +205,10 @@ struct SharedState {
   uint32_t moved_strings_used;  // session/moved.cc
   MovedEntry moved[kMovedMax];
   char moved_strings[kMovedStrings];
+
+  alignas(64) std::atomic<uint32_t> view_count;  // inner sessions that there are
+  std::atomic<uint64_t> view_serial;             // and have been
+  InnerView views[kMaxViews];
 };
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free);

@@ -77,6 +77,12 @@ Result<void> Session::attach(CStr path) {
   return {};
 }
 
+Session::~Session() {
+  if (segment_ == nullptr) return;
+  if (segment_->outermost.size != 0) raw_call(SYS_munmap, state_, sizeof(SharedState));
+  raw_call(SYS_munmap, segment_, segment_->size);
+}
+
 void Session::decode(const Segment& segment) {
   for (uint32_t k = 0; k < segment.layer_count; k++) {
     const LayerConfig& l = segment.layers[k];

@@ -13,6 +13,11 @@ namespace ovl {
 
 class Session {
  public:
+  Session() = default;
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
   // Maps the segment in the file `path` (absolute) and decodes it. EINVAL: not a segment; EPROTO:
   // another version. Costs open, fstat, mmap, close; twice that in an inner session.
   // Async-signal-safe; the caller sees to it that it runs once.

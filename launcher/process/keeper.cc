@@ -152,6 +152,7 @@ void be_keeper(const RunOptions& options, const Plan& plan, const Ways& ways,
     const UniqueFd signal_fd = all_signals_fd();
     auto session = std::make_unique<RunningSession>(plan, options, ways);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    session->show_to_supervisor(front);
     const auto become = [&] {
       // Before the command can do anything.
       send_message(channel, Message{Message::kStarted, getpid(), 0, 0});

@@ -7,14 +7,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "core/caller/local_caller.h"
 #include "core/sys/gate.h"
 #include "core/walk/lookup.h"
 #include "launcher/failure.h"
-
-namespace fs = std::filesystem;
+#include "launcher/session/listing.h"
 
 namespace ovl {
 namespace {
@@ -39,12 +36,13 @@ bool join_gate() {
 // Was a directory moved to somewhere inside this one of an upper?
 bool holds_moved(const std::string& real, XattrFormat format) {
   const char* name = priv_name(format, Priv::kRedirect);
-  std::error_code error;
-  for (auto entry = fs::recursive_directory_iterator(real, error);
-       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    if (entry->symlink_status().type() != fs::file_type::directory) continue;
-    const std::string path = entry->path();
-    if (sys_lgetxattr(view(path), name, nullptr, 0).ok()) return true;
+  std::vector<std::string> todo = {real};
+  while (!todo.empty()) {
+    const std::string dir = std::move(todo.back());
+    todo.pop_back();
+    if (sys_lgetxattr(view(dir), name, nullptr, 0).ok()) return true;
+    for (const RealEntry& entry : real_entries(dir))
+      if (entry.is_dir) todo.push_back(dir + "/" + entry.name);
   }
   return false;
 }

@@ -19,6 +19,7 @@
 #include "core/session/session.h"
 #include "core/walk/lookup.h"
 #include "launcher/failure.h"
+#include "launcher/session/listing.h"
 
 namespace fs = std::filesystem;
 
@@ -58,11 +59,8 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
         }
       }
     }
-    std::error_code error;
-    for (const fs::directory_entry& entry : fs::directory_iterator(real, error))
-      if (entry.symlink_status(error).type() == fs::file_type::directory)
-        todo.push_back(dir + "/" + entry.path().filename().string());
-    if (error) return Error(error.value());
+    for (const RealEntry& entry : real_entries(real))
+      if (entry.is_dir) todo.push_back(dir + "/" + entry.name);
   }
   return {};
 }

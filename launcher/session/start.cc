@@ -22,6 +22,7 @@
 #include "launcher/session/created.h"
 #include "launcher/session/fill.h"
 #include "launcher/session/layers.h"
+#include "launcher/session/views.h"
 
 namespace fs = std::filesystem;
 
@@ -193,10 +194,19 @@ std::vector<int> RunningSession::descriptors() const {
   return all;
 }
 
+void RunningSession::show_to_supervisor(pid_t front) {
+  if (around_ == nullptr) return;
+  const auto session = std::make_unique<Session>();  // too large for the stack
+  const Result<void> attached = session->attach(view(real_file_));
+  if (!attached.ok()) fail("{}: {}", quote(file_), error_text(attached.error()));
+  register_view(*session, front, own_overlays_);
+}
+
 // What the session leaves in memory that goes on.
 void RunningSession::leave_around() const {
-  auto session = std::make_unique<Session>();
-  if (!session->attach(view(real_file_)).ok()) return;
+  unregister_view(around_->session());
+  const auto session = std::make_unique<Session>();
+  if (!session->attach(view(real_file_)).ok()) return;  // somebody took it away
   const Segment& own = session->segment();
   for (size_t i = 0; i < std::size(own.counters); i++)
     around_->session().count(static_cast<Counter>(i), own.counters[i].load());

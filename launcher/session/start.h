@@ -21,6 +21,9 @@ class RunningSession {
 
   const std::string& file() const { return real_file_; }  // for the core and the environment
   std::vector<int> descriptors() const;                   // of the locks
+  // Of a session inside another one: tells the supervisor whose descendants it serves. Requires:
+  // this process is the keeper. Throws Failure.
+  void show_to_supervisor(pid_t front);
   // Removes what only the live session needs.
   void end() const;
 

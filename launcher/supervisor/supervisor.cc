@@ -67,7 +67,7 @@ bool changes_credentials(const seccomp_data& call) {
 
 Supervisor::Supervisor(UniqueFd listener, Session& session, const SupervisorOptions& options)
     : listener_(std::move(listener)),
-      session_(session),
+      views_(session),
       assist_(listener_.get(), options.pass[0], options.pass[1]),
       context_{assist_, options.strict, {}},
       waiting_most_(std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)), 2, 8)) {
@@ -132,12 +132,17 @@ void Supervisor::work() {
 }
 
 void Supervisor::serve(Notification& call) {
+  const std::shared_ptr<Session> session = views_.of(call.tid());
+  if (session == nullptr) {
+    call.answer(-EIO);
+    return;
+  }
   RemoteCaller caller(call, context_);
   const seccomp_data& data = call.data();
   long args[6];
   for (int i = 0; i < 6; i++) args[i] = static_cast<long>(data.args[i]);
-  Outcome outcome = data.arch == AUDIT_ARCH_X86_64 ? dispatch(caller, session_, data.nr, args)
-                                                   : dispatch_i386(caller, session_, data.nr, args);
+  Outcome outcome = data.arch == AUDIT_ARCH_X86_64 ? dispatch(caller, *session, data.nr, args)
+                                                   : dispatch_i386(caller, *session, data.nr, args);
   if (!call.answered() && outcome.is_native() && context_.strict)
     outcome = perform_outside(caller, data.nr, args);
   if (call.answered()) return;

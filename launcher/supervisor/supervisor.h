@@ -10,6 +10,7 @@
 #include "core/session/session.h"
 #include "launcher/supervisor/assist.h"
 #include "launcher/supervisor/remote_caller.h"
+#include "launcher/supervisor/views.h"
 
 namespace ovl {
 
@@ -35,7 +36,7 @@ class Supervisor {
   void serve(Notification& call);
 
   const UniqueFd listener_;
-  Session& session_;
+  Views views_;
   Assist assist_;
   RemoteContext context_;
   const int waiting_most_;

@@ -15,11 +15,13 @@
 #include <set>
 
 #include "core/caller/local_caller.h"
+#include "core/names/redirect.h"
 #include "core/ops/ops.h"
 #include "core/session/builder.h"
 #include "core/walk/lookup.h"
 #include "launcher/failure.h"
 #include "launcher/session/layers.h"
+#include "launcher/session/listing.h"
 
 namespace fs = std::filesystem;
 
@@ -43,7 +45,7 @@ class View {
     const std::shared_ptr<Around> around = Around::find();
     const OverlayLayers layers(
         {source.at, with_upper ? source.upper : "", "", source.lowers, source.prefix}, around.get(),
-        {});
+        around != nullptr ? around->closed() : std::vector<std::string>());
     const OverlaySpec overlay = layers.spec();
     SessionSpec spec;
     if (around != nullptr) spec.around = &around->session();
@@ -77,10 +79,7 @@ class View {
 
 std::vector<std::string> names_in(const std::string& dir) {
   std::vector<std::string> names;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(dir, error))
-    names.push_back(entry.path().filename());
-  if (error) fail("{}: {}", quote(dir), error.message());
+  for (const RealEntry& entry : real_entries(dir)) names.push_back(entry.name);
   return names;
 }
 
@@ -201,10 +200,10 @@ class Scan {
   }
 
   // The path that an object had in the lowers, when it is another than `rel`'s own.
-  static std::optional<std::string> renamed_from(const Node& now, const std::string& own) {
+  static std::optional<std::string> renamed_from(Op& op, const Node& now, const std::string& own) {
     if (!now.in_upper() || now.lower_count == 0 || !now.priv.has(Priv::kRedirect))
       return std::nullopt;
-    const std::string old = text_of(below(now.lowers[0].path, now.lowers[0].layer->root));
+    const std::string old = text_of(value_of(lower_path(op, now), own));
     if (old == own) return std::nullopt;
     return old;
   }
@@ -218,7 +217,7 @@ class Scan {
       return;
     }
     if (!now.in_upper()) return;
-    if (const std::optional<std::string> from = renamed_from(now, old)) {
+    if (const std::optional<std::string> from = renamed_from(before_op, now, old)) {
       if (before != nullptr) add(ChangeKind::kDeleted, rel, old);
       add(ChangeKind::kRenamed, rel, *from);
       sources_.insert(before_.shown(*from));
