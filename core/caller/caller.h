@@ -135,6 +135,12 @@ class Caller {
   // Results that change the task.
   // Gives a descriptor to the caller: its number there. flags: O_CLOEXEC or 0.
   virtual Outcome give_fd(UniqueFd fd, int flags) = 0;
+  // Asked before something is made or emptied on the way to a descriptor. EMFILE: give_fd() would
+  // fail. A caller whose own open(2) makes and gives in one has nothing to say here.
+  virtual Result<void> has_room_for_fd() { return {}; }
+  // RLIMIT_FSIZE, where this process's own is not the caller's. EFBIG, with the signal sent.
+  // Kernel counterpart: inode_newsize_ok().
+  virtual Result<void> may_grow_to(uint64_t) { return {}; }
   // Opens for the caller what may block (FIFO, device, lease) or is not the core's business:
   // `flags` with no O_CREAT effect left to decide. Cancellable as open(2) is. Returns the
   // descriptor.

@@ -221,6 +221,14 @@ class Exec {
  private:
   bool supervised() const { return op_.session().segment().supervised != 0; }
 
+  // Can the program open the session, which is its owner's alone? Not where root has started it and
+  // this task has become another user. (Capabilities that it holds go with the exec.)
+  bool may_attach() const {
+    const uid_t uid = op_.caller().credentials().fsuid;
+    StatX st;
+    return uid == 0 || (sys_lstat(op_.session().path(), &st).ok() && st.stx_uid == uid);
+  }
+
   // The file at the end of the chain. Where the kernel finds all of the chain by the program's own
   // words, it goes through it by itself: then comm stays the script's name.
   Outcome execute(const Target& target) {
@@ -229,8 +237,8 @@ class Exec {
   }
 
   Outcome execute_as(const Target& target, const Vector& argv, bool as_called) {
-    const bool preload =
-        covered_ && op_.session().segment().preload != 0 && op_.caller().may_preload();
+    const bool preload = covered_ && op_.session().segment().preload != 0 &&
+                         op_.caller().may_preload() && (!supervised() || may_attach());
     Vector env = env_;
     if (preload)
       env = TRY(session_environment(op_, env_, libraries_));

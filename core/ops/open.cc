@@ -256,6 +256,7 @@ Outcome attempt(Op& op, const Request& r, CStr path) {
 Outcome open_at(Op& op, const Request& r) {
   TRY(check(r));
   const CStr path = TRY(op.caller().copy_in_path(op.arena(), r.path));
+  if (r.creates() || (r.has(O_TRUNC) && !r.has(O_PATH))) TRY(op.caller().has_room_for_fd());
   return until_still([&] { return attempt(op, r, path); });
 }
 

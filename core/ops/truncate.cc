@@ -34,13 +34,20 @@ Outcome op_truncate(Op& op, UserPath path, off_t length) {
   if (length < 0) return Error(EINVAL);
   Target t = TRY(find(op, AT_FDCWD, path, kFollow));
   if (t.native) return Outcome::native();
-  if (t.is_outside()) return sys_truncate(t.outside, length);
+  if (t.is_outside()) {
+    StatX st;
+    if (sys_statx(t.outside, 0, &st).ok() && static_cast<uint64_t>(length) > st.stx_size)
+      TRY(op.caller().may_grow_to(static_cast<uint64_t>(length)));
+    return sys_truncate(t.outside, length);
+  }
   const Node& node = *t.node;
   if (node.is_dir()) return Error(EISDIR);
   if (!node.is_regular()) return Error(EINVAL);
   TRY(may_change(t));
   TRY(may(op, node, t.top, W_OK));
   if (flags_of(node, t.top).append) return Error(EPERM);
+  if (static_cast<uint64_t>(length) > node.real.stx_size)
+    TRY(op.caller().may_grow_to(static_cast<uint64_t>(length)));
   if (node.in_upper() && !node.metacopy())
     return change(op, t, Data::kAll, [&](const Changing& c) { return apply(op, c, length); });
   const bool to_nothing = length == 0;

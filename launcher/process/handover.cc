@@ -107,7 +107,8 @@ bool receive_ready(int socket) {
 
 pid_t fork_filtered(bool gate, bool strict, const std::function<void()>& become,
                     const std::function<void(UniqueFd, const uint32_t (&pass)[2])>& serve) {
-  FilterOptions options = {gate, !strict, geteuid() == 0, {0, 0}};
+  const bool root = geteuid() == 0;
+  FilterOptions options = {gate, !strict, root, {0, 0}, !root};
   if (getrandom(options.pass, sizeof options.pass, 0) != sizeof options.pass)
     fail("no random numbers: {}", error_text(errno));
   const std::vector<sock_filter> filter = make_filter(options);

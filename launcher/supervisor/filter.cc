@@ -8,6 +8,7 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -167,6 +168,11 @@ void add_credential_rules(Context& context, bool i386) {
   }
 }
 
+void add_readable_rule(Context& context) {
+  context.add("prctl", SYS_prctl, SCMP_ACT_ERRNO(0),
+              {SCMP_A0_64(SCMP_CMP_EQ, PR_SET_DUMPABLE), SCMP_A1_64(SCMP_CMP_EQ, 0)});
+}
+
 // --- around libseccomp's program ---
 
 constexpr sock_filter load(size_t offset) {
@@ -232,11 +238,13 @@ std::vector<sock_filter> make_filter(const FilterOptions& options) {
   Context native(SCMP_ARCH_X86_64);
   add_rules(native);
   if (options.credentials) add_credential_rules(native, false);
+  if (options.readable) add_readable_rule(native);
   uint32_t newest_i386 = kNewestCall;
   if (options.i386) {
     Context other(SCMP_ARCH_X86);
     newest_i386 = add_rules_of_i386(other);
     if (options.credentials) add_credential_rules(other, true);
+    if (options.readable) add_readable_rule(other);
     native.merge(other);
   }
   std::vector<sock_filter> program = native.program();

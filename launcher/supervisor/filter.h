@@ -33,6 +33,9 @@ struct FilterOptions {
   // The pass: calls of the table whose args[4] and args[5] have these low halves are let through.
   // Secret and random; {0, 0} means that there is none.
   uint32_t pass[2];
+  // Do tasks stay readable when they ask not to be (PR_SET_DUMPABLE)? They are told that it is
+  // done. Needed where the supervisor may not read such a task: anywhere but as root.
+  bool readable = false;
 };
 
 // Depends on the options alone, not on what the running kernel can do. Throws Failure.

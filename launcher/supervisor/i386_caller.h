@@ -46,6 +46,8 @@ class CompatCaller final : public Caller {
   Result<void> copy_out(UserBuf to, const void* from, size_t size) override;
   Result<CStr> copy_in_string(Arena& arena, UserPath text, size_t limit) override;
   Outcome give_fd(UniqueFd fd, int flags) override;
+  Result<void> has_room_for_fd() override { return real_.has_room_for_fd(); }
+  Result<void> may_grow_to(uint64_t size) override { return real_.may_grow_to(size); }
   bool is_compat() const override { return true; }
   Result<size_t> list_directory(int fd, void* out, size_t size) override;
 

@@ -1,18 +1,23 @@
 // See remote_caller.h.
 #include "launcher/supervisor/remote_caller.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
 #include <linux/audit.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "core/caller/deep_path.h"
 #include "launcher/supervisor/backtrace.h"
@@ -265,6 +270,32 @@ Outcome RemoteCaller::give_fd(UniqueFd fd, int flags) {
       only_reads ? call_.give(fd.get(), close_on_exec) : call_.put(fd.get(), close_on_exec);
   if (!number.ok()) return Error(number.error());
   return number.value();
+}
+
+Result<void> RemoteCaller::has_room_for_fd() {
+  struct rlimit limit;
+  if (prlimit(call_.tid(), RLIMIT_NOFILE, nullptr, &limit) != 0) return {};
+  const std::string name = proc_path(call_.tid(), "fd");
+  // The size is how many are open, since Linux 6.2: mostly fewer than there are numbers.
+  struct stat st;
+  if (stat(name.c_str(), &st) == 0 && st.st_size > 0 &&
+      static_cast<rlim_t>(st.st_size) < limit.rlim_cur)
+    return {};
+  const std::unique_ptr<DIR, int (*)(DIR*)> list(opendir(name.c_str()), closedir);
+  if (list == nullptr) return {};
+  rlim_t used = 0;  // of the numbers below the limit
+  while (const dirent* entry = readdir(list.get()))
+    if (entry->d_name[0] != '.' && strtoul(entry->d_name, nullptr, 10) < limit.rlim_cur) used++;
+  if (!call_.valid()) return Error(ESRCH);
+  return used < limit.rlim_cur ? Result<void>() : Result<void>(Error(EMFILE));
+}
+
+Result<void> RemoteCaller::may_grow_to(uint64_t size) {
+  struct rlimit limit;
+  if (prlimit(call_.tid(), RLIMIT_FSIZE, nullptr, &limit) != 0 || size <= limit.rlim_cur) return {};
+  const TaskStatus* of = TRY(status());
+  syscall(SYS_tgkill, of->tgid, call_.tid(), SIGXFSZ);
+  return Error(EFBIG);
 }
 
 long RemoteCaller::assist(const TaskCall& call) {

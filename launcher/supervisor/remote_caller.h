@@ -42,6 +42,8 @@ class RemoteCaller final : public Caller {
   mode_t umask() override;
   void complain(Str line) override;
   Outcome give_fd(UniqueFd fd, int flags) override;
+  Result<void> has_room_for_fd() override;
+  Result<void> may_grow_to(uint64_t size) override;
   Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
   Outcome change_directory(CStr real) override;
   Outcome execute(const ExecRequest& request) override;

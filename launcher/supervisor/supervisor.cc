@@ -21,11 +21,14 @@ namespace {
 
 constexpr size_t kStack = 512 * 1024;
 
-void raise_descriptor_limit() {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+// The caller's own are those of the command; a task's are asked for where they count.
+void raise_limits() {
+  for (const auto which : {RLIMIT_NOFILE, RLIMIT_FSIZE}) {
+    struct rlimit limit;
+    if (getrlimit(which, &limit) != 0) continue;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(which, &limit);
+  }
 }
 
 // Calls that leave something with a mode to the kernel, which takes the umask of who asks: us.
@@ -74,7 +77,7 @@ Supervisor::Supervisor(UniqueFd listener, Session& session, const SupervisorOpti
   const Result<TaskStatus> own = read_status(getpid());
   if (!own.ok()) fail("the supervisor can't read about itself in /proc");
   context_.own = own.value();
-  raise_descriptor_limit();
+  raise_limits();
   (void)!chdir("/");
   wake_synchronously(listener_.get());
 }

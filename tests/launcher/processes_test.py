@@ -76,6 +76,20 @@ class Processes(sandbox.Scenario):
         self.assertEqual(out, "new\n")
         self.assertNotEqual(child.returncode, 0)
 
+    @unittest.skipIf(os.geteuid() != 0, "only root can become somebody else")
+    def test_tasks_of_root_that_become_another_user_see_the_overlay_as_that_user(self):
+        self.write("lower/secret", "secret\n", 0o600)
+        probe = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=both", "--", "true")
+        if probe.returncode != 0:
+            self.skipTest("no supervisor here: " + probe.stderr)
+        os.chmod(self.top, 0o755)
+        script = """echo new > new; echo changed > file; chmod 644 new file
+setpriv --reuid 65500 --regid 65500 --clear-groups sh -c 'id -u; cat new file secret; sh -c "cat new"; echo x > other'"""
+        done = self.inside("sh", "-c", script, cwd=self.lower)
+        self.assertEqual(done.stdout, "65500\nnew\nchanged\nnew\n", done.stderr)
+        self.assertIn("secret: Permission denied", done.stderr)
+        self.assertNotEqual(done.returncode, 0)
+
     def test_signals_are_passed_on(self):
         for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):
             child = self.start("sh", "-c", f"trap 'echo got {name}; exit 3' {name}; echo ready; while :; do read x; done",

@@ -1,6 +1,8 @@
 // Bad arguments, for every call that takes a path: one table of calls, one test for each kind of
 // badness.
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "tests/syscalls/tree.h"
@@ -272,10 +274,51 @@ TEST_F(Arguments, NoDescriptorLeft) {
   ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
   EXPECT_ERRNO(EMFILE, t_open("file", O_RDONLY));
   EXPECT_ERRNO(EMFILE, t_open("made", O_WRONLY | O_CREAT, 0600));
+  EXPECT_ERRNO(EMFILE, t_open("made", O_WRONLY | O_CREAT | O_EXCL, 0600));
+  EXPECT_ERRNO(EMFILE, t_open("file", O_WRONLY | O_TRUNC));
   struct stat st;
   EXPECT_OK(t_stat("file", &st));
+  EXPECT_NE(0, st.st_size);
+  EXPECT_ERRNO(ENOENT, t_stat("made", &st));
   EXPECT_OK(t_stat("dir/sub/x", &st));
   ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
+}
+
+TEST_F(Arguments, SizeLimitOfTheCaller) {
+  static volatile int signals;
+  signals = 0;
+  const auto old = signal(SIGXFSZ, [](int) { signals = signals + 1; });
+  const int fd = t_open("made", O_WRONLY | O_CREAT, 0600);
+  EXPECT_OK(fd);
+  close(fd);
+  rlimit before, small = {};
+  ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &before));
+  small.rlim_cur = 1000;
+  small.rlim_max = before.rlim_max;
+  ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &small));
+  EXPECT_OK(t_truncate("made", 1000));
+  EXPECT_EQ(0, signals);
+  EXPECT_ERRNO(EFBIG, t_truncate("made", 1001));
+  EXPECT_EQ(1, signals);
+  ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &before));
+  struct stat st;
+  EXPECT_OK(t_stat("made", &st));
+  EXPECT_EQ(1000, st.st_size);
+  signal(SIGXFSZ, old);
+}
+
+// As agents do that hold secrets.
+TEST_F(Arguments, CallerThatAsksNotToBeRead) {
+  ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 0));
+  struct stat st;
+  EXPECT_OK(t_stat("file", &st));
+  EXPECT_OK(t_chdir("dir"));
+  const int fd = t_open("../made", O_WRONLY | O_CREAT, 0600);
+  EXPECT_OK(fd);
+  close(fd);
+  EXPECT_OK(t_chdir(".."));
+  EXPECT_OK(t_stat("made", &st));
+  ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1));
 }
 
 }  // namespace

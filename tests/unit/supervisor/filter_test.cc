@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 
 #include <map>
 #include <set>
@@ -91,6 +92,19 @@ TEST(Filter, NumbersThatAreTooNewOrOfX32AreNoCalls) {
       EXPECT_EQ(run_by_number(filter, k64, number | kX32), kNoCall) << number;
     for (const uint32_t number : {0x7fffffffu, 0x80000000u, 0xfffffffeu})
       EXPECT_EQ(run_by_number(filter, k64, number), kNoCall) << number;
+  }
+}
+
+TEST(Filter, TasksStayReadableWhereThatIsAskedFor) {
+  FilterOptions options = kAll;
+  for (const bool readable : {false, true}) {
+    options.readable = readable;
+    const auto filter = make_filter(options);
+    const uint32_t wanted = readable ? SECCOMP_RET_ERRNO | 0 : kAllow;
+    EXPECT_EQ(answer(filter, k64, SYS_prctl, {PR_SET_DUMPABLE, 0}), wanted);
+    EXPECT_EQ(answer(filter, k32, 172, {PR_SET_DUMPABLE, 0}), wanted);
+    EXPECT_EQ(answer(filter, k64, SYS_prctl, {PR_SET_DUMPABLE, 1}), kAllow);
+    EXPECT_EQ(answer(filter, k64, SYS_prctl, {PR_GET_DUMPABLE, 0}), kAllow);
   }
 }
 
