@@ -81,6 +81,8 @@ class AssistRun {
   ~AssistRun();
 
   AssistOutcome go();
+  // Requires: the table's lock.
+  bool is_calling() const { return phase_ == Phase::kCalling; }
 
  private:
   // How a call that the task was made to make ended.
@@ -99,6 +101,7 @@ class AssistRun {
     kSeized,
     kInterrupted,  // the task can't go on without a stop
     kBegun,        // the task makes calls of ours
+    kCalling,      // among them the one that is meant, which notifies: there is no pass
   };
 
   void enter(Phase phase);
@@ -398,6 +401,7 @@ AssistOutcome AssistRun::go() {
     call_.place(base + kHead, arguments, bytes);
     arguments[TaskCall::kArguments] = assist_.pass_[0];
     arguments[TaskCall::kArguments + 1] = assist_.pass_[1];
+    if (!assist_.has_pass()) enter(Phase::kCalling);
     if (task_.write(base + kHead, bytes.data(), bytes.size()) == bytes.size())
       step = perform(call_.number(), arguments, Signals::kFree, result);
     if (step == Step::kReturned) result = copy_back(base + kHead, result);
@@ -429,6 +433,13 @@ Assist::Assist(int listener, uint32_t pass0, uint32_t pass1)
 AssistOutcome Assist::run(uint64_t notification_id, pid_t tid, const TaskCall& call) {
   AssistRun run(*this, notification_id, tid, call);
   return run.go();
+}
+
+bool Assist::expects(pid_t tid) {
+  if (has_pass()) return false;
+  const std::lock_guard lock(mutex_);
+  const auto [first, last] = runs_.equal_range(tid);
+  return std::any_of(first, last, [](const auto& run) { return run.second->is_calling(); });
 }
 
 int Assist::take_slot() {

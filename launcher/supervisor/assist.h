@@ -116,7 +116,9 @@ class AssistRun;  // one run's state
 // One for all threads of the supervisor.
 class Assist {
  public:
-  // `listener`: the notification descriptor, not owned. The pass: as in the filter.
+  // `listener`: the notification descriptor, not owned. The pass: as in the filter; {0, 0}: there
+  // is none, since a program can find it out (in /proc, while one of its threads is in such a
+  // call). Then the call comes as another notification, see expects().
   Assist(int listener, uint32_t pass0, uint32_t pass1);
 
   // Makes the task `tid`, which is blocked in that notification, carry out `call`. Returns when the
@@ -126,8 +128,12 @@ class Assist {
   // trace the task. Errors: where the task has no memory for the arguments, its call gives ENOMEM.
   AssistOutcome run(uint64_t notification_id, pid_t tid, const TaskCall& call);
 
+  // Is this notification's call one that a run makes the task carry out? Then it is to be passed.
+  bool expects(pid_t tid);
+
  private:
   friend class AssistRun;
+  bool has_pass() const { return pass_[0] != 0 || pass_[1] != 0; }
 
   // At which place in a task's memory a run has its arguments. One run has it at a time, whatever
   // the task: threads and vfork children share memory, and nothing tells us so cheaply.

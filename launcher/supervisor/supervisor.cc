@@ -135,6 +135,7 @@ void Supervisor::work() {
 }
 
 void Supervisor::serve(Notification& call) {
+  if (assist_.expects(call.tid())) return call.pass();
   const std::shared_ptr<Session> session = views_.of(call.tid());
   if (session == nullptr) {
     call.answer(-EIO);
