@@ -43,6 +43,13 @@ inline long to_register(UserPtr<T> pointer) {
 long native_fchmodat2(int dirfd, const char* path, mode_t mode, int flags);
 long native_faccessat2(int dirfd, const char* path, int mode, int flags);
 
+// A system call that the filter sees.
+template <class... Args>
+inline long trapped_call(long number, Args... args) {
+  const long a[6] = {args...};
+  return ovl_gate_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 // The system call itself, for outcome native.
 template <long number, class... Args>
 inline long native_call(Args... args) {
@@ -58,12 +65,20 @@ inline long native_call(Args... args) {
   }
 }
 
+// Did the operation fail for want of a descriptor that it opens on the way, where the program's own
+// call opens none, or may not even come that far? The supervisor has descriptors: the same call
+// from outside of the gate is its own to make, and EMFILE is then what the program would get.
+inline bool is_for_supervisor(const Session& session, const Outcome& outcome) {
+  return !outcome.is_native() && outcome.value() == -EMFILE && session.segment().supervised != 0;
+}
+
 // The operation, or the system call itself: -errno on failure.
 template <auto op_function, long number, class... Args>
 inline long call_kernel_style(Args... args) {
   if (Session* session = attached()) {
     PreloadCaller caller;
     Outcome outcome = run_op<op_function>(caller, *session, args...);
+    if (is_for_supervisor(*session, outcome)) return trapped_call(number, to_register(args)...);
     if (!outcome.is_native()) return outcome.value();
   }
   return native_call<number>(args...);

@@ -29,6 +29,8 @@ long ip_syscall(long number, ...) {
   if (Session* session = attached()) {
     PreloadCaller caller;
     Outcome outcome = dispatch(caller, *session, number, a);
+    if (is_for_supervisor(*session, outcome))
+      return libc_style(ovl_gate_call(number, a[0], a[1], a[2], a[3], a[4], a[5]));
     if (!outcome.is_native()) return libc_style(outcome.value());
   }
   // What isn't known to be harmless is for the filter to decide.

@@ -115,6 +115,7 @@ class Caller {
   // What /proc/<task>/fd/<fd> links to ("pipe:[5]" and " (deleted)" included). EBADF.
   virtual Result<CStr> fd_link(Arena& arena, int fd) = 0;
   virtual Result<BorrowedFd> borrow(int fd) = 0;  // EBADF
+  virtual bool closes_on_exec(int fd) = 0;        // FD_CLOEXEC; false where there is none
   // fstat(2), as the kernel tells it. EBADF.
   virtual Result<void> fstat(int fd, struct stat* out) = 0;
   // What (dirfd, path) of the caller's own words names, for a call of this process.

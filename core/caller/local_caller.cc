@@ -75,6 +75,11 @@ Result<CStr> LocalCaller::fd_link(Arena& arena, int fd) {
   return CStr(buffer, n.value());
 }
 
+bool LocalCaller::closes_on_exec(int fd) {
+  const long flags = raw_call(SYS_fcntl, fd, F_GETFD);
+  return flags >= 0 && (flags & FD_CLOEXEC) != 0;
+}
+
 Result<BorrowedFd> LocalCaller::borrow(int fd) {
   if (fd < 0) return Error(EBADF);
   return BorrowedFd(fd);

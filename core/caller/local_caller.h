@@ -14,6 +14,7 @@ class LocalCaller : public Caller {
   Result<CStr> cwd(Arena& arena) override;
   Result<CStr> fd_link(Arena& arena, int fd) override;
   Result<BorrowedFd> borrow(int fd) override;
+  bool closes_on_exec(int fd) override;
   Result<void> fstat(int fd, struct stat* out) override;
   At reach(Arena& arena, int dirfd, CStr path) override;
   Result<Str> proc_link(Arena& arena, CStr link) override;

@@ -183,7 +183,9 @@ class Exec {
  public:
   Exec(Op& op, Vector argv, Vector env) : op_(op), argv_(argv), env_(env) {}
 
-  Outcome run(Target target, CStr spelled) {
+  // `spelled`: what a script is called for its interpreter. `by_fd`: that is below this descriptor,
+  // or -1.
+  Outcome run(Target target, CStr spelled, int by_fd) {
     first_ = target;
     first_argv_ = argv_;
     for (int depth = 0; depth < kInterpretersMost; depth++) {
@@ -210,6 +212,8 @@ class Exec {
         if (interpreter.kernel_sees) return execute(target);
         return through_loader(interpreter, target);
       }
+      // The interpreter could not open it. Kernel counterpart: BINPRM_FLAGS_PATH_INACCESSIBLE.
+      if (depth == 0 && by_fd >= 0 && op_.caller().closes_on_exec(by_fd)) return Error(ENOENT);
       kernel_sees_ = kernel_sees_ && target.kernel_sees;
       TRY(prepend_interpreter(image, spelled));
       spelled = image.interpreter;
@@ -324,9 +328,13 @@ class Exec {
   CStr libraries_{nullptr, 0};
 };
 
+bool is_by_fd(int dirfd, CStr path) {
+  return dirfd != AT_FDCWD && (path.empty() || path[0] != '/');
+}
+
 // How the kernel names a script that was executed by descriptor.
 Result<CStr> spelled_name(Op& op, int dirfd, CStr path) {
-  if (dirfd == AT_FDCWD || (!path.empty() && path[0] == '/')) return path;
+  if (!is_by_fd(dirfd, path)) return path;
   const CStr name =
       op.arena().concat("/dev/fd/", number_text(op.arena(), dirfd), path.empty() ? "" : "/", path);
   if (name.data() == nullptr) return Error(ENOMEM);
@@ -342,7 +350,8 @@ Outcome op_execveat(Op& op, int dirfd, UserPath user_path, UserBuf argv, UserBuf
   const Target target = TRY(resolve(op, dirfd, path, flags));
   const Vector arguments = TRY(copy_in_vector(op, argv, 0));
   const Vector environment = TRY(copy_in_vector(op, envp, 0));
-  return Exec(op, arguments, environment).run(target, TRY(spelled_name(op, dirfd, path)));
+  return Exec(op, arguments, environment)
+      .run(target, TRY(spelled_name(op, dirfd, path)), is_by_fd(dirfd, path) ? dirfd : -1);
 }
 
 Outcome op_execve(Op& op, UserPath path, UserBuf argv, UserBuf envp) {

@@ -55,6 +55,7 @@ class CompatCaller final : public Caller {
   Result<CStr> cwd(Arena& arena) override { return real_.cwd(arena); }
   Result<CStr> fd_link(Arena& arena, int fd) override { return real_.fd_link(arena, fd); }
   Result<BorrowedFd> borrow(int fd) override { return real_.borrow(fd); }
+  bool closes_on_exec(int fd) override { return real_.closes_on_exec(fd); }
   bool may_preload() override { return real_.may_preload(); }
   Result<void> fstat(int fd, struct stat* out) override { return real_.fstat(fd, out); }
   Credentials credentials() override { return real_.credentials(); }

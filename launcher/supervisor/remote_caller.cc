@@ -201,6 +201,11 @@ Result<BorrowedFd> RemoteCaller::borrow(int fd) {
   return BorrowedFd(std::move(copy));
 }
 
+bool RemoteCaller::closes_on_exec(int fd) {
+  Result<unsigned> flags = fd_flags(call_.tid(), fd);
+  return flags.ok() && (flags.value() & O_CLOEXEC) != 0;
+}
+
 // One call; to borrow it would be four.
 Result<void> RemoteCaller::fstat(int fd, struct stat* out) {
   if (fd < 0) return Error(EBADF);

@@ -53,6 +53,15 @@ unsigned long number(std::string_view text, int base) {
 
 std::string proc_path(pid_t tid, const char* rest) { return fmt::format("/proc/{}/{}", tid, rest); }
 
+Result<unsigned> fd_flags(pid_t tid, int fd) {
+  UniqueFd file(open(fmt::format("/proc/{}/fdinfo/{}", tid, fd).c_str(), O_RDONLY | O_CLOEXEC));
+  char text[512];  // the first lines are enough
+  const ssize_t n = file.valid() ? read(file.get(), text, sizeof text) : -1;
+  if (n <= 0) return Error(EBADF);
+  return static_cast<unsigned>(
+      number(value_of(std::string_view(text, static_cast<size_t>(n)), "flags"), 8));
+}
+
 Result<TaskStatus> read_status(pid_t tid) {
   UniqueFd fd(open(proc_path(tid, "status").c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return Error(ESRCH);

@@ -25,6 +25,8 @@ struct TaskStatus {
   unsigned filters = 0;  // of seccomp; 0 before Linux 5.9
   std::string name;
 };
+// The flags of /proc/<tid>/fdinfo/<fd>: as open(2) takes them, O_CLOEXEC too. EBADF.
+Result<unsigned> fd_flags(pid_t tid, int fd);
 // ESRCH: it is gone.
 Result<TaskStatus> read_status(pid_t tid);
 

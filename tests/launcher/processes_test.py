@@ -1,4 +1,5 @@
 """Front, keeper and command: what the command is born with, signals, and what outlives what."""
+import errno
 import os
 import re
 import signal
@@ -89,6 +90,25 @@ setpriv --reuid 65500 --regid 65500 --clear-groups sh -c 'id -u; cat new file se
         self.assertEqual(done.stdout, "65500\nnew\nchanged\nnew\n", done.stderr)
         self.assertIn("secret: Permission denied", done.stderr)
         self.assertNotEqual(done.returncode, 0)
+
+    def test_a_program_without_a_free_descriptor_can_still_change_what_is_in_the_lower(self):
+        probe = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=both", "--", "true")
+        if probe.returncode != 0:
+            self.skipTest("no supervisor here: " + probe.stderr)
+        script = """import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+os.chmod("file", 0o600)
+os.rename("dir/inner", "moved")
+os.mkdir("dir/made")
+try:
+    os.open("file", os.O_RDWR)
+except OSError as error:
+    print(os.strerror(error.errno))
+"""
+        done = self.inside(sys.executable, "-S", "-c", script, cwd=self.lower)
+        self.assertEqual((done.stdout, done.stderr), (os.strerror(errno.EMFILE) + "\n", ""))
+        done = self.inside("sh", "-c", "stat -c %a file; cat moved; ls dir", cwd=self.lower)
+        self.assertEqual(done.stdout, "600\ninner\nmade\n", done.stderr)
 
     def test_signals_are_passed_on(self):
         for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):

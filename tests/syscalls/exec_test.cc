@@ -193,6 +193,13 @@ TEST_F(Exec, AScriptByDescriptor) {
   Fd dir(t_open(".", O_PATH));
   EXPECT_EQ("script /dev/fd/" + std::to_string(dir) + "/script x\n",
             run([&] { t_execveat(dir, "script", argv, environ, 0); }).output);
+  // Its interpreter could not open it.
+  Fd closed(t_open("script", O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(kFailed + ENOENT,
+            run([&] { t_execveat(closed, "", argv, environ, AT_EMPTY_PATH); }).status);
+  Fd closed_dir(t_open(".", O_PATH | O_CLOEXEC));
+  EXPECT_EQ(kFailed + ENOENT,
+            run([&] { t_execveat(closed_dir, "script", argv, environ, 0); }).status);
 }
 
 TEST_F(Exec, Refuses) {
