@@ -210,7 +210,7 @@ class Exec {
           libraries_ =
               TRY(library_path(op_, target.virt, image.run_path, variable(env_, kLibraryVariable)));
         if (interpreter.kernel_sees) return execute(target);
-        return through_loader(interpreter, target);
+        return through_loader(interpreter, TRY(opened_by_loader(target, spelled)));
       }
       // The interpreter could not open it. Kernel counterpart: BINPRM_FLAGS_PATH_INACCESSIBLE.
       if (depth == 0 && by_fd >= 0 && op_.caller().closes_on_exec(by_fd)) return Error(ENOENT);
@@ -302,16 +302,27 @@ class Exec {
     return {};
   }
 
+  // What the loader opens as the program, and shows as AT_EXECFN. With a supervisor it opens by
+  // the program's own words, as everybody does.
+  Result<CStr> opened_by_loader(const Target& program, CStr spelled) {
+    if (!supervised() || program.virt.empty()) return program.file;
+    if (spelled.starts_with("/dev/fd/")) return program.virt;  // may be closed by then
+    if (spelled.find('/') != SIZE_MAX) return spelled;
+    const CStr here = op_.arena().concat("./", spelled);  // it would search for a bare name
+    if (here.data() == nullptr) return Error(ENOMEM);
+    return here;
+  }
+
   // The program interpreter is not where the kernel would look: run it by hand (glibc 2.33 and
   // later know --argv0).
-  Outcome through_loader(const Target& loader, const Target& program) {
+  Outcome through_loader(const Target& loader, CStr program) {
     char** items = op_.arena().array<char*>(argv_.count + 5);
     if (items == nullptr) return Error(ENOMEM);
     size_t n = 0;
     items[n++] = const_cast<char*>(loader.file.c_str());
     items[n++] = const_cast<char*>("--argv0");
     items[n++] = argv_.count > 0 ? argv_.items[0] : const_cast<char*>("");
-    items[n++] = const_cast<char*>(program.file.c_str());
+    items[n++] = const_cast<char*>(program.c_str());
     for (size_t i = 1; i < argv_.count; i++) items[n++] = argv_.items[i];
     items[n] = nullptr;
     argv_ = Vector{items, n};

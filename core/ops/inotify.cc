@@ -12,6 +12,10 @@
 namespace ovl {
 
 Outcome op_inotify_add_watch(Op& op, int fd, UserPath user_path, unsigned mask) {
+  constexpr unsigned kKnown = IN_ALL_EVENTS | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ONLYDIR |
+                              IN_DONT_FOLLOW | IN_EXCL_UNLINK | IN_MASK_CREATE | IN_MASK_ADD |
+                              IN_ISDIR | IN_ONESHOT;
+  if ((mask & kKnown) == 0) return Error(EINVAL);
   CStr path = TRY(op.caller().copy_in_path(op.arena(), user_path));
   Walked w =
       TRY(walk_existing(op, AT_FDCWD, path, (mask & IN_DONT_FOLLOW) ? 0u : unsigned{kFollow}));

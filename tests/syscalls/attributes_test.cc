@@ -1,6 +1,8 @@
 // chmod, chown, the utime family, truncate, inode flags.
 #include <linux/fs.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "tests/syscalls/tree.h"
@@ -322,6 +324,24 @@ TEST_F(Truncate, ShrinksAndGrows) {
   EXPECT_GT(100, stat_of("empty").st_blocks);
   ASSERT_OK(t_truncate("file", 12));  // to its own size
   EXPECT_EQ("hello lower\n", content_of("file"));
+}
+
+TEST_F(Truncate, KeepsToTheLimitOfFileSizes) {
+  const auto limited = [](const char* path, off_t size, void (*action)(int)) {
+    return in_child([=] {
+      const rlimit most = {1000, 1000};
+      setrlimit(RLIMIT_FSIZE, &most);
+      signal(SIGXFSZ, action);
+      return t_truncate(path, size) == 0 ? 0 : errno;
+    });
+  };
+  EXPECT_EQ(0, limited("file", 1000, SIG_DFL));
+  EXPECT_EQ(EFBIG, limited("file", 1001, SIG_IGN));
+  EXPECT_EQ(EFBIG, limited("other", 5000, SIG_IGN));
+  EXPECT_EQ(128 + SIGXFSZ, limited("file", 5000, SIG_DFL));
+  EXPECT_EQ(1000, stat_of("file").st_size);
+  EXPECT_EQ("another file\n", content_of("other"));
+  EXPECT_EQ(0, limited("big", 2000, SIG_DFL));  // it shrinks
 }
 
 TEST_F(Truncate, KeepsModeAndInode) {
