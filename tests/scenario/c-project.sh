@@ -89,7 +89,7 @@ mv lua.plain lua-built
 
 # --- over the real /usr ---
 upper=$tmp/usr.upper
-usr=("$OVLRUN" --lower /usr --upper "$upper")
+usr=("${overlaid[@]}" --lower /usr --upper "$upper")
 real=(/usr/bin/lua* /usr/bin/luac* /usr/include/zlib.h /usr/include/zconf.h /usr/include/lua* /usr/share/man/man3/zlib* /usr/lib/libz*
   /usr/lib/pkgconfig /usr/local/lib/lua /usr/local/share/lua)
 kept=()

@@ -2,19 +2,12 @@
 # Sourced by every scenario. Environment:
 #   OVLRUN              the ovlrun under test; ctest sets it
 #   OVLRUN_KEEP=1       leaves the scenario's directory behind
+#   OVLRUN_INTERCEPT    ovlrun's --intercept; ctest runs all scenarios once more with "seccomp"
 #   OVLRUN_TEST_CACHE   where fetched sources are kept (default: ~/.cache/ovlrun-tests)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# ctest knows this status as "skipped".
-skip() {
-  echo "SKIPPED: $*"
-  exit 77
-}
-
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
+# shellcheck source=../support/common.sh
+. "$here/../support/common.sh"
 
 need() {
   local program
@@ -32,6 +25,10 @@ begin() {
     export HOME=$tmp/home TMPDIR=$tmp/tmp LC_ALL=C.UTF-8 TZ=UTC PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
     unset "${!XDG_@}" "${!GIT_@}" "${!PYTHON@}" "${!CCACHE_@}" LANG LANGUAGE LD_PRELOAD MAKEFLAGS MFLAGS MAKELEVEL CC CXX CFLAGS CXXFLAGS
     umask 022
+    # What a scenario runs for ovlrun.
+    overlaid=("$OVLRUN")
+    [[ -z ${OVLRUN_INTERCEPT:-} ]] || overlaid+=("--intercept=$OVLRUN_INTERCEPT")
+    [[ ${OVLRUN_INTERCEPT:-} != seccomp ]] || supervised "${overlaid[@]:1}"
     return
   fi
   OVLRUN=$(realpath "${OVLRUN:-$here/../../build/release/launcher/ovlrun}")
@@ -76,7 +73,9 @@ unchanged() {
 # same NAME [OPTION...] <<'END' COMMANDS END: runs the commands with bash in $tmp/tree, once on a plain copy of that tree and
 # once with it as the lower of a new overlay, at the same path. Output, exit status and the final tree have to be the same,
 # and the lower has to stay as it is. The options go to `tree.py list`. The result of the plain run is left in $tmp/NAME.plain,
-# the upper in $tmp/NAME.upper.
+# the upper in $tmp/NAME.upper. A scenario may set same_shell, the command that runs scripts, and same_lower, a directory above
+# $tmp/tree to have as the lower.
+same_shell=(bash) same_lower=
 same() {
   local name=$1 status
   shift
@@ -85,16 +84,16 @@ same() {
   mv "$tmp/tree" "$tmp/lower"
   cp -a "$tmp/lower" "$tmp/tree"
   status=0
-  (cd "$tmp/tree" && exec bash "$tmp/$name.sh") >"$tmp/$name.plain.out" 2>&1 </dev/null || status=$?
+  (cd "$tmp/tree" && exec "${same_shell[@]}" "$tmp/$name.sh") >"$tmp/$name.plain.out" 2>&1 </dev/null || status=$?
   echo "exit status $status" >>"$tmp/$name.plain.out"
   tree list "$@" "$tmp/tree" >"$tmp/$name.plain.list"
   mv "$tmp/tree" "$tmp/$name.plain"
   mv "$tmp/lower" "$tmp/tree"
 
   remember "$tmp/tree"
-  local overlay=("$OVLRUN" --lower "$tmp/tree" --upper "$tmp/$name.upper")
+  local overlay=("${overlaid[@]}" --lower "${same_lower:-$tmp/tree}" --upper "$tmp/$name.upper")
   status=0
-  (cd "$tmp/tree" && exec "${overlay[@]}" -- bash "$tmp/$name.sh") >"$tmp/$name.merged.out" 2>&1 </dev/null || status=$?
+  (cd "$tmp/tree" && exec "${overlay[@]}" -- "${same_shell[@]}" "$tmp/$name.sh") >"$tmp/$name.merged.out" 2>&1 </dev/null || status=$?
   echo "exit status $status" >>"$tmp/$name.merged.out"
   unchanged
   # The final tree of a later session: what the upper holds, not what the first one remembered.

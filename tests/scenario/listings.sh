@@ -141,7 +141,7 @@ END
 
 make_lower one
 remember "$tmp/one"
-overlay=("$OVLRUN" --lower "$tmp/one" --upper "$tmp/one.upper")
+overlay=("${overlaid[@]}" --lower "$tmp/one" --upper "$tmp/one.upper")
 export OUT=$tmp/listing
 check() {
   (cd "$1" && shift && OUT=$OUT.$1 && shift && "$@") || fail "the listings don't agree"
@@ -166,7 +166,7 @@ echo only >two/only
 echo file >two/gone
 mkdir at
 remember "$tmp/one" "$tmp/two"
-overlay=("$OVLRUN" --lower "$tmp/two:$tmp/one" --upper "$tmp/two.upper" --at "$tmp/at")
+overlay=("${overlaid[@]}" --lower "$tmp/two:$tmp/one" --upper "$tmp/two.upper" --at "$tmp/at")
 at=("${overlay[@]}" -- bash -c 'cd "$0" && exec "$@"' "$tmp/at")
 rm -r plain
 cp -a one plain

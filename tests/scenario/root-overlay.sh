@@ -19,7 +19,7 @@ check() {
     echo "SKIPPED: $program, which is not here"
     return
   fi
-  output=$(cd "$tmp/work" && "$OVLRUN" --lower / --upper "$upper" -- sh -c "$3" 2>&1) || status=$?
+  output=$(cd "$tmp/work" && "${overlaid[@]}" --lower / --upper "$upper" -- sh -c "$3" 2>&1) || status=$?
   if ((status)) || [[ $output != "$expected" ]]; then
     printf 'FAILED: %s: status %s, output:\n%s\nexpected:\n%s\n' "$program" "$status" "$output" "$expected" >&2
     failed+=("$program")
