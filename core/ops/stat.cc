@@ -97,7 +97,11 @@ Outcome stat_fd(Op& op, int fd, UserBuf out) {
   // own, so what a file's device number is rules nothing out.
   if (S_ISREG(native.st_mode) || S_ISDIR(native.st_mode) || S_ISLNK(native.st_mode) ||
       S_ISFIFO(native.st_mode)) {
-    Target t = TRY(find_fd(op, fd, FdUse::kAny));
+    Result<Target> found = find_fd(op, fd, FdUse::kAny);
+    // Inherited from somebody who may search the directory; the descriptor itself tells enough.
+    if (!found.ok() && found.error() == EACCES)
+      return op.caller().copy_out(out, &native, sizeof native);
+    const Target t = TRY(std::move(found));
     if (!t.native) {
       StatX attributes = t.node->real;
       TRY(show_target(op, t, &attributes));

@@ -110,6 +110,23 @@ except OSError as error:
         done = self.inside("sh", "-c", "stat -c %a file; cat moved; ls dir", cwd=self.lower)
         self.assertEqual(done.stdout, "600\ninner\nmade\n", done.stderr)
 
+    def test_fstat_of_a_descriptor_in_a_directory_that_may_not_be_searched(self):
+        self.write("lower/closed/output", "four")
+        if os.geteuid() != 0:
+            self.skipTest("needs somebody who opens it for another user")
+        os.chmod(self.top, 0o755)
+        os.chmod(self.lower + "/closed", 0o700)
+        mine = os.path.join(self.top, "mine")
+        os.mkdir(mine)
+        os.chown(mine, 65500, 65500)
+        self.freeze()
+        with open(self.lower + "/closed/output") as output:
+            done = subprocess.run(["setpriv", "--reuid", "65500", "--regid", "65500", "--clear-groups", sandbox.OVLRUN,
+                                   "--lower", self.lower, "--upper", mine + "/upper", "--", "python3", "-S", "-c",
+                                   "import os; print(os.fstat(0).st_size)"], stdin=output, capture_output=True,
+                                  text=True, env=dict(self.environment(), HOME=mine, PATH="/usr/bin:/bin"), cwd=mine)
+        self.assertEqual((done.stdout, done.stderr), ("4\n", ""))
+
     def test_signals_are_passed_on(self):
         for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):
             child = self.start("sh", "-c", f"trap 'echo got {name}; exit 3' {name}; echo ready; while :; do read x; done",
