@@ -184,6 +184,11 @@ Result<CStr> RemoteCaller::fd_link(Arena& arena, int fd) {
   if (fd < 0) return Error(EBADF);
   Result<CStr> link = link_of(arena, fmt::format("/proc/{}/fd/{}", call_.tid(), fd));
   if (!link.ok() && link.error() == ENOENT) return Error(EBADF);
+  // It became another user and has executed nothing since: its /proc/<tid>/fd is root's.
+  if (!link.ok() && link.error() == EACCES) {
+    const BorrowedFd borrowed = TRY(borrow(fd));
+    return link_of(arena, fmt::format("/proc/thread-self/fd/{}", borrowed.get()));
+  }
   return link;
 }
 
@@ -213,6 +218,10 @@ Result<void> RemoteCaller::fstat(int fd, struct stat* out) {
   *fmt::format_to(name, "/proc/{}/fd/{}", call_.tid(), fd) = 0;
   const long r = raw_call(SYS_newfstatat, AT_FDCWD, name, out, 0);
   if (r == -ENOENT) return Error(EBADF);
+  if (r == -EACCES) {  // as in fd_link()
+    const BorrowedFd borrowed = TRY(borrow(fd));
+    return ::fstat(borrowed.get(), out) == 0 ? Result<void>() : Result<void>(Error(errno));
+  }
   if (r < 0) return Error(static_cast<int>(-r));
   return call_.valid() ? Result<void>() : Result<void>(Error(ESRCH));
 }

@@ -110,6 +110,22 @@ except OSError as error:
         done = self.inside("sh", "-c", "stat -c %a file; cat moved; ls dir", cwd=self.lower)
         self.assertEqual(done.stdout, "600\ninner\nmade\n", done.stderr)
 
+    @unittest.skipIf(os.geteuid() != 0, "only root can become somebody else")
+    def test_descriptors_of_a_task_that_became_another_user_without_an_exec(self):
+        probe = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=seccomp", "--", "true")
+        if probe.returncode != 0:
+            self.skipTest("no supervisor here: " + probe.stderr)
+        os.chmod(self.top, 0o755)
+        script = """import os
+os.setgroups([])
+os.setgid(65500)
+os.setuid(65500)
+print(os.fstat(os.open("file", os.O_RDONLY)).st_size)
+print(os.stat("inner", dir_fd=os.open("dir", os.O_RDONLY)).st_size)"""
+        done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=seccomp", "--", sys.executable,
+                           "-S", "-c", script, cwd=self.lower)
+        self.assertEqual((done.stdout, done.stderr), ("6\n6\n", ""))
+
     def test_fstat_of_a_descriptor_in_a_directory_that_may_not_be_searched(self):
         self.write("lower/closed/output", "four")
         if os.geteuid() != 0:
