@@ -126,21 +126,23 @@ void Supervisor::work() {
         if (others) identity.take_on(status.value());
       }
     }
-    serve(call);
-    if (waiting_.fetch_add(1) >= waiting_most_) {
-      waiting_.fetch_sub(1);
-      return;
-    }
+    const Outcome outcome = serve(call);
+    // Before the answer, behind which nothing waits any more: the task's next call comes at once,
+    // and would find one thread less.
+    const bool surplus = waiting_.fetch_add(1) >= waiting_most_;
+    if (surplus) waiting_.fetch_sub(1);
+    finish(call, outcome);
+    if (surplus) return;
   }
 }
 
-void Supervisor::serve(Notification& call) {
-  if (assist_.expects(call.tid())) return call.pass();
-  const std::shared_ptr<Session> session = views_.of(call.tid());
-  if (session == nullptr) {
-    call.answer(-EIO);
-    return;
+Outcome Supervisor::serve(Notification& call) {
+  if (assist_.expects(call.tid())) {
+    call.pass();
+    return Outcome::native();
   }
+  const std::shared_ptr<Session> session = views_.of(call.tid());
+  if (session == nullptr) return Error(EIO);
   RemoteCaller caller(call, context_);
   const seccomp_data& data = call.data();
   long args[6];
@@ -149,9 +151,13 @@ void Supervisor::serve(Notification& call) {
                                                    : dispatch_i386(caller, *session, data.nr, args);
   if (!call.answered() && outcome.is_native() && context_.strict)
     outcome = perform_outside(caller, data.nr, args);
+  return outcome;
+}
+
+void Supervisor::finish(Notification& call, const Outcome& outcome) {
   if (call.answered()) return;
   // Only trapped where it matters, and by then it is too late to know whose.
-  if (changes_credentials(data)) context_.credentials_change.store(true);
+  if (changes_credentials(call.data())) context_.credentials_change.store(true);
   if (outcome.is_native())
     call.pass();
   else

@@ -33,7 +33,9 @@ class Supervisor {
  private:
   void spawn();
   void work();
-  void serve(Notification& call);
+  Outcome serve(Notification& call);
+  // Answers what serve() came to, unless it has.
+  void finish(Notification& call, const Outcome& outcome);
 
   const UniqueFd listener_;
   Views views_;
