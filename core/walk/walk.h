@@ -67,9 +67,9 @@ Result<CStr> map_back(Op& op, CStr real);
 struct FdNode {
   const Node* node = nullptr;
   const Overlay* overlay = nullptr;  // that shows it, or would
-  bool detached = false;  // a lower or upper object that was unlinked or replaced since
-  bool on_lower = false;  // the descriptor is on a lower's object
-  CStr real;              // what the kernel calls it
+  bool detached = false;             // a lower or upper object that was unlinked or replaced since
+  bool on_lower = false;             // the descriptor is on a lower's object
+  CStr real;                         // what the kernel calls it
 };
 Result<FdNode> node_of_fd(Op& op, int fd);
 
