@@ -42,6 +42,7 @@ class Spared {
 };
 
 Result<void> fill(Op& op, const Node& node, int upper) {
+  TRY(may_write(op, node.real.stx_size));
   UniqueFd lower = TRY(open_lower(node.data()));
   StatX st;
   TRY(sys_fstat(lower.get(), &st));

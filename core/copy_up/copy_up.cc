@@ -66,6 +66,7 @@ class Copy {
   // By path alone: a program may have used up its descriptors.
   Result<void> prepare_metacopy() {
     const CStr path = temp_.path();
+    TRY(may_write(op_, node_.real.stx_size));
     TRY(mark_unportable(op_, *node_.overlay));
     TRY(sys_mknod(path, S_IFREG | 0600, 0));
     const auto size = static_cast<off_t>(node_.real.stx_size);
@@ -82,6 +83,7 @@ class Copy {
 
   Result<void> prepare_whole(bool with_origin) {
     UniqueFd lower;
+    if (data_ != Data::kDrop) TRY(may_write(op_, node_.real.stx_size));
     UniqueFd upper = TRY(sys_openat(temp_.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     if (data_ != Data::kDrop && node_.real.stx_size > 0) {
       lower = TRY(open_lower(node_.data()));

@@ -1,6 +1,8 @@
 // See data.h.
 #include "core/copy_up/data.h"
 
+#include <sys/resource.h>
+
 namespace ovl {
 namespace {
 
@@ -121,6 +123,14 @@ Result<void> copy_data(Op& op, int in, int out, uint64_t size) {
   if (size == 0) return sys_ftruncate(out, 0);
   TRY(DataCopy(op, in, out, static_cast<off_t>(size)).run());
   return sys_fdatasync(out);
+}
+
+Result<void> may_write(Op& op, uint64_t size) {
+  if (op.session().segment().supervised == 0) return {};
+  struct rlimit limit;
+  TRY(checked(raw_call(SYS_prlimit64, 0, RLIMIT_FSIZE, nullptr, &limit)));
+  if (size <= limit.rlim_cur) return {};
+  return Error(op.caller().identity() == 0 ? EMFILE : EFBIG);
 }
 
 }  // namespace ovl
