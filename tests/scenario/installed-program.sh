@@ -147,7 +147,9 @@ for launch in "$BUILD/launch.dynamic" "$BUILD/launch.static"; do
   done
 done 2>&1
 # Gone again, while one runs.
-cp /bin/sleep opt/own/bin/sleeper; opt/own/bin/sleeper 1000 & rm -r opt; kill $!; wait $!; echo "$?"
+cp /bin/sleep opt/own/bin/sleeper; opt/own/bin/sleeper 1000 &
+until grep -qs sleeper /proc/$!/comm; do :; done
+rm -r opt; kill $!; wait $!; echo "$?"
 [ -e opt ] || ls
 END
 [[ $(grep -c '^plugin loaded' installed.plain.out) -gt 20 ]] || fail "the program does not run with libraries of its own"
