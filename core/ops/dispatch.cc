@@ -32,29 +32,30 @@ struct FromRegisters<op_function> {
 
 }  // namespace
 
-Outcome dispatch(Caller& caller, Session& session, long number, const long args[6]) {
+RawCall newest_spelling(long number, const long args[6]) {
   [[maybe_unused]] const long a0 = args[0], a1 = args[1], a2 = args[2], a3 = args[3];
   switch (number) {
-#define OVL_OP(name, status, ...)                     \
-  case SYS_##name: {                                  \
-    Op op(caller, session);                           \
-    return FromRegisters<&op_##name>::call(op, args); \
+#define OVL_LEGACY(name, target, ...) \
+  case SYS_##name:                    \
+    return {SYS_##target, {__VA_ARGS__}};
+#include "core/ops/ops.def"
+    default:
+      return {number, {args[0], args[1], args[2], args[3], args[4], args[5]}};
   }
-#define OVL_LEGACY(name, target, ...)                     \
-  case SYS_##name: {                                      \
-    Op op(caller, session);                               \
-    const long mapped[6] = {__VA_ARGS__};                 \
-    return FromRegisters<&op_##target>::call(op, mapped); \
+}
+
+Outcome dispatch(Caller& caller, Session& session, long number, const long args[6]) {
+  const RawCall call = newest_spelling(number, args);
+  switch (call.number) {
+#define OVL_OP(name, status, ...)                          \
+  case SYS_##name: {                                       \
+    Op op(caller, session);                                \
+    return FromRegisters<&op_##name>::call(op, call.args); \
   }
-#define OVL_NATIVE(name, why)
 #define OVL_REFUSE(name, code, why) \
   case SYS_##name:                  \
     return Error(code);
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
     default:
       return Outcome::native();
   }

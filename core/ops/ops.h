@@ -10,14 +10,15 @@
 namespace ovl {
 
 #define OVL_OP(name, status, ...) Outcome op_##name(Op& op, __VA_ARGS__);
-#define OVL_LEGACY(name, target, ...)
-#define OVL_NATIVE(name, why)
-#define OVL_REFUSE(name, code, why)
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
+
+// A system call as it is made: number and argument registers.
+struct RawCall {
+  long number;
+  long args[6];
+};
+// An older spelling (OVL_LEGACY) as the operation that it is one of; any other call as it is.
+RawCall newest_spelling(long number, const long args[6]);
 
 // By number, with the six argument registers as they are. A number that is in no table is native.
 Outcome dispatch(Caller& caller, Session& session, long number, const long args[6]);
@@ -28,14 +29,7 @@ inline constexpr long number_of = -1;
 #define OVL_OP(name, status, ...) \
   template <>                     \
   inline constexpr long number_of<&op_##name> = SYS_##name;
-#define OVL_LEGACY(name, target, ...)
-#define OVL_NATIVE(name, why)
-#define OVL_REFUSE(name, code, why)
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
 
 // The operation, counted and recorded when the session wants that.
 template <auto op_function, class... Args>

@@ -25,14 +25,7 @@ const char* call_name(long number) {
 #define OVL_OP(name, status, ...) \
   case SYS_##name:                \
     return #name;
-#define OVL_LEGACY(name, target, ...)
-#define OVL_NATIVE(name, why)
-#define OVL_REFUSE(name, code, why)
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
     default:
       return "?";
   }

@@ -25,10 +25,6 @@ constexpr Line kLines[] = {
 #define OVL_NATIVE(name, why) {#name, Kind::kNative, why},
 #define OVL_REFUSE(name, code, why) {#name, Kind::kRefuse, #code ": " why},
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
 };
 
 }  // namespace

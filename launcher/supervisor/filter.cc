@@ -42,13 +42,8 @@ struct Rule {
 constexpr Rule kRules[] = {
 #define OVL_OP(name, status, ...) {#name, SYS_##name, SCMP_ACT_NOTIFY},
 #define OVL_LEGACY(name, target, ...) {#name, SYS_##name, SCMP_ACT_NOTIFY},
-#define OVL_NATIVE(name, why)
 #define OVL_REFUSE(name, code, why) {#name, SYS_##name, SCMP_ACT_ERRNO(code)},
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
 };
 
 // What only i386 has. socketcall(2) comes with the calls that it stands for: libseccomp does that.

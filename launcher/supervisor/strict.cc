@@ -14,42 +14,18 @@
 #include <string>
 #include <vector>
 
+#include "core/ops/ops.h"
 #include "core/sys/kernel_abi.h"
 #include "core/sys/scratch.h"
 
 namespace ovl {
 namespace {
 
-struct Call {
-  long number;
-  long args[6];
-};
-
-// The newer spelling of an older call, as in the table of operations.
-Call newest(long number, const long args[6]) {
-  [[maybe_unused]] const long a0 = args[0], a1 = args[1], a2 = args[2], a3 = args[3];
-  switch (number) {
-#define OVL_OP(name, status, ...)
-#define OVL_LEGACY(name, target, ...) \
-  case SYS_##name:                    \
-    return {SYS_##target, {__VA_ARGS__}};
-#define OVL_NATIVE(name, why)
-#define OVL_REFUSE(name, code, why)
-#include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
-    default:
-      return {number, {args[0], args[1], args[2], args[3], args[4], args[5]}};
-  }
-}
-
 class Outside {
  public:
   explicit Outside(RemoteCaller& caller) : caller_(caller) {}
 
-  Outcome run(const Call& c) {
+  Outcome run(const RawCall& c) {
     const long* a = c.args;
     switch (c.number) {
       case SYS_openat:
@@ -180,7 +156,7 @@ class Outside {
 }  // namespace
 
 Outcome perform_outside(RemoteCaller& caller, long number, const long args[6]) {
-  return Outside(caller).run(newest(number, args));
+  return Outside(caller).run(newest_spelling(number, args));
 }
 
 }  // namespace ovl

@@ -69,13 +69,7 @@ inline void check_table() {
   static constexpr const char* kTrapped[] = {
 #define OVL_OP(name, ...) #name,
 #define OVL_LEGACY(name, ...) #name,
-#define OVL_NATIVE(...)
-#define OVL_REFUSE(...)
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
   };
   for (const char* name : kTrapped) {
     bool found = is_left_out(name);

@@ -32,13 +32,8 @@ std::map<uint32_t, uint32_t> table() {
   std::map<uint32_t, uint32_t> calls;
 #define OVL_OP(name, status, ...) calls[SYS_##name] = kTrap;
 #define OVL_LEGACY(name, target, ...) calls[SYS_##name] = kTrap;
-#define OVL_NATIVE(name, why)
 #define OVL_REFUSE(name, code, why) calls[SYS_##name] = SECCOMP_RET_ERRNO | (code);
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
   return calls;
 }
 

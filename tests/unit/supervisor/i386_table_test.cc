@@ -45,13 +45,8 @@ TEST(I386Table, HasEachCallOfX8664) {
   for (const char* name : {
 #define OVL_OP(name, status, ...) #name,
 #define OVL_LEGACY(name, target, ...) #name,
-#define OVL_NATIVE(name, why)
 #define OVL_REFUSE(name, code, why) #name,
 #include "core/ops/ops.def"
-#undef OVL_OP
-#undef OVL_LEGACY
-#undef OVL_NATIVE
-#undef OVL_REFUSE
        })
     if (std::string(name) != "newfstatat") {
       EXPECT_TRUE(names.contains(name)) << name;
