@@ -22,9 +22,8 @@ begin() {
   if [[ -n ${OVLRUN_SCENARIO_TMP:-} ]]; then
     tmp=$OVLRUN_SCENARIO_TMP
     mkdir "$tmp/home" "$tmp/tmp"
-    export HOME=$tmp/home TMPDIR=$tmp/tmp LC_ALL=C.UTF-8 TZ=UTC PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
-    unset "${!XDG_@}" "${!GIT_@}" "${!PYTHON@}" "${!CCACHE_@}" LANG LANGUAGE LD_PRELOAD MAKEFLAGS MFLAGS MAKELEVEL CC CXX CFLAGS CXXFLAGS
-    umask 022
+    plain_environment
+    unset "${!XDG_@}" "${!GIT_@}" "${!PYTHON@}" "${!CCACHE_@}" CC CXX CFLAGS CXXFLAGS
     # What a scenario runs for ovlrun.
     overlaid=("$OVLRUN")
     [[ -z ${OVLRUN_INTERCEPT:-} ]] || overlaid+=("--intercept=$OVLRUN_INTERCEPT")
@@ -57,6 +56,14 @@ begin() {
 }
 
 tree() { python3 -B "$here/tree.py" "$@"; }
+
+# prints PATTERN COMMAND...: does a line of what the command prints match? It prints to its end: `| grep -q` would at times
+# end it by a broken pipe.
+prints() {
+  local pattern=$1
+  shift
+  "$@" >"$tmp/printed" && grep -q -e "$pattern" "$tmp/printed"
+}
 
 # remember PATH..., and later unchanged: is all below the paths as it was, to the last change time?
 remember() {

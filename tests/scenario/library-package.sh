@@ -27,7 +27,7 @@ root sh -ec '
   mkdir -p /opt/ovlgreet/lib
   ldconfig'
 [[ $(root readlink /usr/local/lib/libovlgreet.so.1) == libovlgreet.so.1.0 ]] || fail "ldconfig has made no link"
-root ldconfig -p | grep -q 'libovlgreet.so.1 .*=> /usr/local/lib/libovlgreet.so.1' || fail "the library is not in the cache"
+prints 'libovlgreet.so.1 .*=> /usr/local/lib/libovlgreet.so.1' root ldconfig -p || fail "the library is not in the cache"
 [[ $(root ./program) == "hello from the library 1.0" ]] || fail "the program does not find the library"
 root sh -ec 'rm /usr/local/lib/libovlgreet.so.1*; ldconfig; ! ldconfig -p | grep ovlgreet'
 unchanged
@@ -61,9 +61,9 @@ export DEBIAN_FRONTEND=noninteractive
 root fakeroot dpkg -i package.deb >install.log 2>&1 || { cat install.log >&2; fail "dpkg -i"; }
 grep -q '^postinst configure' install.log || { cat install.log >&2; fail "no postinst"; }
 [[ $(root ./program) == "hello from the library 1.0" ]] || { cat install.log >&2; fail "the program does not find the package's library"; }
-root dpkg -s libovlgreet1 | grep -q '^Status: install ok installed' || fail "dpkg does not know the package"
-root dpkg -L libovlgreet1 | grep -qx /usr/lib/libovlgreet.so.1.0 || fail "dpkg does not list the files"
-root dpkg -S /usr/lib/libovlgreet.so.1 | grep -q libovlgreet1 || fail "dpkg does not find the owner"
+prints '^Status: install ok installed' root dpkg -s libovlgreet1 || fail "dpkg does not know the package"
+prints '^/usr/lib/libovlgreet.so.1.0$' root dpkg -L libovlgreet1 || fail "dpkg does not list the files"
+prints libovlgreet1 root dpkg -S /usr/lib/libovlgreet.so.1 || fail "dpkg does not find the owner"
 
 # A later version over it, and away.
 gcc -shared -fPIC -DVERSION='"1.1"' -Wl,-soname,libovlgreet.so.1 -o package/usr/lib/libovlgreet.so.1.1 greet.c
