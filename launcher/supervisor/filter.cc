@@ -61,10 +61,15 @@ constexpr struct {
     {"utimensat_time64", SCMP_ACT_NOTIFY}, {"umount", SCMP_ACT_ERRNO(EPERM)},
 };
 
-// Changes of credentials; of i386, those with 32-bit numbers too.
-constexpr const char* kCredentialCalls[] = {"setuid",    "setgid",    "setreuid", "setregid",
-                                            "setresuid", "setresgid", "setfsuid", "setfsgid",
-                                            "setgroups", "capset"};
+// Changes of credentials; i386 has most of them twice, since its numbers of users were short.
+std::vector<std::string> credential_calls(bool i386) {
+  std::vector<std::string> names = {"setuid",    "setgid",   "setreuid", "setregid", "setresuid",
+                                    "setresgid", "setfsuid", "setfsgid", "setgroups"};
+  if (i386)
+    for (size_t i = names.size(); i-- > 0;) names.push_back(names[i] + "32");
+  names.push_back("capset");
+  return names;
+}
 
 // A program for one architecture, in libseccomp's hands.
 class Context {
@@ -155,12 +160,8 @@ uint32_t add_rules_of_i386(Context& context) {
 }
 
 void add_credential_rules(Context& context, bool i386) {
-  for (const std::string name : kCredentialCalls) {
+  for (const std::string& name : credential_calls(i386))
     context.add(name.c_str(), seccomp_syscall_resolve_name(name.c_str()), SCMP_ACT_NOTIFY, {});
-    if (!i386 || name == "capset") continue;
-    const std::string wide = name + "32";
-    context.add(wide.c_str(), seccomp_syscall_resolve_name(wide.c_str()), SCMP_ACT_NOTIFY, {});
-  }
 }
 
 void add_readable_rule(Context& context) {
@@ -247,6 +248,18 @@ std::vector<sock_filter> make_filter(const FilterOptions& options) {
   put_exceptions_behind(program, options);
   if (program.size() > BPF_MAXINSNS) fail("filter: {} instructions are too many", program.size());
   return program;
+}
+
+bool changes_credentials(const seccomp_data& call) {
+  const auto numbers = [](uint32_t architecture) {
+    std::vector<int> all;
+    for (const std::string& name : credential_calls(architecture == SCMP_ARCH_X86))
+      all.push_back(seccomp_syscall_resolve_name_arch(architecture, name.c_str()));
+    return all;
+  };
+  static const std::vector<int> native = numbers(SCMP_ARCH_X86_64), i386 = numbers(SCMP_ARCH_X86);
+  const std::vector<int>& all = call.arch == AUDIT_ARCH_X86_64 ? native : i386;
+  return std::find(all.begin(), all.end(), call.nr) != all.end();
 }
 
 Result<UniqueFd> install_filter(const std::vector<sock_filter>& filter) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdint.h>
 
 #include <vector>
@@ -40,6 +41,9 @@ struct FilterOptions {
 
 // Depends on the options alone, not on what the running kernel can do. Throws Failure.
 std::vector<sock_filter> make_filter(const FilterOptions& options);
+
+// Is it one of those calls (FilterOptions::credentials)?
+bool changes_credentials(const seccomp_data& call);
 
 // In the task that is to have it, with no_new_privs set (or CAP_SYS_ADMIN). Returns the listener's
 // descriptor, close-on-exec. Where the kernel has it, a call that the supervisor has begun with is

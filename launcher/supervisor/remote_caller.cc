@@ -65,24 +65,17 @@ const TaskStatus* RemoteCaller::who() {
 
 // --- memory ---
 
-// As much as there is up to a page that is not mapped. EFAULT: nothing; EPERM: the task does not
-// let itself be read.
-Result<size_t> RemoteCaller::read_some(void* to, uintptr_t from, size_t size) {
-  struct iovec local = {to, size};
-  // One part per page: the kernel stops between parts only.
-  constexpr size_t kParts = 64;
-  struct iovec remote[kParts];
-  size_t parts = 0, asked = 0;
-  while (asked < size && parts < kParts) {
-    const uintptr_t at = from + asked;
-    const size_t part = std::min(size - asked, kPage - at % kPage);
-    remote[parts++] = {reinterpret_cast<void*>(at), part};  // NOLINT: an address over there
-    asked += part;
-  }
-  local.iov_len = asked;
-  const ssize_t n = process_vm_readv(call_.tid(), &local, 1, remote, parts, 0);
-  if (n <= 0) return Error(n < 0 && errno != EFAULT && errno != EINVAL ? errno : EFAULT);
-  return static_cast<size_t>(n);
+// EFAULT: it is not mapped; EPERM: the task does not let itself be read.
+Result<void> RemoteCaller::read_page(uintptr_t page) {
+  page_at_ = 1;
+  struct iovec local = {page_, kPage};
+  struct iovec remote = {reinterpret_cast<void*>(page), kPage};  // NOLINT: an address over there
+  const ssize_t n = process_vm_readv(call_.tid(), &local, 1, &remote, 1, 0);
+  if (n < 0 && errno != EINVAL) return Error(errno);
+  if (n != static_cast<ssize_t>(kPage)) return Error(EFAULT);
+  if (!call_.valid()) return Error(ESRCH);
+  page_at_ = page;
+  return {};
 }
 
 Result<void> RemoteCaller::copy_in(void* to, UserPtr<const void> from, size_t size) {
@@ -90,12 +83,7 @@ Result<void> RemoteCaller::copy_in(void* to, UserPtr<const void> from, size_t si
   uintptr_t at = from.address();
   while (size > 0) {
     const uintptr_t page = at & ~(kPage - 1);
-    if (page_at_ != page) {
-      page_at_ = 1;
-      if (TRY(read_some(page_, page, kPage)) != kPage) return Error(EFAULT);
-      page_at_ = page;
-      if (!call_.valid()) return Error(ESRCH);
-    }
+    if (page_at_ != page) TRY(read_page(page));
     const size_t part = std::min(size, page + kPage - at);
     memcpy(out, page_ + (at - page), part);
     out += part;
@@ -351,10 +339,8 @@ Outcome RemoteCaller::open_itself(const At& at, int flags, mode_t mode) {
 Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens what) {
   const bool only_reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
   // The kernel finds the very same by the task's own words.
-  if (!context_.strict && real == Str(words_) && (only_reads || what == Opens::kAnything)) {
-    call_.pass();
+  if (!context_.strict && real == Str(words_) && (only_reads || what == Opens::kAnything))
     return Outcome::native();
-  }
   At at(real);
   if (at.error()) return Error(at.error());
   // The kernel gives no O_PATH descriptors away.
@@ -366,10 +352,7 @@ Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens w
 }
 
 Outcome RemoteCaller::change_directory(CStr real) {
-  if (!context_.strict && real == Str(words_)) {
-    call_.pass();
-    return Outcome::native();
-  }
+  if (!context_.strict && real == Str(words_)) return Outcome::native();
   At at(real);
   if (at.error()) return Error(at.error());
   TaskCall call(abi(), numbers(abi()).chdir);
@@ -404,6 +387,12 @@ Outcome RemoteCaller::execute(const ExecRequest& request) {
 // --- calls on real paths ---
 
 long RemoteCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {
+  char block[2 * (PATH_MAX + 64)];
+  Arena arena(block, sizeof block, nullptr, nullptr);
+  const auto reach_words = [&](long dirfd, long words) {
+    const auto* text = reinterpret_cast<const char*>(words);
+    return reach(arena, static_cast<int>(dirfd), CStr(text, strlen(text)));
+  };
   switch (number) {
     case SYS_connect:
       return connect(static_cast<int>(a0), reinterpret_cast<const void*>(a1),
@@ -428,19 +417,19 @@ long RemoteCaller::raw(long number, long a0, long a1, long a2, long a3, long a4,
     }
     case SYS_linkat:
     case SYS_renameat2: {
-      char block[2 * PATH_MAX + 256];
-      Arena arena(block, sizeof block, nullptr, nullptr);
-      const auto* from = reinterpret_cast<const char*>(a1);
-      const auto* to = reinterpret_cast<const char*>(a3);
-      const At a = reach(arena, static_cast<int>(a0), CStr(from, strlen(from)));
-      const At b = reach(arena, static_cast<int>(a2), CStr(to, strlen(to)));
-      return raw_call(number, a.dirfd(), a.name(), b.dirfd(), b.name(), a4);
+      const At from = reach_words(a0, a1), to = reach_words(a2, a3);
+      return raw_call(number, from.dirfd(), from.name(), to.dirfd(), to.name(), a4);
     }
     case SYS_unlinkat:
     case SYS_mkdirat:
-    case SYS_mknodat:
-    case SYS_symlinkat:
-      return raw_call(number, a0, a1, a2, a3, a4, a5);
+    case SYS_mknodat: {
+      const At at = reach_words(a0, a1);
+      return raw_call(number, at.dirfd(), at.name(), a2, a3);
+    }
+    case SYS_symlinkat: {
+      const At at = reach_words(a1, a2);
+      return raw_call(number, a0, at.dirfd(), at.name());
+    }
     default:
       return -ENOSYS;
   }

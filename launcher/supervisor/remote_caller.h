@@ -59,7 +59,7 @@ class RemoteCaller final : public Caller {
   const TaskStatus* who();
 
  private:
-  Result<size_t> read_some(void* to, uintptr_t from, size_t size);
+  Result<void> read_page(uintptr_t page);
   Result<CStr> link_of(Arena& arena, const std::string& link);
   // The task makes the call; `-errno` where it can't be made to.
   long assist(const TaskCall& call);

@@ -34,10 +34,8 @@ class Outside {
         return open_limited(a);
       case SYS_mkdirat:
       case SYS_mknodat:
-      case SYS_unlinkat: {
-        const At at = reach(a[0], TRY(path(a[1])));
-        return raw_call(c.number, at.dirfd(), at.name(), a[2], a[3]);
-      }
+      case SYS_unlinkat:
+        return raw(c.number, a[0], TRY(path(a[1])), a[2], a[3]);
       case SYS_fchownat: {
         const At at = reach(a[0], TRY(path(a[1])));
         return raw_call(c.number, at.dirfd(), at.name(), a[2], a[3], a[4]);
@@ -49,14 +47,12 @@ class Outside {
       }
       case SYS_symlinkat: {
         const CStr text = TRY(path(a[0]));
-        const At at = reach(a[1], TRY(path(a[2])));
-        return raw_call(c.number, text.c_str(), at.dirfd(), at.name());
+        return raw(c.number, text, a[1], TRY(path(a[2])));
       }
       case SYS_linkat:
       case SYS_renameat2: {
-        const At from = reach(a[0], TRY(path(a[1])));
-        const At to = reach(a[2], TRY(path(a[3])));
-        return raw_call(c.number, from.dirfd(), from.name(), to.dirfd(), to.name(), a[4]);
+        const CStr from = TRY(path(a[1]));
+        return raw(c.number, a[0], from, a[2], TRY(path(a[3])), a[4]);
       }
       case SYS_utimensat: {
         struct timespec values[2];
@@ -95,6 +91,13 @@ class Outside {
  private:
   Result<CStr> path(long address) {
     return caller_.copy_in_path(scratch_.arena(), UserPath(static_cast<uintptr_t>(address)));
+  }
+  static long word(long value) { return value; }
+  static long word(CStr text) { return reinterpret_cast<long>(text.c_str()); }
+  template <class... Args>
+  Outcome raw(long number, Args... args) {
+    const long a[6] = {word(args)...};
+    return caller_.raw(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   }
   At reach(long dirfd, CStr path) {
     return caller_.reach(scratch_.arena(), static_cast<int>(dirfd), path);

@@ -12,6 +12,7 @@
 
 #include "core/ops/ops.h"
 #include "launcher/failure.h"
+#include "launcher/supervisor/filter.h"
 #include "launcher/supervisor/i386.h"
 #include "launcher/supervisor/identity.h"
 #include "launcher/supervisor/strict.h"
@@ -32,38 +33,20 @@ void raise_limits() {
 }
 
 // Calls that leave something with a mode to the kernel, which takes the umask of who asks: us.
-bool creates(const seccomp_data& call) {
-  if (call.arch != AUDIT_ARCH_X86_64) return true;
-  switch (call.nr) {
-    case SYS_open:
-      return (call.args[1] & (O_CREAT | O_TMPFILE)) != 0;
+bool creates(const seccomp_data& data, const long args[6]) {
+  if (data.arch != AUDIT_ARCH_X86_64) return true;  // perhaps
+  const RawCall call = newest_spelling(data.nr, args);
+  switch (call.number) {
     case SYS_openat:
-      return (call.args[2] & (O_CREAT | O_TMPFILE)) != 0;
-    case SYS_openat2:
-    case SYS_creat:
-    case SYS_mkdir:
+      return (call.args[2] & O_CREAT) != 0 || (call.args[2] & O_TMPFILE) == O_TMPFILE;
+    case SYS_openat2:  // what it does stands in memory
     case SYS_mkdirat:
-    case SYS_mknod:
     case SYS_mknodat:
-    case SYS_symlink:
-    case SYS_symlinkat:
     case SYS_bind:
       return true;
     default:
       return false;
   }
-}
-
-// The filter's list of them (filter.cc); i386 has two of some.
-bool changes_credentials(const seccomp_data& call) {
-  static constexpr int kNative[] = {SYS_setuid,    SYS_setgid,    SYS_setreuid, SYS_setregid,
-                                    SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid,
-                                    SYS_setgroups, SYS_capset};
-  static constexpr int kI386[] = {23,  46,  70,  71,  81,  138, 139, 164, 170, 185,
-                                  203, 204, 206, 208, 210, 213, 214, 215, 216};
-  const bool native = call.arch == AUDIT_ARCH_X86_64;
-  return native ? std::ranges::find(kNative, call.nr) != std::end(kNative)
-                : std::ranges::find(kI386, call.nr) != std::end(kI386);
 }
 
 }  // namespace
@@ -118,15 +101,7 @@ void Supervisor::work() {
         break;
     }
     if (waiting_.fetch_sub(1) == 1) spawn();
-    const bool others = context_.credentials_change.load(std::memory_order_relaxed);
-    if (creates(call.data()) || others) {
-      const Result<TaskStatus> status = read_status(call.tid());
-      if (status.ok()) {
-        identity.set_umask(status.value().umask);
-        if (others) identity.take_on(status.value());
-      }
-    }
-    const Outcome outcome = serve(call);
+    const Outcome outcome = serve(call, identity);
     // Before the answer, behind which nothing waits any more: the task's next call comes at once,
     // and would find one thread less.
     const bool surplus = waiting_.fetch_add(1) >= waiting_most_;
@@ -136,17 +111,21 @@ void Supervisor::work() {
   }
 }
 
-Outcome Supervisor::serve(Notification& call) {
-  if (assist_.expects(call.tid())) {
-    call.pass();
-    return Outcome::native();
-  }
+Outcome Supervisor::serve(Notification& call, Identity& identity) {
+  if (assist_.expects(call.tid())) return Outcome::native();
   const std::shared_ptr<Session> session = views_.of(call.tid());
   if (session == nullptr) return Error(EIO);
   RemoteCaller caller(call, context_);
   const seccomp_data& data = call.data();
   long args[6];
   for (int i = 0; i < 6; i++) args[i] = static_cast<long>(data.args[i]);
+  const bool others = context_.credentials_change.load(std::memory_order_relaxed);
+  if (others || creates(data, args)) {
+    // Without it this thread would act as the task that it served before.
+    const TaskStatus* status = TRY(caller.status());
+    identity.set_umask(status->umask);
+    if (others) identity.take_on(*status);
+  }
   Outcome outcome = data.arch == AUDIT_ARCH_X86_64 ? dispatch(caller, *session, data.nr, args)
                                                    : dispatch_i386(caller, *session, data.nr, args);
   if (!call.answered() && outcome.is_native() && context_.strict)

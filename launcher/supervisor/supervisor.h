@@ -14,6 +14,8 @@
 
 namespace ovl {
 
+class Identity;
+
 struct SupervisorOptions {
   uint32_t pass[2];  // as in the filter
   bool strict;
@@ -33,7 +35,7 @@ class Supervisor {
  private:
   void spawn();
   void work();
-  Outcome serve(Notification& call);
+  Outcome serve(Notification& call, Identity& identity);
   // Answers what serve() came to, unless it has.
   void finish(Notification& call, const Outcome& outcome);
 
