@@ -301,6 +301,7 @@ Result<void> RemoteCaller::may_grow_to(uint64_t size) {
 }
 
 long RemoteCaller::assist(const TaskCall& call) {
+  context_.crew.hand_over();
   const AssistOutcome outcome = context_.assist.run(call_.id(), call_.tid(), call);
   if (outcome.how != Assisted::kRefused) {
     call_.set_answered();

@@ -9,6 +9,7 @@
 
 #include "core/caller/caller.h"
 #include "launcher/supervisor/assist.h"
+#include "launcher/supervisor/crew.h"
 #include "launcher/supervisor/notification.h"
 #include "launcher/supervisor/task.h"
 
@@ -17,6 +18,7 @@ namespace ovl {
 // What all callers of a session have in common.
 struct RemoteContext {
   Assist& assist;
+  Crew& crew;
   bool strict;     // nothing that a path decides is left to the task's own memory
   TaskStatus own;  // of the supervisor: who all tasks are to begin with
   std::atomic<bool> credentials_change{false};  // some task's may have

@@ -3,12 +3,9 @@
 
 #include <fcntl.h>
 #include <linux/audit.h>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 #include "core/ops/ops.h"
 #include "launcher/failure.h"
@@ -19,8 +16,6 @@
 
 namespace ovl {
 namespace {
-
-constexpr size_t kStack = 512 * 1024;
 
 // The caller's own are those of the command; a task's are asked for where they count.
 void raise_limits() {
@@ -55,8 +50,8 @@ Supervisor::Supervisor(UniqueFd listener, Session& session, const SupervisorOpti
     : listener_(std::move(listener)),
       views_(session),
       assist_(listener_.get(), options.pass[0], options.pass[1]),
-      context_{assist_, options.strict, {}},
-      waiting_most_(std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)), 2, 8)) {
+      crew_(listener_.get(), [this] { work(); }),
+      context_{assist_, crew_, options.strict, {}} {
   const Result<TaskStatus> own = read_status(getpid());
   if (!own.ok()) fail("the supervisor can't read about itself in /proc");
   context_.own = own.value();
@@ -65,50 +60,29 @@ Supervisor::Supervisor(UniqueFd listener, Session& session, const SupervisorOpti
   wake_synchronously(listener_.get());
 }
 
-void Supervisor::start() { spawn(); }
-
-void Supervisor::spawn() {
-  waiting_.fetch_add(1);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kStack);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const int error = pthread_create(
-      &thread, &attributes,
-      [](void* self) -> void* {
-        static_cast<Supervisor*>(self)->work();
-        return nullptr;
-      },
-      this);
-  pthread_attr_destroy(&attributes);
-  if (error == 0) return;
-  waiting_.fetch_sub(1);
-  // The others go on; this call is served by whoever gets free.
-  if (waiting_.load() == 0) complain(fmt::format("no more threads: {}", error_text(error)));
-}
+void Supervisor::start() { crew_.start(); }
 
 void Supervisor::work() {
   thread_local Identity identity;
   Notification call(listener_.get());
-  for (;;) {
-    switch (call.receive()) {
-      case Received::kNobodyLeft:
-        return;
-      case Received::kNothing:
-        continue;
-      case Received::kCall:
-        break;
+  do {
+    bool receives = true;
+    while (receives) {
+      switch (call.receive()) {
+        case Received::kNobodyLeft:
+          return;
+        case Received::kNothing:
+          continue;
+        case Received::kCall:
+          break;
+      }
+      crew_.begin();
+      const Outcome outcome = serve(call, identity);
+      // Before the answer, behind which nothing waits any more: the task's next call comes at once.
+      receives = crew_.end();
+      finish(call, outcome);
     }
-    if (waiting_.fetch_sub(1) == 1) spawn();
-    const Outcome outcome = serve(call, identity);
-    // Before the answer, behind which nothing waits any more: the task's next call comes at once,
-    // and would find one thread less.
-    const bool surplus = waiting_.fetch_add(1) >= waiting_most_;
-    if (surplus) waiting_.fetch_sub(1);
-    finish(call, outcome);
-    if (surplus) return;
-  }
+  } while (crew_.rest());
 }
 
 Outcome Supervisor::serve(Notification& call, Identity& identity) {

@@ -1,14 +1,13 @@
 // Serves the calls that the filter traps: each becomes one operation of the core, on behalf of the
-// task that is blocked in it. As many threads as calls are being served at the moment, and always
-// one more that waits for the next: nobody waits for what somebody else's call waits for.
+// task that is blocked in it.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "core/base/unique_fd.h"
 #include "core/session/session.h"
 #include "launcher/supervisor/assist.h"
+#include "launcher/supervisor/crew.h"
 #include "launcher/supervisor/remote_caller.h"
 #include "launcher/supervisor/views.h"
 
@@ -27,13 +26,12 @@ class Supervisor {
   // current directory). Requires: all signals are blocked.
   Supervisor(UniqueFd listener, Session& session, const SupervisorOptions& options);
 
-  // Returns at once; the threads end when no task is left under the filter, or with the process.
+  // Returns at once; the threads end with the process.
   // Throws Failure when there can be no thread.
   void start();
   int listener() const { return listener_.get(); }
 
  private:
-  void spawn();
   void work();
   Outcome serve(Notification& call, Identity& identity);
   // Answers what serve() came to, unless it has.
@@ -42,9 +40,8 @@ class Supervisor {
   const UniqueFd listener_;
   Views views_;
   Assist assist_;
+  Crew crew_;
   RemoteContext context_;
-  const int waiting_most_;
-  std::atomic<int> waiting_{0};  // threads that wait for a call, or are about to
 };
 
 }  // namespace ovl

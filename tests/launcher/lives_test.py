@@ -1,5 +1,5 @@
 """Life and death below the supervisor: programs are killed in the middle of calls, thread groups too, and it has as many descriptors
-and threads afterwards as before. OVLRUN_CYCLES says how many programs (10000 with the soak option of tests/run), OVLRUN_SEED which."""
+and threads afterwards as before. OVLRUN_CYCLES says how many programs each test starts (10000 with the soak option of tests/run), OVLRUN_SEED which."""
 import os
 import random
 import subprocess
@@ -7,7 +7,7 @@ import unittest
 
 import sandbox
 
-CYCLES = int(os.environ.get("OVLRUN_CYCLES", "300"))
+CYCLES = int(os.environ.get("OVLRUN_CYCLES", "2500"))
 SEED = int(os.environ.get("OVLRUN_SEED", "1"))
 THREADS_MOST = 8  # that wait for calls when there are none
 BUILD = os.environ.get("OVLRUN_BUILD", os.path.dirname(sandbox.OVLRUN) + "/..")
