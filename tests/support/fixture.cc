@@ -1,10 +1,13 @@
 // See fixture.h.
 #include "tests/support/fixture.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <sstream>
@@ -18,6 +21,13 @@ OverlayTest::OverlayTest() {
   upper_root_ = root_;
   for (const char* name : {"/lower", "/upper", "/work", "/work/work", "/work/ovlrun"})
     std::filesystem::create_directories(root_ + name);
+}
+
+void OverlayTest::SetUp() {
+  const std::string device = root_ + "/device";
+  if (mknod(device.c_str(), S_IFCHR, makedev(0, 0)) != 0)
+    GTEST_SKIP() << "SKIPPED: no 0:0 devices in " << root_ << ": " << strerror(errno);
+  unlink(device.c_str());
 }
 
 OverlayTest::~OverlayTest() {

@@ -111,6 +111,17 @@ int install_test_filter(Notified notified, const uint32_t pass[2]) {
   return static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
 }
 
+int no_listener() {
+  const pid_t child = fork();
+  if (child == 0) {
+    constexpr uint32_t kPass[2] = {1, 1};
+    _exit(install_test_filter(Notified::kInterruptible, kPass) >= 0 ? 0 : errno);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WEXITSTATUS(status);
+}
+
 // The keeper: the natural parent of the command, as in ovlrun itself, since a wait for a tracee
 // that is also a child would take away the tracer's stops.
 void Supervised::keep(const std::function<int()>& body, int to_parent, int go) {
