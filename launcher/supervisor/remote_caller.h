@@ -45,6 +45,7 @@ class RemoteCaller final : public Caller {
   Outcome give_fd(UniqueFd fd, int flags) override;
   Result<void> has_room_for_fd() override;
   Result<void> may_grow_to(uint64_t size) override;
+  Error too_large_for_this_process() const override { return Error(EFBIG); }
   Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
   Outcome change_directory(CStr real) override;
   Outcome execute(const ExecRequest& request) override;
