@@ -131,6 +131,13 @@ const Overlay* Session::rooted_at(Str virt) const {
   return nullptr;
 }
 
+bool Session::leads_to_overlay(Str virt) const {
+  for (uint32_t i = 0; i < overlay_count_; i++)
+    if (overlays_[i].at.size() > virt.size() && is_below_or_same(overlays_[i].at, virt))
+      return true;
+  return false;
+}
+
 const Overlay* Session::inner_rooted_at(Str virt) const {
   const Overlay* overlay = containing(virt);
   return overlay != nullptr && overlay->at == virt ? overlay : nullptr;
