@@ -51,7 +51,4 @@ UniqueFd all_signals_fd();  // throws Failure
 // Closes every descriptor but these (and 0, 1, 2, which become /dev/null unless listed).
 void keep_only(std::initializer_list<int> single, const int* more, size_t count);
 
-// Is the task stopped (by a signal)? False when it is gone.
-bool is_stopped(pid_t pid);
-
 }  // namespace ovl

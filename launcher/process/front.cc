@@ -1,9 +1,7 @@
 // The front; see run.h.
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -16,6 +14,7 @@
 #include "launcher/process/channel.h"
 #include "launcher/process/report.h"
 #include "launcher/process/run.h"
+#include "launcher/process_stat.h"
 #include "launcher/session/start.h"
 
 namespace ovl {
@@ -53,18 +52,6 @@ void stop_by(int signal_number, pid_t command) {
   sigprocmask(SIG_UNBLOCK, &one, nullptr);  // stops here
   sigprocmask(SIG_BLOCK, &one, nullptr);
   if (signal_number != SIGSTOP) sigaction(signal_number, &old, nullptr);
-}
-
-pid_t parent_of(pid_t pid) {
-  FILE* file = fopen(fmt::format("/proc/{}/stat", pid).c_str(), "re");
-  if (file == nullptr) return 0;
-  char text[512];
-  const size_t n = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[n] = 0;
-  const char* after = strrchr(text, ')');
-  int parent = 0;
-  return after != nullptr && sscanf(after + 2, "%*c %d", &parent) == 1 ? parent : 0;
 }
 
 class Front {
@@ -141,7 +128,9 @@ class Front {
 
   // A program below ovlrun that signals its own process group means us only by the way.
   bool sent_from_below(pid_t sender) const {
-    while (sender > 1 && sender != keeper_) sender = parent_of(sender);
+    ProcessStat stat;
+    while (sender > 1 && sender != keeper_)
+      sender = read_process_stat(sender, &stat) ? stat.parent : 0;
     return sender == keeper_;
   }
 

@@ -18,6 +18,7 @@
 #include "launcher/process/channel.h"
 #include "launcher/process/handover.h"
 #include "launcher/process/run.h"
+#include "launcher/process_stat.h"
 #include "launcher/session/start.h"
 
 namespace ovl {
