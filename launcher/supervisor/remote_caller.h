@@ -3,6 +3,8 @@
 // the assist. Kernel counterpart: current.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <optional>
 #include <string>
@@ -66,6 +68,7 @@ class RemoteCaller final : public Caller {
   long assist(const TaskCall& call);
   // remote_sockets.cc
   long connect(int fd, const void* address, size_t size);
+  long send_one(int fd, const msghdr& head, const std::string& iovec, int flags);
   long send_to(int fd, unsigned long data, size_t size, int flags, void* address,
                unsigned address_size);
   long send_message(int fd, const void* message, int flags);
