@@ -163,15 +163,11 @@ assert os.getcwd().endswith("/tree")
 
     @unittest.skipUnless(STATIC_SHELL, "SKIPPED: no busybox")
     def test_programs_without_the_preload_object_are_in_their_session(self):
-        self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=both", "--", "true")
         script = """cd $L; echo outer > a
             "$O" --lower "$L" --upper "$T/inner" -- "$B" sh -ec '
                 cd "$L"; cat a; echo inner > a; "$B" sh -c "cat a; ls; rm b"; "$B" ls'
             "$B" cat a; "$B" ls"""
-        probe = subprocess.run([OVLRUN, "--intercept=both", "--lower", self.lower, "--upper", self.upper, "--", "true"],
-                               env=self.variables(), capture_output=True, text=True)
-        if probe.returncode != 0:
-            self.skipTest("SKIPPED: no supervisor here: " + probe.stderr)
+        self.supervised("--intercept=both")
         out = self.outer(script, "--intercept=both", B=STATIC_SHELL)
         self.assertEqual(out.split(), "outer inner a b dir file gone tree a dir file gone tree outer a b dir file gone tree".split())
 

@@ -1,6 +1,7 @@
 """What the launcher's scenarios share: a scratch directory with a lower, running ovlrun in it, fingerprints."""
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -89,6 +90,22 @@ class Scenario(unittest.TestCase):
         return subprocess.Popen([OVLRUN, "--lower", self.lower, "--upper", self.upper, *options, "--", *command],
                                 **kwargs)
 
+    def supervised(self, *options):
+        """Skips the test where ovlrun says that with these options it can have no supervisor. One that merely did not come up is
+        a failure."""
+        with tempfile.TemporaryDirectory(dir=self.top) as probe:
+            os.mkdir(probe + "/lower")
+            done = subprocess.run([OVLRUN, *options, "--lower", probe + "/lower", "--upper", probe + "/upper", "--", "cat",
+                                   "/proc/self/status"], env=self.environment(), cwd=self.top, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True)
+        with open("/proc/self/status") as file:
+            outside = seccomp_filters(file.read())
+        if seccomp_filters(done.stdout) > outside:
+            return
+        if "ovlrun: no supervisor: " in done.stderr:
+            self.skipTest(done.stderr)
+        self.fail(f"there is no supervisor, and ovlrun does not say what is missing: {done.stderr}")
+
     def tearDown(self):
         try:
             if self.lower_before is not None:
@@ -96,6 +113,12 @@ class Scenario(unittest.TestCase):
         finally:
             subprocess.run(["chmod", "-R", "u+rwX", self.top], stderr=subprocess.DEVNULL)
             shutil.rmtree(self.top, ignore_errors=True)
+
+
+def seccomp_filters(status):
+    """Of /proc/<pid>/status."""
+    found = re.search(r"(?m)^Seccomp_filters:\s*(\d+)$", status)
+    return int(found[1]) if found else 0
 
 
 def wait_for_end(pid):
