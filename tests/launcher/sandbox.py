@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -130,6 +131,19 @@ class Scenario(unittest.TestCase):
         finally:
             subprocess.run(["chmod", "-R", "u+rwX", self.top], stderr=subprocess.DEVNULL)
             shutil.rmtree(self.top, ignore_errors=True)
+
+
+def is_static(program):
+    """A 64-bit ELF program without PT_INTERP. None: no program."""
+    if program is None:
+        return False
+    with open(program, "rb") as file:
+        data = file.read(4096)
+    if data[:5] != b"\x7fELF\x02":
+        return False
+    table, = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    return 3 not in (struct.unpack_from("<I", data, table + i * size)[0] for i in range(count))
 
 
 def seccomp_filters(status):
