@@ -56,7 +56,9 @@ void stop_by(int signal_number, pid_t command) {
 
 class Front {
  public:
-  Front(int channel, pid_t keeper) : channel_(channel), keeper_(keeper) {}
+  // `supervised`: the keeper is not this process's child; the supervisor is.
+  Front(int channel, pid_t keeper, bool supervised)
+      : channel_(channel), keeper_(keeper), supervised_(supervised) {}
 
   // Until the command has ended. Returns its wait status.
   int wait_for_command(int signals, const std::function<void()>& on_start) {
@@ -73,7 +75,11 @@ class Front {
         on_start();
         send_message(channel_, Message{Message::kReady, 0, 0, 0});
       }
-      if (message.kind == Message::kEnded) return message.value;
+      if (message.kind == Message::kEnded) {
+        // A session around this one would take the keeper for something that the command left.
+        if (message.payload != 0 && !supervised_) waitpid(keeper_, nullptr, 0);
+        return message.value;
+      }
       if (message.kind == Message::kStopped) {
         last_stop_ = message.payload;
         stop_by(message.value, command_);
@@ -136,6 +142,7 @@ class Front {
 
   int channel_;
   pid_t keeper_;
+  bool supervised_;
   pid_t command_ = 0;
   int64_t last_stop_ = 0;
 };
@@ -160,7 +167,9 @@ int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   const int messages = report.needs_stderr() ? 2 : channel.front.get();
   keep_only({channel.front.get(), signal_fd.get(), messages}, nullptr, 0);
   const int status =
-      Front(channel.front.get(), keeper).wait_for_command(signal_fd.get(), [&] { report.start(); });
+      Front(channel.front.get(), keeper, ways.supervisor).wait_for_command(signal_fd.get(), [&] {
+        report.start();
+      });
   report.print();
   if (WIFSIGNALED(status)) die_by(WTERMSIG(status));
   return WEXITSTATUS(status);

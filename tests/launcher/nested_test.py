@@ -172,6 +172,16 @@ assert os.getcwd().endswith("/tree")
         self.assertEqual(out.split(), "outer inner a b dir file gone tree a dir file gone tree outer a b dir file gone tree".split())
 
 
+    def test_an_inner_session_that_has_ended_leaves_nobody_behind(self):
+        # Or the outer one would go on for a moment after its command, and its upper be in use.
+        out = self.outer("""for i in {1..20}; do
+            "$O" --lower "$L" --upper "$T/inner" -- true
+            read line < /proc/$PPID/task/$PPID/children || true
+            set $line; echo $#
+            done""")
+        self.assertEqual(out.split(), ["1"] * 20)
+
+
 class InsideTheOuter(Nested):
     """Over /, with the inner uppers inside of the outer overlay: what stands on disk is escaped."""
 
