@@ -93,6 +93,16 @@ def resume(pid):
     os.killpg(pid, signal.SIGCONT)
 
 
+def stopped_and_resumed(pid, times=1):
+    """What the job came to each time, before it was resumed; prints a line when it was."""
+    report = []
+    for _ in range(times):
+        report.append(wait(pid))
+        resume(pid)
+        print("resumed", flush=True)
+    return report
+
+
 class JobControl(sandbox.Scenario):
     def argv(self, *command):
         self.freeze()
@@ -127,11 +137,7 @@ class JobControl(sandbox.Scenario):
 
         def scenario():
             pid = job(argv, self.top)
-            report = [wait(pid)]
-            resume(pid)
-            print("resumed", flush=True)
-            report.append(wait(pid))
-            return report
+            return stopped_and_resumed(pid) + [wait(pid)]
 
         terminal = Terminal(scenario)
         terminal.until(b"ready")
@@ -146,14 +152,9 @@ class JobControl(sandbox.Scenario):
 
         def scenario():
             pid = job(argv, self.top)
-            report = []
-            for _ in range(2):
-                report.append(wait(pid))
-                resume(pid)
-                print("resumed", flush=True)
+            report = stopped_and_resumed(pid, times=2)
             os.kill(pid, signal.SIGTERM)
-            report.append(wait(pid))
-            return report
+            return report + [wait(pid)]
 
         terminal = Terminal(scenario)
         terminal.until(b"ready")
@@ -193,11 +194,7 @@ class JobControl(sandbox.Scenario):
 
         def scenario():
             pid = job(argv, self.top, foreground=False)
-            report = [wait(pid)]
-            resume(pid)
-            print("resumed", flush=True)
-            report.append(wait(pid))
-            return report
+            return stopped_and_resumed(pid) + [wait(pid)]
 
         terminal = Terminal(scenario)
         terminal.until(b"resumed")
