@@ -14,6 +14,9 @@ namespace {
 
 bool has_mode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
 
+// open's last argument, where the flags ask for one.
+mode_t mode_of(int flags, va_list args) { return has_mode(flags) ? va_arg(args, mode_t) : 0; }
+
 int open_at(int dirfd, const char* path, int flags, mode_t mode) {
   return static_cast<int>(libc_style(open_kernel_style(dirfd, path, flags, mode)));
 }
@@ -32,24 +35,18 @@ long open_kernel_style(int dirfd, const char* path, int flags, mode_t mode) {
 }
 
 int ip_openat(int dirfd, const char* path, int flags, ...) {
-  mode_t mode = 0;
-  if (has_mode(flags)) {
-    va_list args;
-    va_start(args, flags);
-    mode = va_arg(args, mode_t);
-    va_end(args);
-  }
+  va_list args;
+  va_start(args, flags);
+  const mode_t mode = mode_of(flags, args);
+  va_end(args);
   return open_at(dirfd, path, flags, mode);
 }
 
 int ip_open(const char* path, int flags, ...) {
-  mode_t mode = 0;
-  if (has_mode(flags)) {
-    va_list args;
-    va_start(args, flags);
-    mode = va_arg(args, mode_t);
-    va_end(args);
-  }
+  va_list args;
+  va_start(args, flags);
+  const mode_t mode = mode_of(flags, args);
+  va_end(args);
   return open_at(AT_FDCWD, path, flags, mode);
 }
 

@@ -51,6 +51,18 @@ long receive(long result, void* address, socklen_t room, socklen_t* size) {
   return libc_style(result);
 }
 
+// The kernel's answer, unless it is a path: then the overlay's.
+template <class Ask>
+int name_of(long number, int fd, sockaddr* address, socklen_t* size, Ask ask_overlay) {
+  const socklen_t room = size != nullptr ? *size : 0;
+  long r = raw_call(number, fd, address, size);
+  if (r == 0 && has_path(address, room < *size ? room : *size)) {
+    *size = room;
+    r = ask_overlay();
+  }
+  return static_cast<int>(libc_style(r));
+}
+
 }  // namespace
 
 int ip_connect(int fd, const struct sockaddr* address, socklen_t size) {
@@ -127,23 +139,13 @@ int ip_recvmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags,
 }
 
 int ip_getsockname(int fd, struct sockaddr* address, socklen_t* size) {
-  const socklen_t room = size != nullptr ? *size : 0;
-  long r = raw_call(SYS_getsockname, fd, address, size);
-  if (r == 0 && has_path(address, room < *size ? room : *size)) {
-    *size = room;
-    r = OVL_CALL(getsockname, fd, buf(address), buf(size));
-  }
-  return static_cast<int>(libc_style(r));
+  return name_of(SYS_getsockname, fd, address, size,
+                 [&] { return OVL_CALL(getsockname, fd, buf(address), buf(size)); });
 }
 
 int ip_getpeername(int fd, struct sockaddr* address, socklen_t* size) {
-  const socklen_t room = size != nullptr ? *size : 0;
-  long r = raw_call(SYS_getpeername, fd, address, size);
-  if (r == 0 && has_path(address, room < *size ? room : *size)) {
-    *size = room;
-    r = OVL_CALL(getpeername, fd, buf(address), buf(size));
-  }
-  return static_cast<int>(libc_style(r));
+  return name_of(SYS_getpeername, fd, address, size,
+                 [&] { return OVL_CALL(getpeername, fd, buf(address), buf(size)); });
 }
 
 }  // namespace ovl

@@ -142,6 +142,10 @@ class Caller {
   // RLIMIT_FSIZE, where this process's own is not the caller's. EFBIG, with the signal sent.
   // Kernel counterpart: inode_newsize_ok().
   virtual Result<void> may_grow_to(uint64_t) { return {}; }
+  // How an operation ends that would write a larger file, on the overlay's own account, than
+  // RLIMIT_FSIZE lets this process write. EMFILE: the limit is the program's, and the supervisor is
+  // to do it instead (the preload hands calls over that end so). EFBIG: this is the supervisor.
+  virtual Error too_large_for_this_process() const = 0;
   // Opens for the caller what may block (FIFO, device, lease) or is not the core's business:
   // `flags` with no O_CREAT effect left to decide. Cancellable as open(2) is. Returns the
   // descriptor.

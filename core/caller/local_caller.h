@@ -24,6 +24,7 @@ class LocalCaller : public Caller {
   mode_t umask() override;
   void complain(Str line) override;
   Outcome give_fd(UniqueFd fd, int flags) override;
+  Error too_large_for_this_process() const override { return Error(EMFILE); }
   Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
   Outcome change_directory(CStr real) override;
   Outcome execute(const ExecRequest& request) override;

@@ -130,7 +130,7 @@ Result<void> may_write(Op& op, uint64_t size) {
   struct rlimit limit;
   TRY(checked(raw_call(SYS_prlimit64, 0, RLIMIT_FSIZE, nullptr, &limit)));
   if (size <= limit.rlim_cur) return {};
-  return Error(op.caller().identity() == 0 ? EMFILE : EFBIG);
+  return op.caller().too_large_for_this_process();
 }
 
 }  // namespace ovl

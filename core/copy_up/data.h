@@ -14,10 +14,9 @@ Result<UniqueFd> open_lower(CStr real);
 Result<void> copy_data(Op& op, int in, int out, uint64_t size);
 
 // Before that many bytes are written, or a file is given that size: may this process write so large
-// a file? The limit is the program's, and the copy not its own. EMFILE: not here, but the
-// supervisor may (the preload hands calls over that end so); EFBIG: it may not either. Without a
-// supervisor the kernel's SIGXFSZ and EFBIG come by themselves, as they do below the kernel's
-// overlayfs.
+// a file? The limit is the program's, and the copy not its own. Errors: that of
+// Caller::too_large_for_this_process(). Without a supervisor the kernel's SIGXFSZ and EFBIG come by
+// themselves, as they do below the kernel's overlayfs.
 Result<void> may_write(Op& op, uint64_t size);
 
 }  // namespace ovl

@@ -17,14 +17,18 @@ Result<size_t> count_items(Op& op, UserBuf vector) {
   return Error(E2BIG);
 }
 
-// Does a list of objects (separated by ':' or ' ') name this one?
-bool lists(Str value, Str object) {
-  size_t from = 0;
-  for (size_t i = 0; i <= value.size(); i++) {
-    if (i < value.size() && value[i] != ':' && value[i] != ' ') continue;
-    if (value.sub(from, i - from) == object) return true;
-    from = i + 1;
-  }
+// Cuts the first name off a list of objects (separated by ':' or ' ').
+Str cut_object(Str& list) {
+  size_t end = 0;
+  while (end < list.size() && list[end] != ':' && list[end] != ' ') end++;
+  const Str object = list.sub(0, end);
+  list = list.sub(end + 1);
+  return object;
+}
+
+bool lists(Str objects, Str object) {
+  while (!objects.empty())
+    if (cut_object(objects) == object) return true;
   return false;
 }
 
@@ -81,42 +85,31 @@ class Builder {
 
 }  // namespace
 
-bool names_session(Op& op, const Vector& env) {
-  const Str object = op.session().segment().str(op.session().segment().preload_path);
-  for (size_t i = 0; i < env.count; i++) {
-    const Str entry(env.items[i], strlen(env.items[i]));
-    if (entry.starts_with(kSessionVariable) && entry[sizeof kSessionVariable - 1] == '=')
-      return true;
-    if (entry.starts_with(kPreloadVariable) && lists(entry.sub(kPreloadVariable.size()), object))
-      return true;
-  }
-  return false;
-}
-
 Result<Vector> plain_environment(Op& op, const Vector& env) {
   const Str object = op.session().segment().str(op.session().segment().preload_path);
+  bool ours = false;
   Builder result(op, env.count);
   for (size_t i = 0; i < env.count; i++) {
     const Str entry(env.items[i], strlen(env.items[i]));
-    if (entry.starts_with(kSessionVariable) && entry[sizeof kSessionVariable - 1] == '=') continue;
+    if (entry.starts_with(kSessionVariable) && entry[sizeof kSessionVariable - 1] == '=') {
+      ours = true;
+      continue;
+    }
     if (!entry.starts_with(kPreloadVariable) ||
         !lists(entry.sub(kPreloadVariable.size()), object)) {
       result.add(env.items[i]);
       continue;
     }
+    ours = true;
     CStr left("");
-    Str rest = entry.sub(kPreloadVariable.size());
-    while (!rest.empty()) {
-      size_t end = 0;
-      while (end < rest.size() && rest[end] != ':' && rest[end] != ' ') end++;
-      const Str item = rest.sub(0, end);
-      if (!item.empty() && item != object)
-        left = op.arena().concat(left, left.empty() ? "" : ":", item);
-      rest = rest.sub(end < rest.size() ? end + 1 : end);
+    for (Str rest = entry.sub(kPreloadVariable.size()); !rest.empty();) {
+      const Str other = cut_object(rest);
+      if (!other.empty() && other != object)
+        left = op.arena().concat(left, left.empty() ? "" : ":", other);
     }
     if (!left.empty()) result.add(kPreloadVariable, left);
   }
-  return result.finish();
+  return ours ? result.finish() : env;
 }
 
 Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries) {

@@ -22,9 +22,8 @@ Result<Vector> copy_in_vector(Op& op, UserBuf vector, size_t spare);
 // back before the program looks: kOriginalLibraries, or kNoLibraries when it was not set.
 Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries);
 
-// Is there anything of ours in it?
-bool names_session(Op& op, const Vector& env);
 // The environment without anything of ours: for a program that the preload object can't follow.
+// `env` itself, the very items, where nothing of ours is in it.
 Result<Vector> plain_environment(Op& op, const Vector& env);
 
 // The program's own value of a variable ("NAME="); data() == nullptr: not set.

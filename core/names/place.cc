@@ -60,8 +60,7 @@ bool is_mount_point(const Session& session, Str virt) {
 }
 
 bool holds_mount_point(const Session& session, Str virt) {
-  for (uint32_t i = 0; i < session.overlay_count(); i++)
-    if (is_below_or_same(session.overlay(i).at, virt)) return true;
+  if (is_mount_point(session, virt) || session.leads_to_overlay(virt)) return true;
   for (uint32_t i = 0; i < session.exclude_count(); i++)
     if (is_below_or_same(session.exclude(i), virt)) return true;
   return false;

@@ -243,13 +243,9 @@ class Exec {
   Outcome execute_as(const Target& target, const Vector& argv, bool as_called) {
     const bool preload = covered_ && op_.session().segment().preload != 0 &&
                          op_.caller().may_preload() && (!supervised() || may_attach());
-    Vector env = env_;
-    if (preload)
-      env = TRY(session_environment(op_, env_, libraries_));
-    else if (names_session(op_, env_))
-      env = TRY(plain_environment(op_, env_));
-    else if (as_called)
-      return Outcome::native();
+    const Vector env = preload ? TRY(session_environment(op_, env_, libraries_))
+                               : TRY(plain_environment(op_, env_));
+    if (as_called && env.items == env_.items) return Outcome::native();
     return op_.caller().execute(
         ExecRequest{target.dirfd, target.file, target.flags, argv.items, env.items});
   }

@@ -131,6 +131,13 @@ const Overlay* Session::rooted_at(Str virt) const {
   return nullptr;
 }
 
+bool Session::leads_to_overlay(Str virt) const {
+  for (uint32_t i = 0; i < overlay_count_; i++)
+    if (overlays_[i].at.size() > virt.size() && is_below_or_same(overlays_[i].at, virt))
+      return true;
+  return false;
+}
+
 const Overlay* Session::inner_rooted_at(Str virt) const {
   const Overlay* overlay = containing(virt);
   return overlay != nullptr && overlay->at == virt ? overlay : nullptr;
@@ -166,26 +173,28 @@ bool Session::in_some_layer(Str real) const {
   return workdir_with(real) != nullptr;
 }
 
-const Overlay* Session::upper_with(Str real) const {
+namespace {
+
+// The overlay of an upper with the longest such path that this one is below, or is.
+const Overlay* innermost(const Session& session, CStr Overlay::*directory, Str real) {
   const Overlay* best = nullptr;
-  for (uint32_t i = 0; i < overlay_count_; i++) {
-    const Overlay& overlay = overlays_[i];
-    if (overlay.upper_layer != nullptr && is_below_or_same(real, overlay.upper) &&
-        (best == nullptr || overlay.upper.size() > best->upper.size()))
+  for (uint32_t i = 0; i < session.overlay_count(); i++) {
+    const Overlay& overlay = session.overlay(i);
+    if (overlay.upper_layer != nullptr && is_below_or_same(real, overlay.*directory) &&
+        (best == nullptr || (overlay.*directory).size() > (best->*directory).size()))
       best = &overlay;
   }
   return best;
 }
 
+}  // namespace
+
+const Overlay* Session::upper_with(Str real) const {
+  return innermost(*this, &Overlay::upper, real);
+}
+
 const Overlay* Session::workdir_with(Str real) const {
-  const Overlay* best = nullptr;
-  for (uint32_t i = 0; i < overlay_count_; i++) {
-    const Overlay& overlay = overlays_[i];
-    if (overlay.upper_layer != nullptr && is_below_or_same(real, overlay.work) &&
-        (best == nullptr || overlay.work.size() > best->work.size()))
-      best = &overlay;
-  }
-  return best;
+  return innermost(*this, &Overlay::work, real);
 }
 
 CStr Session::given_upper(const Overlay& overlay) const {

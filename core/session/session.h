@@ -39,6 +39,10 @@ class Session {
 
   // The overlay whose root is exactly this virtual path, or nullptr.
   const Overlay* rooted_at(Str virt) const;
+  // Does the root of an overlay stand below this virtual path? Then it is a directory, and no
+  // symlink, as long as the session lives: roots are canonical, and stay where they are as mounts
+  // do.
+  bool leads_to_overlay(Str virt) const;
   // The overlay that shows this normalised virtual path: of the innermost session that has one
   // there, the one with the longest path. nullptr: outside (what is excluded from all of them too).
   const Overlay* containing(Str virt) const { return containing(virt, level_); }

@@ -181,7 +181,7 @@ class Walk {
     if (last_ && !follows()) return {};
     if (virt == Str("/proc/self") || virt == Str("/proc/thread-self"))
       return follow(TRY(op_.caller().proc_link(op_.arena(), virt)));
-    if (leads_to_overlay(virt)) {
+    if (op_.session().leads_to_overlay(virt)) {
       if (!last_) current_ = found_;
       return {};
     }
@@ -195,16 +195,6 @@ class Walk {
     }
     if (natural_) native_ = true;  // the kernel words its own error
     return natural_ ? Result<void>() : Result<void>(Error(n.error()));
-  }
-
-  // A directory above an overlay's root is one, and no symlink, as long as the session lives: roots
-  // are canonical, and stay where they are as mounts do.
-  bool leads_to_overlay(Str virt) const {
-    for (uint32_t i = 0; i < op_.session().overlay_count(); i++) {
-      const Str at = op_.session().overlay(i).at;
-      if (at.size() > virt.size() && at[virt.size()] == '/' && at.starts_with(virt)) return true;
-    }
-    return false;
   }
 
   // Does a symlink in this place count as its target?

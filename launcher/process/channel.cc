@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -82,17 +80,6 @@ void keep_only(std::initializer_list<int> single, const int* more, size_t count)
     from = static_cast<unsigned>(fd) + 1;
   }
   syscall(SYS_close_range, from, ~0u, 0);
-}
-
-bool is_stopped(pid_t pid) {
-  FILE* file = fopen(fmt::format("/proc/{}/stat", pid).c_str(), "re");
-  if (file == nullptr) return false;
-  char text[512];
-  const size_t n = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[n] = 0;
-  const char* after = strrchr(text, ')');
-  return after != nullptr && (after[2] == 'T');
 }
 
 }  // namespace ovl

@@ -15,7 +15,7 @@ struct Message {
     kStarted,  // value: pid of the command
     kStopped,  // value: signal that stopped the command; payload: the how many-th stop it is
     kContinued,
-    kEnded,  // value: wait status of the command
+    kEnded,  // value: wait status of the command; payload: 1 when the session has ended too
     // front -> keeper
     kSignal,  // value: pass this signal on to the command
     kReady,   // the front has opened what it wants of the session's files
@@ -24,7 +24,7 @@ struct Message {
   Kind kind;
   int32_t value;
   int32_t queued;   // kSignal: sent by sigqueue(3), with
-  int64_t payload;  // this value
+  int64_t payload;  // this value; else as above
 };
 
 struct Channel {
@@ -50,8 +50,5 @@ UniqueFd all_signals_fd();  // throws Failure
 
 // Closes every descriptor but these (and 0, 1, 2, which become /dev/null unless listed).
 void keep_only(std::initializer_list<int> single, const int* more, size_t count);
-
-// Is the task stopped (by a signal)? False when it is gone.
-bool is_stopped(pid_t pid);
 
 }  // namespace ovl

@@ -1,9 +1,7 @@
 // The front; see run.h.
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -16,6 +14,7 @@
 #include "launcher/process/channel.h"
 #include "launcher/process/report.h"
 #include "launcher/process/run.h"
+#include "launcher/process_stat.h"
 #include "launcher/session/start.h"
 
 namespace ovl {
@@ -55,21 +54,11 @@ void stop_by(int signal_number, pid_t command) {
   if (signal_number != SIGSTOP) sigaction(signal_number, &old, nullptr);
 }
 
-pid_t parent_of(pid_t pid) {
-  FILE* file = fopen(fmt::format("/proc/{}/stat", pid).c_str(), "re");
-  if (file == nullptr) return 0;
-  char text[512];
-  const size_t n = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[n] = 0;
-  const char* after = strrchr(text, ')');
-  int parent = 0;
-  return after != nullptr && sscanf(after + 2, "%*c %d", &parent) == 1 ? parent : 0;
-}
-
 class Front {
  public:
-  Front(int channel, pid_t keeper) : channel_(channel), keeper_(keeper) {}
+  // `supervised`: the keeper is not this process's child; the supervisor is.
+  Front(int channel, pid_t keeper, bool supervised)
+      : channel_(channel), keeper_(keeper), supervised_(supervised) {}
 
   // Until the command has ended. Returns its wait status.
   int wait_for_command(int signals, const std::function<void()>& on_start) {
@@ -86,7 +75,11 @@ class Front {
         on_start();
         send_message(channel_, Message{Message::kReady, 0, 0, 0});
       }
-      if (message.kind == Message::kEnded) return message.value;
+      if (message.kind == Message::kEnded) {
+        // A session around this one would take the keeper for something that the command left.
+        if (message.payload != 0 && !supervised_) waitpid(keeper_, nullptr, 0);
+        return message.value;
+      }
       if (message.kind == Message::kStopped) {
         last_stop_ = message.payload;
         stop_by(message.value, command_);
@@ -141,12 +134,15 @@ class Front {
 
   // A program below ovlrun that signals its own process group means us only by the way.
   bool sent_from_below(pid_t sender) const {
-    while (sender > 1 && sender != keeper_) sender = parent_of(sender);
+    ProcessStat stat;
+    while (sender > 1 && sender != keeper_)
+      sender = read_process_stat(sender, &stat) ? stat.parent : 0;
     return sender == keeper_;
   }
 
   int channel_;
   pid_t keeper_;
+  bool supervised_;
   pid_t command_ = 0;
   int64_t last_stop_ = 0;
 };
@@ -171,7 +167,9 @@ int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   const int messages = report.needs_stderr() ? 2 : channel.front.get();
   keep_only({channel.front.get(), signal_fd.get(), messages}, nullptr, 0);
   const int status =
-      Front(channel.front.get(), keeper).wait_for_command(signal_fd.get(), [&] { report.start(); });
+      Front(channel.front.get(), keeper, ways.supervisor).wait_for_command(signal_fd.get(), [&] {
+        report.start();
+      });
   report.print();
   if (WIFSIGNALED(status)) die_by(WTERMSIG(status));
   return WEXITSTATUS(status);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "launcher/descriptor_message.h"
 #include "launcher/failure.h"
 #include "launcher/supervisor/filter.h"
 
@@ -23,11 +24,6 @@ namespace {
 struct Text {
   SupervisorOptions options;
   char session_file[PATH_MAX];
-};
-
-union Control {
-  cmsghdr header;
-  char bytes[CMSG_SPACE(sizeof(int))];
 };
 
 bool write_word(int fd, int word) { return write(fd, &word, sizeof word) == sizeof word; }
@@ -56,40 +52,15 @@ void send_handover(int socket, const Handover& handover) {
   if (handover.session_file.size() >= sizeof text.session_file)
     fail("{}: {}", quote(handover.session_file), error_text(ENAMETOOLONG));
   memcpy(text.session_file, handover.session_file.c_str(), handover.session_file.size() + 1);
-  struct iovec data = {&text, sizeof text};
-  Control control = {};
-  msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof control.bytes;
-  control.header.cmsg_level = SOL_SOCKET;
-  control.header.cmsg_type = SCM_RIGHTS;
-  control.header.cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = handover.listener.get();
-  memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0)
+  if (!send_with_descriptor(socket, &text, sizeof text, handover.listener.get()))
     fail("can't reach the supervisor: {}", error_text(errno));
 }
 
 bool receive_handover(int socket, Handover* handover) {
   Text text = {};
-  struct iovec data = {&text, sizeof text};
-  Control control = {};
-  msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof control.bytes;
-  ssize_t n;
-  while ((n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) {
-  }
+  const ssize_t n = receive_with_descriptor(socket, &text, sizeof text, &handover->listener);
   if (n <= 0) return false;
-  if (n != sizeof text || message.msg_controllen < CMSG_LEN(sizeof(int)))
-    fail("the supervisor got no listener");
-  int fd = -1;
-  memcpy(&fd, CMSG_DATA(&control.header), sizeof fd);
-  handover->listener = UniqueFd(fd);
+  if (n != sizeof text || !handover->listener.valid()) fail("the supervisor got no listener");
   handover->options = text.options;
   handover->session_file = text.session_file;
   return true;

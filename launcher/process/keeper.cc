@@ -18,6 +18,7 @@
 #include "launcher/process/channel.h"
 #include "launcher/process/handover.h"
 #include "launcher/process/run.h"
+#include "launcher/process_stat.h"
 #include "launcher/session/start.h"
 
 namespace ovl {
@@ -41,14 +42,14 @@ class Keeper {
       if (read(signals, &info, sizeof info) <= 0 || info.ssi_signo != SIGCHLD) continue;
       const bool some_left = reap();
       if (!some_left) break;
-      tell_end();
+      tell_end(false);
     }
     // Nobody is left: the upper is free again before the front returns, so that the next session
     // can have it.
     while (channel_ >= 0 && !front_is_ready_) hear();
     session->end();
     session.reset();
-    tell_end();
+    tell_end(true);
   }
 
  private:
@@ -110,9 +111,9 @@ class Keeper {
     return pid == 0;
   }
 
-  void tell_end() {
+  void tell_end(bool of_session) {
     if (!end_status_) return;
-    send(Message{Message::kEnded, *end_status_, 0, 0});
+    send(Message{Message::kEnded, *end_status_, 0, of_session});
     wake_front();  // killed while stopped
     end_status_.reset();
   }

@@ -70,15 +70,19 @@ std::string holder_in_file(const std::string& path) {
   return pid > 0 ? describe(pid, words) : "another session";
 }
 
+// "": nobody.
+std::string holder_of(const UniqueFd& upper) {
+  struct flock lock = whole_lock(F_WRLCK);
+  if (fcntl(upper.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return "";
+  if (lock.l_pid <= 0) return "another session";
+  return describe(lock.l_pid, command_of_process(lock.l_pid));
+}
+
 }  // namespace
 
 std::string upper_holder(const std::string& upper) {
   UniqueFd dir(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!dir.valid()) return "";
-  struct flock lock = whole_lock(F_WRLCK);
-  if (fcntl(dir.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return "";
-  if (lock.l_pid <= 0) return "another session";
-  return describe(lock.l_pid, command_of_process(lock.l_pid));
+  return dir.valid() ? holder_of(dir) : "";
 }
 
 std::string work_holder(const std::string& work) {
@@ -113,11 +117,10 @@ bool UpperLock::lock_upper(const std::string& upper, Created& created) {
   if (!upper_.valid() && errno == ENOENT) return false;
   if (!upper_.valid()) fail("--upper {}: {}", quote(upper), error_text(errno));
   const auto refuse_if_held = [&] {
-    struct flock lock = whole_lock(F_WRLCK);
-    if (fcntl(upper_.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return;
+    const std::string holder = holder_of(upper_);
+    if (holder.empty()) return;
     made.keep();  // it is the holder's now
-    fail("--upper {}: is in use by {}", quote(upper),
-         lock.l_pid > 0 ? describe(lock.l_pid, command_of_process(lock.l_pid)) : "another session");
+    fail("--upper {}: is in use by {}", quote(upper), holder);
   };
   // flock only keeps two that start at the same moment apart; it is given back below. A file system
   // without locks on directories has the lock file alone.

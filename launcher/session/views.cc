@@ -1,15 +1,13 @@
 // See views.h.
 #include "launcher/session/views.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/unique_fd.h"
 #include "core/session/lock.h"
 #include "core/session/moved.h"
 #include "launcher/failure.h"
+#include "launcher/process_stat.h"
 
 namespace ovl {
 namespace {
@@ -45,30 +43,6 @@ InnerView* take_place(Session& session) {
 }
 
 }  // namespace
-
-bool read_process_stat(pid_t tid, ProcessStat* out) {
-  char text[1024];
-  const UniqueFd fd(open(fmt::format("/proc/{}/stat", tid).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return false;
-  const ssize_t size = read(fd.get(), text, sizeof text - 1);
-  if (size <= 0) return false;
-  text[size] = 0;
-  const char* rest = strrchr(text, ')');  // the name may hold anything
-  int parent;
-  unsigned long long start;
-  if (rest == nullptr ||
-      sscanf(rest + 2,
-             "%*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-             &parent, &start) != 2)
-    return false;
-  *out = ProcessStat{parent, start};
-  return true;
-}
-
-uint64_t start_time_of(pid_t pid) {
-  ProcessStat stat;
-  return read_process_stat(pid, &stat) ? stat.start : 0;
-}
 
 void register_view(Session& session, pid_t front, uint32_t own_overlays) {
   SharedState& state = session.state();

@@ -14,14 +14,4 @@ void register_view(Session& session, pid_t front, uint32_t own_overlays);
 // Takes it off. Requires: no task of it is left.
 void unregister_view(const Session& session);
 
-// When the process began, in clock ticks since boot; 0: there is none.
-uint64_t start_time_of(pid_t pid);
-
-struct ProcessStat {
-  pid_t parent = 0;
-  uint64_t start = 0;
-};
-// Of /proc/<tid>/stat; a thread has its process's parent. False: it is gone.
-bool read_process_stat(pid_t tid, ProcessStat* out);
-
 }  // namespace ovl

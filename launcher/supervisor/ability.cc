@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "launcher/descriptor_message.h"
 #include "launcher/failure.h"
 #include "launcher/supervisor/filter.h"
 
@@ -49,33 +50,14 @@ std::vector<sock_filter> probe_filter() {
   };
 }
 
-union Control {
-  cmsghdr header;
-  char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-// One int, and a descriptor when it is not negative.
-void send_descriptor(int socket, int value, int fd) {
-  struct iovec data = {&value, sizeof value};
-  Control control = {};
-  struct msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (fd >= 0) {
-    message.msg_control = &control;
-    message.msg_controllen = sizeof control;
-    control.header = {CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS};
-    memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-  }
-  (void)!sendmsg(socket, &message, MSG_NOSIGNAL);
-}
-
 [[noreturn]] void be_probed(int socket, const std::vector<sock_filter>& filter, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   const Result<UniqueFd> listener = install_filter(filter);
-  send_descriptor(socket, listener.error(), listener.ok() ? listener.value().get() : -1);
+  const int code = listener.error();
+  (void)send_with_descriptor(socket, &code, sizeof code,
+                             listener.ok() ? listener.value().get() : -1);
   if (listener.ok())
     syscall(SYS_openat, AT_FDCWD, kProbePath, O_RDONLY | O_CLOEXEC);  // answered by the parent
   _exit(0);
@@ -85,24 +67,12 @@ void send_descriptor(int socket, int value, int fd) {
 
 // The listener; -1 with the reason in *code.
 UniqueFd receive_listener(int socket, int* code) {
-  struct iovec data = {code, sizeof *code};
-  Control control = {};
-  struct msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = &control;
-  message.msg_controllen = sizeof control;
-  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != sizeof *code) {
+  UniqueFd listener;
+  if (receive_with_descriptor(socket, code, sizeof *code, &listener) != sizeof *code)
     *code = EPERM;  // the profile kills whoever tries
-    return UniqueFd();
-  }
-  int fd = -1;
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS)
-    memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  else if (*code == 0)
+  else if (*code == 0 && !listener.valid())
     *code = EMFILE;
-  return UniqueFd(fd);
+  return listener;
 }
 
 // A string of the child's memory, as a call's argument names it.

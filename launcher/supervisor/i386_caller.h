@@ -48,6 +48,7 @@ class CompatCaller final : public Caller {
   Outcome give_fd(UniqueFd fd, int flags) override;
   Result<void> has_room_for_fd() override { return real_.has_room_for_fd(); }
   Result<void> may_grow_to(uint64_t size) override { return real_.may_grow_to(size); }
+  Error too_large_for_this_process() const override { return real_.too_large_for_this_process(); }
   bool is_compat() const override { return true; }
   Result<size_t> list_directory(int fd, void* out, size_t size) override;
 

@@ -3,6 +3,8 @@
 // the assist. Kernel counterpart: current.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <optional>
 #include <string>
@@ -47,6 +49,7 @@ class RemoteCaller final : public Caller {
   Outcome give_fd(UniqueFd fd, int flags) override;
   Result<void> has_room_for_fd() override;
   Result<void> may_grow_to(uint64_t size) override;
+  Error too_large_for_this_process() const override { return Error(EFBIG); }
   Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
   Outcome change_directory(CStr real) override;
   Outcome execute(const ExecRequest& request) override;
@@ -67,6 +70,7 @@ class RemoteCaller final : public Caller {
   long assist(const TaskCall& call);
   // remote_sockets.cc
   long connect(int fd, const void* address, size_t size);
+  long send_one(int fd, const msghdr& head, const std::string& iovec, int flags);
   long send_to(int fd, unsigned long data, size_t size, int flags, void* address,
                unsigned address_size);
   long send_message(int fd, const void* message, int flags);

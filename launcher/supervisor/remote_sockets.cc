@@ -66,6 +66,14 @@ Result<std::string> address_there(const void* address, size_t size) {
   return bytes;
 }
 
+// Puts the name of a message there, and returns where: msg_name is left to be pointed at it.
+Result<size_t> put_name(TaskCall& call, msghdr& head) {
+  const std::string name = TRY(address_there(head.msg_name, head.msg_namelen));
+  head.msg_name = nullptr;
+  head.msg_namelen = static_cast<socklen_t>(name.size());
+  return call.put(name.data(), name.size(), 8);
+}
+
 }  // namespace
 
 long RemoteCaller::connect(int fd, const void* address, size_t size) {
@@ -77,47 +85,47 @@ long RemoteCaller::connect(int fd, const void* address, size_t size) {
   return assist(call);
 }
 
-// sendto(2) has no room for the pass.
-long RemoteCaller::send_to(int fd, unsigned long data, size_t size, int flags, void* address,
-                           unsigned address_size) {
-  Result<std::string> there = address_there(address, address_size);
-  if (!there.ok()) return -there.error();
+// One message, with the name in our memory. `iovec`: what goes with it; "": what msg_iov points at,
+// in the task's.
+long RemoteCaller::send_one(int fd, const msghdr& head, const std::string& iovec, int flags) {
   TaskCall call(abi(), form_of(abi()).sendmsg,
                 {static_cast<unsigned long>(fd), 0, static_cast<unsigned long>(flags)});
   mmsghdr message = {};
-  message.msg_hdr.msg_namelen = static_cast<socklen_t>(there.value().size());
-  message.msg_hdr.msg_iovlen = 1;
+  message.msg_hdr = head;
+  const Result<size_t> name = put_name(call, message.msg_hdr);
+  if (!name.ok()) return -name.error();
+  const size_t iov = call.put(iovec.data(), iovec.size(), 8);
   std::string bytes;
   append_message(bytes, abi(), message);
-  const size_t name = call.put(there.value().data(), there.value().size(), 8);
-  const unsigned long iovec[2] = {data, size};
-  const uint32_t short_iovec[2] = {static_cast<uint32_t>(data), static_cast<uint32_t>(size)};
-  const size_t iov = abi() == CallAbi::kI386 ? call.put(short_iovec, sizeof short_iovec, 8)
-                                             : call.put(iovec, sizeof iovec, 8);
   const size_t at = call.put(bytes.data(), bytes.size(), 8);
-  call.point(at, name);
-  call.point(at + form_of(abi()).iov, iov);
+  call.point(at, name.value());
+  if (!iovec.empty()) call.point(at + form_of(abi()).iov, iov);
   call.point_argument(1, at);
   return assist(call);
 }
 
+// sendto(2) has no room for the pass.
+long RemoteCaller::send_to(int fd, unsigned long data, size_t size, int flags, void* address,
+                           unsigned address_size) {
+  msghdr head = {};
+  head.msg_name = address;
+  head.msg_namelen = address_size;
+  head.msg_iovlen = 1;
+  std::string iovec;
+  for (const unsigned long word : {data, size}) {
+    if (abi() == CallAbi::kI386)
+      append(iovec, static_cast<uint32_t>(word));
+    else
+      append(iovec, word);
+  }
+  return send_one(fd, head, iovec, flags);
+}
+
 // `message`: a msghdr with iov and control in the task's memory, and the name in ours.
 long RemoteCaller::send_message(int fd, const void* message, int flags) {
-  mmsghdr whole = {};
-  memcpy(&whole.msg_hdr, message, sizeof whole.msg_hdr);
-  Result<std::string> name = address_there(whole.msg_hdr.msg_name, whole.msg_hdr.msg_namelen);
-  if (!name.ok()) return -name.error();
-  whole.msg_hdr.msg_name = nullptr;
-  whole.msg_hdr.msg_namelen = static_cast<socklen_t>(name.value().size());
-  TaskCall call(abi(), form_of(abi()).sendmsg,
-                {static_cast<unsigned long>(fd), 0, static_cast<unsigned long>(flags)});
-  std::string bytes;
-  append_message(bytes, abi(), whole);
-  const size_t name_at = call.put(name.value().data(), name.value().size(), 8);
-  const size_t at = call.put(bytes.data(), bytes.size(), 8);
-  call.point(at, name_at);
-  call.point_argument(1, at);
-  return assist(call);
+  msghdr head;
+  memcpy(&head, message, sizeof head);
+  return send_one(fd, head, "", flags);
 }
 
 // `messages`: mmsghdrs of that kind; some have no name. `there`: the task's own, whose msg_len is
@@ -134,11 +142,9 @@ long RemoteCaller::send_messages(int fd, const void* messages, size_t count, int
     memcpy(&message, static_cast<const char*>(messages) + i * sizeof message, sizeof message);
     msghdr& head = message.msg_hdr;
     if (head.msg_name != nullptr) {
-      Result<std::string> name = address_there(head.msg_name, head.msg_namelen);
+      const Result<size_t> name = put_name(call, head);
       if (!name.ok()) return -name.error();
-      head.msg_name = nullptr;
-      head.msg_namelen = static_cast<socklen_t>(name.value().size());
-      names.emplace_back(i, call.put(name.value().data(), name.value().size(), 8));
+      names.emplace_back(i, name.value());
     }
     append_message(bytes, abi(), message);
   }

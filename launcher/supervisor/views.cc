@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "launcher/session/views.h"
+#include "launcher/process_stat.h"
 #include "launcher/supervisor/task.h"
 
 namespace ovl {

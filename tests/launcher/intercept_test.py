@@ -27,13 +27,6 @@ def can_be_reached(prefix):
     return subprocess.run([*prefix, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def has_supervisor():
-    """Is there everything that a supervisor needs, right here?"""
-    done = subprocess.run([sandbox.OVLRUN, "--strict", "--lower", "/nonexistent", "--", "true"], stderr=subprocess.PIPE,
-                          text=True)
-    return "not possible here" not in done.stderr
-
-
 class Intercept(sandbox.Scenario):
     def below(self, prefix, *options, command=("cat", "dir/inner")):
         self.freeze()
@@ -42,12 +35,11 @@ class Intercept(sandbox.Scenario):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def each_place(self):
+        self.supervised()  # what is missing is what the place lacks
         for name, (prefix, line) in PLACES.items():
             with self.subTest(name):
                 if not can_be_reached(prefix):
                     self.skipTest(f"{prefix[0]} is refused here")
-                if not has_supervisor():
-                    self.skipTest("more is missing here")
                 yield prefix, line
 
     def test_auto_says_what_is_missing_and_goes_on_with_the_preload(self):
@@ -72,8 +64,7 @@ class Intercept(sandbox.Scenario):
 
     def test_each_missing_thing_has_a_line(self):
         prefix = [DENY, "process_vm_readv", "ptrace", "--"]
-        if not has_supervisor():
-            self.skipTest("more is missing here")
+        self.supervised()
         done = self.below(prefix)
         self.assertEqual(done.stderr.count("ovlrun: no supervisor: "), 2)
 
@@ -95,8 +86,7 @@ class Intercept(sandbox.Scenario):
         self.assertEqual(done.stderr, "ovlrun: intercept: the preload alone, as asked\n")
 
     def test_the_supervisor_sees_calls_that_no_library_sees(self):
-        if not has_supervisor():
-            self.skipTest("no supervisor here")
+        self.supervised()
         new = self.lower + "/only in the upper"
         self.assertEqual(self.below([], command=("sh", "-c", f"echo x > '{new}'")).returncode, 0)
         for option in ("--intercept=auto", "--intercept=both", "--intercept=seccomp", "--strict"):
@@ -111,8 +101,7 @@ class Intercept(sandbox.Scenario):
         self.assertRegex(done.stderr, r"\Aovlrun: .*by_hand_static is statically linked, and can't be followed: .*\n\Z")
 
     def test_without_the_preload_programs_have_nothing_of_ours(self):
-        if not has_supervisor():
-            self.skipTest("no supervisor here")
+        self.supervised()
         for option in ("--intercept=seccomp", "--strict"):
             done = self.below([], option, command=("sh", "-c", "env; cat /proc/self/maps"))
             self.assertEqual(done.returncode, 0)

@@ -83,8 +83,7 @@ class Report(sandbox.Scenario):
                 self.assertTrue(any(f"openat({self.lower}/{i}.{k}) " in line for line in lines))
 
     def trace_by_hand(self, program):
-        if self.trace("--intercept=both", "--", "true").returncode != 0:
-            self.skipTest("no supervisor here")
+        self.supervised()
         done = self.trace("--trace", "--", program, self.lower + "/file", self.lower + "/dir/inner")
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
         return done.stderr

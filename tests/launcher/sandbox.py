@@ -1,13 +1,31 @@
 """What the launcher's scenarios share: a scratch directory with a lower, running ovlrun in it, fingerprints."""
+import functools
 import hashlib
 import os
+import re
 import shutil
 import stat
+import struct
 import subprocess
 import tempfile
 import unittest
 
 OVLRUN = os.environ.get("OVLRUN") or os.path.realpath(os.path.dirname(__file__) + "/../../build/release/launcher/ovlrun")
+
+
+def make_environment_plain():
+    """What tests take for granted: descriptors 0 to 2 are open, and whoever runs them may search the directories of PATH (else
+    what is not found at all is EACCES)."""
+    while True:
+        fd = os.open("/dev/null", os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            break
+        os.set_inheritable(fd, True)
+    os.environ["PATH"] = ":".join(d for d in os.get_exec_path() if os.access(d, os.X_OK))
+
+
+make_environment_plain()
 
 
 def fingerprint(top, times=True):
@@ -31,6 +49,22 @@ def fingerprint(top, times=True):
             line.append([(n, os.getxattr(path, n, follow_symlinks=False)) for n in sorted(names)])
             lines.append(repr(line))
     return sorted(lines)
+
+
+@functools.cache
+def notice():
+    """What ovlrun says each time where it can have no supervisor."""
+    said = subprocess.run([OVLRUN, "--lower", "/no such directory", "--", "true"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True).stderr
+    return "".join(line for line in said.splitlines(keepends=True)
+                   if line.startswith(("ovlrun: no supervisor: ", "ovlrun: going on with the preload alone: ")))
+
+
+def without_notice(done):
+    """The CompletedProcess, with no words about a missing supervisor on stderr."""
+    if isinstance(done.stderr, str) and notice():
+        done.stderr = done.stderr.replace(notice(), "")
+    return done
 
 
 class Scenario(unittest.TestCase):
@@ -75,7 +109,7 @@ class Scenario(unittest.TestCase):
         kwargs.setdefault("stdout", subprocess.PIPE)
         kwargs.setdefault("stderr", subprocess.PIPE)
         kwargs.setdefault("text", True)
-        return subprocess.run([OVLRUN, *args], **kwargs)
+        return without_notice(subprocess.run([OVLRUN, *args], **kwargs))
 
     def inside(self, *command, **kwargs):
         """Runs a command over self.lower with self.upper."""
@@ -89,6 +123,22 @@ class Scenario(unittest.TestCase):
         return subprocess.Popen([OVLRUN, "--lower", self.lower, "--upper", self.upper, *options, "--", *command],
                                 **kwargs)
 
+    def supervised(self, *options):
+        """Skips the test where ovlrun says that with these options it can have no supervisor. One that merely did not come up is
+        a failure."""
+        with tempfile.TemporaryDirectory(dir=self.top) as probe:
+            os.mkdir(probe + "/lower")
+            done = subprocess.run([OVLRUN, *options, "--lower", probe + "/lower", "--upper", probe + "/upper", "--", "cat",
+                                   "/proc/self/status"], env=self.environment(), cwd=self.top, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True)
+        with open("/proc/self/status") as file:
+            outside = seccomp_filters(file.read())
+        if seccomp_filters(done.stdout) > outside:
+            return
+        if "ovlrun: no supervisor: " in done.stderr:
+            self.skipTest(done.stderr)
+        self.fail(f"there is no supervisor, and ovlrun does not say what is missing: {done.stderr}")
+
     def tearDown(self):
         try:
             if self.lower_before is not None:
@@ -96,6 +146,25 @@ class Scenario(unittest.TestCase):
         finally:
             subprocess.run(["chmod", "-R", "u+rwX", self.top], stderr=subprocess.DEVNULL)
             shutil.rmtree(self.top, ignore_errors=True)
+
+
+def is_static(program):
+    """A 64-bit ELF program without PT_INTERP. None: no program."""
+    if program is None:
+        return False
+    with open(program, "rb") as file:
+        data = file.read(4096)
+    if data[:5] != b"\x7fELF\x02":
+        return False
+    table, = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    return 3 not in (struct.unpack_from("<I", data, table + i * size)[0] for i in range(count))
+
+
+def seccomp_filters(status):
+    """Of /proc/<pid>/status."""
+    found = re.search(r"(?m)^Seccomp_filters:\s*(\d+)$", status)
+    return int(found[1]) if found else 0
 
 
 def wait_for_end(pid):

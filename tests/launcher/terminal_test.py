@@ -3,25 +3,10 @@ that outlive it; with dynamic programs, and with static busybox."""
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import unittest
 
 import sandbox
-
-
-def is_static(program):
-    """A 64-bit ELF program without PT_INTERP."""
-    try:
-        with open(program, "rb") as file:
-            data = file.read(4096)
-    except OSError:
-        return False
-    if data[:5] != b"\x7fELF\x02":
-        return False
-    table, = struct.unpack_from("<Q", data, 32)
-    size, count = struct.unpack_from("<HH", data, 54)
-    return 3 not in (struct.unpack_from("<I", data, table + i * size)[0] for i in range(count))
 
 
 class Pane:
@@ -78,9 +63,7 @@ class Terminal(sandbox.Scenario):
         signal.signal(signal.SIGALRM, self.stuck)
         signal.alarm(60)  # a test that waits for what never comes says so, and leaves no tmux behind
         if self.needs_supervisor:
-            done = self.inside(*self.sh.split(), "-c", "echo runs")
-            if done.stdout != "runs\n":
-                self.skipTest("no supervisor here")
+            self.supervised()
 
     def stuck(self, *_):
         raise AssertionError(f"nothing more comes: {[pane.seen for pane in self.panes]}")
@@ -177,7 +160,7 @@ class Terminal(sandbox.Scenario):
         self.assertFalse(os.path.exists(self.lower + "/typed"))
 
     def test_window_size(self):
-        pane = self.started(self.script("trap 'stty size; exit 3' WINCH; stty size; echo ready; while :; do read x; done"))
+        pane = self.started(self.script("trap 'stty size; exit 3' WINCH; stty size; echo ready; while :; do :; done"))
         pane.tmux("resize-window", "-x", "101", "-y", "41")
         pane.until("41 101")
         pane.until("status 3.")
@@ -221,7 +204,7 @@ class Terminal(sandbox.Scenario):
             sandbox.wait_for_end(int(file.read()))
 
 
-@unittest.skipUnless(is_static(shutil.which("busybox") or ""), "no static busybox here")
+@unittest.skipUnless(sandbox.is_static(shutil.which("busybox")), "no static busybox here")
 class StaticTerminal(Terminal):
     sh = "busybox sh"
     needs_supervisor = True

@@ -6,7 +6,7 @@ set -euo pipefail
 begin "$@"
 # bash-static.sh brings another one
 same_shell=("${scenario_shell:-bash}")
-[[ -z ${scenario_shell:-} ]] || supervised "${overlaid[@]:1}"
+[[ -z ${scenario_shell:-} ]] || need_supervisor
 
 mkdir -p tree/{one/two/three,.hidden,'sp ace',x/y}
 for name in one/{a,b,c}.txt one/two/{d,e}.txt one/two/three/f.md .hidden/g 'sp ace/h i' x/y/z; do

@@ -8,7 +8,7 @@ need busybox
 # A dynamic one shows something else.
 [[ $(od -An -tx1 -N 4 "$(command -v busybox)") == " 7f 45 4c 46" ]] || skip "busybox is no program"
 [[ $(LC_ALL=C readelf -l "$(command -v busybox)" 2>/dev/null) != *INTERP* ]] || skip "this busybox is not static"
-supervised "${overlaid[@]:1}"
+need_supervisor
 
 mkdir -p tree/{src/deep/er,docs,old} bin
 busybox --install -s bin

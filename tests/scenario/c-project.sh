@@ -7,7 +7,7 @@ set -euo pipefail
 
 # Debian's source packages by a private configuration of apt, so that the system's own is not touched.
 fetch() {
-  local cache=$1 apt distribution suite site components=main keyring
+  local cache=$1 apt distribution suite site components=main keyring new
   [[ ! -e $cache/complete ]] || return 0
   command -v apt-get >/dev/null || skip "no apt-get to fetch sources with"
   # shellcheck source=/dev/null
@@ -32,14 +32,17 @@ fetch() {
     rm -rf "$apt"
     skip "the sources can't be fetched from $site"
   fi
+  # Another test may be reading there already: the files come into place whole.
   mkdir -p "$cache"
-  cp "$apt"/source/*.orig.tar.* "$cache/"
-  chmod -R a+rX "$cache"
-  rm -rf "$apt"
+  new=$(mktemp -d "$cache/new.XXXXXX")
+  cp "$apt"/source/*.orig.tar.* "$new/"
+  chmod a+r "$new"/*
+  mv "$new"/* "$cache/"
+  rm -rf "$apt" "$new"
   touch "$cache/complete"
 }
 
-if [[ -z ${OVLRUN_SCENARIO_TMP:-} ]]; then
+if [[ -z ${OVLRUN_TEST_DIRECTORY:-} ]]; then
   cache=${OVLRUN_TEST_CACHE:-$HOME/.cache/ovlrun-tests}
   fetch "$cache"
   # The ordinary user may not be able to look into root's home.

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 need go
-supervised "${overlaid[@]:1}"
+need_supervisor
 unset "${!GO@}" "${!CGO@}"
 export GOFLAGS=-buildvcs=false GOPROXY=off GOTOOLCHAIN=local GOTELEMETRY=off GOCACHE=$HOME/cache
 

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 need gcc
-supervised "${overlaid[@]:1}"
+need_supervisor
 
 mkdir -p tree/dir/sub
 for i in {1..200}; do : >"tree/dir/$i"; done

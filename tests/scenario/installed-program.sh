@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 need gcc ldd
-supervised "${overlaid[@]:1}"
+need_supervisor
 
 loader=$(LC_ALL=C readelf -l "$(command -v gcc)" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
 [[ -e $loader ]] || skip "no loader to copy"

@@ -1,9 +1,7 @@
 # shellcheck shell=bash
 # Sourced by every scenario. Environment:
-#   OVLRUN              the ovlrun under test; ctest sets it
-#   OVLRUN_KEEP=1       leaves the scenario's directory behind
-#   OVLRUN_INTERCEPT    ovlrun's --intercept; ctest runs all scenarios once more with "seccomp"
 #   OVLRUN_TEST_CACHE   where fetched sources are kept (default: ~/.cache/ovlrun-tests)
+#   and what common.sh says; ctest runs all scenarios once more with OVLRUN_INTERCEPT=seccomp
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # shellcheck source=../support/common.sh
@@ -19,41 +17,35 @@ need() {
 # begin "$@": the first thing that a scenario does; "$@" are its own arguments. It goes on as an ordinary user (root becomes
 # a uid that owns nothing else) in a new, empty directory $tmp, which is removed at the end.
 begin() {
-  if [[ -n ${OVLRUN_SCENARIO_TMP:-} ]]; then
-    tmp=$OVLRUN_SCENARIO_TMP
-    mkdir "$tmp/home" "$tmp/tmp"
-    plain_environment
-    unset "${!XDG_@}" "${!GIT_@}" "${!PYTHON@}" "${!CCACHE_@}" CC CXX CFLAGS CXXFLAGS
-    # What a scenario runs for ovlrun.
-    overlaid=("$OVLRUN")
-    [[ -z ${OVLRUN_INTERCEPT:-} ]] || overlaid+=("--intercept=$OVLRUN_INTERCEPT")
-    [[ ${OVLRUN_INTERCEPT:-} != seccomp ]] || supervised "${overlaid[@]:1}"
-    return
-  fi
-  OVLRUN=$(realpath "${OVLRUN:-$here/../../build/release/launcher/ovlrun}")
-  export OVLRUN
-  [[ -x $OVLRUN ]] || fail "no ovlrun at $OVLRUN: build it, or set OVLRUN"
-  local directory script user=() uid=65500 status=0
-  script=$(realpath "$0")
-  directory=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/ovlrun-scenario.XXXXXX")")
-  chmod 755 "$directory"
-  if ((EUID == 0)); then
-    user=(setpriv --reuid "$uid" --regid "$uid" --clear-groups)
-    chown "$uid:$uid" "$directory"
-    if ! "${user[@]}" test -r "$script" -a -x "$OVLRUN" -a -x "$directory"; then
-      rmdir "$directory"
-      skip "an ordinary user can't reach $script, $OVLRUN or $directory"
-    fi
-  fi
-  (cd "$directory" && OVLRUN_SCENARIO_TMP=$directory exec "${user[@]}" bash "$script" "$@") || status=$?
-  if [[ -n ${OVLRUN_KEEP:-} ]]; then
-    echo "left behind: $directory"
-  else
-    chmod -R u+rwX "$directory"
-    rm -rf "$directory"
-  fi
-  exit "$status"
+  enter "$@"
+  unset "${!XDG_@}" "${!GIT_@}" "${!PYTHON@}" "${!CCACHE_@}" CC CXX CFLAGS CXXFLAGS
+  # What a scenario runs for ovlrun.
+  overlaid=("$OVLRUN")
+  [[ -z ${OVLRUN_INTERCEPT:-} ]] || overlaid+=("--intercept=$OVLRUN_INTERCEPT")
+  without_supervisor "${overlaid[@]:1}" || return 0
+  [[ ${OVLRUN_INTERCEPT:-} != seccomp ]] || need_supervisor
+  overlaid=("$OVLRUN" --intercept=preload) # so it goes on by itself, but says it each time
 }
+
+# After begin, for a scenario of what the preload alone does not cover.
+need_supervisor() { [[ -z $missing ]] || skip "$missing"; }
+
+# make_content DIRECTORIES FILES: a directory content of so many directories in seven others, with so many files each, and one
+# of each kind besides; all of 2005.
+make_content() (
+  mkdir content
+  cd content || exit
+  for ((d = 1; d <= $1; d++)); do
+    mkdir -p "d$((d % 7))/d$d"
+    for ((f = 1; f <= $2; f++)); do echo "$d $f" >"d$((d % 7))/d$d/f$f"; done
+  done
+  ln d1/d1/f1 d2/hard
+  ln -s d1/d1 symlink
+  chmod 600 d3/d3/*
+  chmod 4711 d4/d4/f1
+  mkfifo d5/fifo
+  find . -exec touch -h -d '2005-05-05 05:05:05' {} +
+)
 
 tree() { python3 -B "$here/tree.py" "$@"; }
 

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 begin "$@"
 need gcc ldconfig dpkg dpkg-deb fakeroot
-supervised "${overlaid[@]:1}"
+need_supervisor
 
 upper=$tmp/upper
 root() { (cd "$tmp" && "${overlaid[@]}" --lower / --upper "$upper" -- "$@"); }

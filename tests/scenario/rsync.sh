@@ -5,20 +5,7 @@ set -euo pipefail
 begin "$@"
 need rsync
 
-mkdir content
-(
-  cd content
-  for d in {1..14}; do
-    mkdir -p "d$((d % 7))/d$d"
-    for f in {1..12}; do echo "$d $f" >"d$((d % 7))/d$d/f$f"; done
-  done
-  ln d1/d1/f1 d2/hard
-  ln -s d1/d1 symlink
-  chmod 600 d3/d3/*
-  chmod 4711 d4/d4/f1
-  mkfifo d5/fifo
-  find . -exec touch -h -d '2005-05-05 05:05:05' {} +
-)
+make_content 14 12
 mkdir tree
 cp -a content tree/from
 cp -a content tree/to

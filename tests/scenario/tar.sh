@@ -5,20 +5,7 @@ set -euo pipefail
 begin "$@"
 need tar gzip
 
-mkdir content
-(
-  cd content
-  for d in {1..50}; do
-    mkdir -p "d$((d % 7))/d$d"
-    for f in {1..100}; do echo "$d $f" >"d$((d % 7))/d$d/f$f"; done
-  done
-  ln d1/d1/f1 d2/hard
-  ln -s d1/d1 symlink
-  chmod 600 d3/d3/*
-  chmod 4711 d4/d4/f1
-  mkfifo d5/fifo
-  find . -exec touch -h -d '2005-05-05 05:05:05' {} +
-)
+make_content 50 100
 mkdir -p tree/{into,other}/d1/d1
 tar -C content --sort=name -czf tree/archive.tar.gz .
 echo old >tree/into/d1/d1/f1

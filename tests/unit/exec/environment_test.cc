@@ -10,13 +10,17 @@ namespace {
 class Environment : public OverlayTest {
  protected:
   std::vector<std::string> after(std::vector<std::string> env, CStr libraries = CStr(nullptr, 0)) {
+    Op op(caller(), session());
+    return strings(session_environment(op, vector_of(op, env), libraries).value());
+  }
+  static Vector vector_of(Op& op, std::vector<std::string>& env) {
     std::vector<char*> items;
     for (std::string& s : env) items.push_back(s.data());
     items.push_back(nullptr);
-    Op op(caller(), session());
-    Vector in = copy_in_vector(op, UserBuf(items.data()), 0).value();
-    Vector out = session_environment(op, in, libraries).value();
-    return std::vector<std::string>(out.items, out.items + out.count);
+    return copy_in_vector(op, UserBuf(items.data()), 0).value();
+  }
+  static std::vector<std::string> strings(const Vector& vector) {
+    return std::vector<std::string>(vector.items, vector.items + vector.count);
   }
   std::string session_entry() { return "OVLRUN_SESSION=" + work("/ovlrun/session"); }
 };
@@ -37,6 +41,28 @@ TEST_F(Environment, AnOldSessionIsReplaced) {
   start();
   EXPECT_EQ(after({"OVLRUN_SESSION=/elsewhere"}),
             (std::vector<std::string>{"LD_PRELOAD=", session_entry()}));
+}
+
+TEST_F(Environment, NothingOfOursIsLeftForAProgramThatCannotBeFollowed) {
+  start();
+  session().segment().preload_path = session().segment().overlays[0].at;  // any text will do
+  const std::string object = at();
+  Op op(caller(), session());
+  const auto plain = [&](std::vector<std::string> env) {
+    const Vector in = vector_of(op, env);
+    const Vector out = plain_environment(op, in).value();
+    EXPECT_EQ(out.items == in.items, strings(in) == strings(out)) << "a copy of what stays";
+    return strings(out);
+  };
+  using Strings = std::vector<std::string>;
+  EXPECT_EQ(plain({"A=1", "", "LD_PRELOAD=libx.so::liby.so"}),
+            (Strings{"A=1", "", "LD_PRELOAD=libx.so::liby.so"}));
+  EXPECT_EQ(plain({"A=1", "OVLRUN_SESSION=/s", "", "OVLRUN_SESSIONS=2"}),
+            (Strings{"A=1", "", "OVLRUN_SESSIONS=2"}));
+  EXPECT_EQ(plain({"LD_PRELOAD=" + object, "A=1"}), (Strings{"A=1"}));
+  EXPECT_EQ(plain({"LD_PRELOAD=libx.so " + object + "::liby.so:"}),
+            (Strings{"LD_PRELOAD=libx.so:liby.so"}));
+  EXPECT_EQ(plain({"LD_PRELOAD=" + object + ".so"}), (Strings{"LD_PRELOAD=" + object + ".so"}));
 }
 
 TEST_F(Environment, LengthenedLibraryPathKeepsTheOriginalBeside) {
