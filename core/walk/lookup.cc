@@ -441,10 +441,12 @@ Result<void> ensure_loaded(Op& op, const Node& node) {
 }
 
 Result<void> may_search(Op& op, const Node& dir) {
-  if (dir.outside() || !dir.in_upper()) return {};  // a lower's directory: the kernel tells
+  if (dir.outside()) return {};
+  // Of a lower's directory the kernel tells, unless that was an upper once and has records.
+  if (!dir.in_upper() && !dir.lowers[0].layer->has_format) return {};
   if (!dir.loaded) {
     const Session& session = op.session();
-    if (session.segment().closed_roots == 0 &&
+    if (dir.in_upper() && session.segment().closed_roots == 0 &&
         session.state().closed_directories.load(std::memory_order_acquire) == 0)
       return {};
     TRY(ensure_loaded(op, dir));

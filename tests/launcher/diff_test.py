@@ -71,6 +71,7 @@ class Diff(sandbox.Scenario):
         os.utime(self.copy_up("dir/inner"), (1, 1))
         self.assertEqual(self.diff(), ["m dir", "m dir/inner", "m file"])
 
+    @sandbox.needs_real_upper
     def test_recorded_owner_is_metadata(self):
         path = self.copy_up("file")
         os.setxattr(path, "user.containers.override_stat", b"12:34:0644:file")

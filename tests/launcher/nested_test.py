@@ -93,6 +93,12 @@ class SamePlace(Nested):
             "$O" --lower "$L" --upper "$T/inner" -- ls tree""")
         self.assertEqual(out, "new\n")
 
+    @unittest.skipIf(os.geteuid() == 0, "root may search every directory")
+    def test_directories_that_are_closed_outside_are_closed_inside(self):
+        out = self.outer("""mkdir "$L/closed"; echo x > "$L/closed/file"; chmod 0 "$L/closed"
+            "$O" --lower "$L" --upper "$T/inner" -- cat "$L/closed/file" 2>&1 || echo $?""")
+        self.assertEqual(out, f"cat: {self.lower}/closed/file: Permission denied\n1\n")
+
     def test_descriptors_and_attributes(self):
         self.outer("""cd $L
             chmod 640 a; touch -d @1000 b

@@ -18,6 +18,7 @@ class Overlays(sandbox.Scenario):
         return self.ok("--lower", self.lower, "--upper", self.upper, *options, "--", "sh", "-ec", script, "sh",
                        self.lower, self.top, **kwargs)
 
+    @sandbox.needs_real_upper
     def test_changes_land_in_the_upper(self):
         self.assertEqual(self.shell('cd "$1"; echo x > new; rm file; ls'), "dir\nnew\n")
         self.assertEqual(open(self.upper + "/new").read(), "x\n")
@@ -52,6 +53,7 @@ class Overlays(sandbox.Scenario):
         done = self.ovlrun("--lower", "/usr", "--upper", self.upper, "--", "stat", "-c", "%U:%G", "/usr")
         self.assertEqual((done.returncode, done.stdout), (0, "root:root\n"), done.stderr)
 
+    @sandbox.needs_real_upper
     def test_two_pairs(self):
         self.write("second/b", "b\n")
         second = self.top + "/second"

@@ -71,6 +71,7 @@ class Report(sandbox.Scenario):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertRegex(open(self.top + "/trace").read(), rf"(?m)^\d+ openat\({self.lower}/file\) ")
 
+    @sandbox.needs_own_supervisor
     def test_trace_of_many_processes_is_whole(self):
         done = self.trace("--trace=" + self.top + "/trace", "--", "sh", "-c",
                           f"for i in 1 2 3 4 5 6 7 8; do (for k in 1 2 3 4 5; do echo > {self.lower}/$i.$k; done) & done; wait")
@@ -88,6 +89,7 @@ class Report(sandbox.Scenario):
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
         return done.stderr
 
+    @sandbox.needs_own_supervisor
     def test_trace_shows_where_a_call_comes_from_that_the_preload_did_not_see(self):
         text = self.trace_by_hand(BY_HAND)
         call = r"open_by_hand\+0x[0-9a-f]+ \(by_hand\+0x[0-9a-f]+\)"

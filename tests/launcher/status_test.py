@@ -86,6 +86,7 @@ class Status(sandbox.Scenario):
         done = self.inside(self.lower + "/script", "words")
         self.assertEqual((done.returncode, done.stdout), (0, "plain words\n"), done.stderr)
 
+    @sandbox.needs_own_supervisor
     def test_program_that_the_preload_cannot_follow_is_refused(self):
         static = shutil.which("busybox")
         if not sandbox.is_static(static):
