@@ -36,7 +36,10 @@ class Terminal:
         """Reads what the job prints until `text`."""
         seen = b""
         while text not in seen:
-            seen += os.read(self.master, 1024)
+            try:
+                seen += os.read(self.master, 1024)
+            except OSError:  # EIO: nobody is left
+                raise AssertionError(f"no {text!r} came, but {seen!r}; the job: {self.finish()}")
         return seen
 
     def rest(self):

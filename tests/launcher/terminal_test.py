@@ -99,7 +99,9 @@ class Terminal(sandbox.Scenario):
 
     def test_interrupt(self):
         pane = self.started(self.script("echo ready; while :; do read x; done"))
+        pane.until("\n")
         pane.keys("C-c")
+        pane.until("\n")  # bash's word that it has ended: until then it may read what is typed, even with the signal pending
         pane.line("echo so $?.")  # bash leaves the rest of the line out
         pane.until("so 130.")
 
