@@ -164,7 +164,11 @@ bool UpperLock::lock_work(const std::string& work, Created& created) {
   made.move_to(created);
   if (!is_still_at(file_.get(), path)) return false;
   const std::string text = fmt::format("{} {}\n", getpid(), command_of_process(getpid()));
-  if (ftruncate(file_.get(), 0) != 0 || pwrite(file_.get(), text.data(), text.size(), 0) < 0)
+  // In this order it is never empty, which file systems take for a reason to write the file out.
+  struct stat st;
+  const auto size = static_cast<off_t>(text.size());
+  if (pwrite(file_.get(), text.data(), text.size(), 0) != size || fstat(file_.get(), &st) != 0 ||
+      (st.st_size > size && ftruncate(file_.get(), size) != 0))
     fail("--work {}: {}", quote(path), error_text(errno));
   return true;
 }
