@@ -2,6 +2,7 @@
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 
 import sandbox
@@ -29,8 +30,10 @@ def can_be_reached(prefix):
 
 def has_supervisor():
     """Is there everything that a supervisor needs, right here?"""
-    done = subprocess.run([sandbox.OVLRUN, "--strict", "--lower", "/nonexistent", "--", "true"], stderr=subprocess.PIPE,
-                          text=True)
+    with tempfile.TemporaryDirectory() as top:
+        os.mkdir(top + "/lower")
+        done = subprocess.run([sandbox.OVLRUN, "--strict", "--lower", top + "/lower", "--upper", top + "/upper", "--", "true"],
+                              stderr=subprocess.PIPE, text=True)
     return "not possible here" not in done.stderr
 
 
