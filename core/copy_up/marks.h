@@ -7,6 +7,9 @@
 
 namespace ovl {
 
+// The whiteout in <work>/work that the others are hard links to, where they are devices.
+constexpr char kSharedWhiteout[] = "#whiteout";
+
 // Writes a private xattr to a file or directory of the upper or workdir. One whose real mode keeps
 // its owner from that gets u+rw (u+rwx) first, and the mode that it shows is recorded.
 Result<void> set_mark(Op& op, const Overlay& overlay, CStr real, Priv which, Str value);

@@ -2,6 +2,7 @@
 #include "core/session/builder.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
@@ -274,6 +275,23 @@ bool fits(const SessionSpec& spec) {
          mounts <= kMaxMounts && excludes <= kMaxExcludes && level < kMaxNesting;
 }
 
+Result<void> write_at(int fd, const Segment& segment, size_t offset, size_t size) {
+  const char* const from = reinterpret_cast<const char*>(&segment) + offset;
+  for (size_t done = 0; done < size;)
+    done += TRY(sys_pwrite(fd, from + done, size - done, static_cast<off_t>(offset + done)));
+  return {};
+}
+
+// What is not zero of a segment that the Filler has filled.
+Result<void> write_parts(int fd, const Segment& segment) {
+  TRY(sys_ftruncate(fd, static_cast<off_t>(segment.size)));
+  TRY(write_at(fd, segment, 0, offsetof(Segment, known_directories)));
+  TRY(write_at(fd, segment, segment.strings_offset, segment.strings_size));
+  if (segment.outermost.size != 0) return {};  // the state is another file's
+  return write_at(fd, segment, segment.state_offset + offsetof(SharedState, overlay_ids),
+                  sizeof SharedState::overlay_ids);
+}
+
 }  // namespace
 
 Result<void> write_segment(CStr path, const SessionSpec& spec) {
@@ -284,14 +302,16 @@ Result<void> write_segment(CStr path, const SessionSpec& spec) {
 
   ignore(sys_unlink(path));  // an old one: processes that still map it keep theirs
   UniqueFd fd = TRY(sys_openat(path, O_RDWR | O_CREAT | O_EXCL, 0600));
-  TRY(sys_ftruncate(fd.get(), static_cast<off_t>(size)));
-  long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  // Not in a mapping of the file: there each page that is written costs the file system a fault.
+  const long p =
+      raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
-  Result<void> filled =
-      Filler(reinterpret_cast<Segment*>(p), spec, strings_size).run(size, strings_size, own_size);
+  auto* const segment = reinterpret_cast<Segment*>(p);
+  Result<void> done = Filler(segment, spec, strings_size).run(size, strings_size, own_size);
+  if (done.ok()) done = write_parts(fd.get(), *segment);
   raw_call(SYS_munmap, p, size);
-  if (!filled.ok()) ignore(sys_unlink(path));
-  return filled;
+  if (!done.ok()) ignore(sys_unlink(path));
+  return done;
 }
 
 }  // namespace ovl

@@ -35,6 +35,9 @@ Result<Mapped> map_file(CStr path, uint64_t offset, uint64_t size, bool* shared)
   const long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE,
                           *shared ? MAP_SHARED : MAP_PRIVATE, fd.get(), offset);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
+  // Most of it is never touched: whoever touches a page shall not wait for its neighbours to be
+  // read.
+  raw_call(SYS_madvise, p, size, MADV_RANDOM);
   return Mapped{reinterpret_cast<void*>(p), size};  // NOLINT(performance-no-int-to-ptr)
 }
 

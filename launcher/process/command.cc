@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <functional>
@@ -10,11 +11,11 @@
 
 #include "core/caller/local_caller.h"
 #include "core/ops/ops.h"
+#include "core/sys/gate.h"
 #include "launcher/failure.h"
 #include "launcher/process/channel.h"
 #include "launcher/process/run.h"
 #include "launcher/process/search.h"
-#include "launcher/session/start.h"
 
 extern char** environ;
 
@@ -27,8 +28,8 @@ int exec_in_overlay(LocalCaller& caller, Session& session, const std::string& fi
   const Outcome outcome = run_op<op_execve>(caller, session, UserPath(file.c_str()),
                                             UserBuf(const_cast<char**>(argv)), UserBuf(environ));
   if (!outcome.is_native()) return static_cast<int>(-outcome.value());
-  execve(file.c_str(), argv, environ);
-  return errno;
+  // From the gate, where there is one: what op_execve has found is what the kernel finds too.
+  return static_cast<int>(-raw_call(SYS_execve, file.c_str(), argv, environ));
 }
 
 // As execvp(3): the search in PATH, and /bin/sh for a file without a format. Returns the errno.
@@ -59,7 +60,8 @@ void forbid_core_dumps_in_layers() {
   setrlimit(RLIMIT_CORE, &none);
 }
 
-// With the filter: an exec of this task is like that of any program, and the supervisor's.
+// With the filter and no gate: an exec of this task is like that of any program, and the
+// supervisor's.
 int exec_plainly(const std::string& file, char* const* argv) {
   execve(file.c_str(), argv, environ);
   return errno;
@@ -74,15 +76,18 @@ int exec_plainly(const std::string& file, char* const* argv) {
 
 }  // namespace
 
-void become_command(const RunOptions& options, const RunningSession& running, const Ways& ways,
+void prepare_command(bool own_exec) {
+  forbid_core_dumps_in_layers();
+  if (own_exec) fix_gate();  // else exec is the supervisor's
+}
+
+void become_command(const RunOptions& options, const std::string& file, const Ways& ways,
                     const CallerSignals& signals) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  forbid_core_dumps_in_layers();
-  if (ways.supervisor) {
+  if (ways.supervisor && gate_shift == 0) {
     give_signals_back(signals);
     give_up(options, exec_searching(exec_plainly, options.command));
   }
-  const std::string& file = running.file();
   auto session = std::make_unique<Session>();
   const Result<void> attached = session->attach(CStr(file.c_str(), file.size()));
   int code = attached.error();

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -14,9 +15,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <iterator>
+#include <utility>
+
 #include "launcher/descriptor_message.h"
 #include "launcher/failure.h"
+#include "launcher/supervisor/ability.h"
 #include "launcher/supervisor/filter.h"
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x1000
+#endif
 
 namespace ovl {
 namespace {
@@ -76,49 +85,70 @@ bool receive_ready(int socket) {
   return n == 1;
 }
 
-pid_t fork_filtered(bool gate, bool strict, const std::function<void()>& become,
-                    const std::function<void(UniqueFd, const uint32_t (&pass)[2])>& serve) {
+FilteredChild::FilteredChild(bool gate, bool strict, const std::function<void()>& prepare,
+                             const std::function<void()>& become) {
   const bool root = geteuid() == 0;
-  FilterOptions options = {gate, !strict, root, {0, 0}, !root};
-  if (!strict && getrandom(options.pass, sizeof options.pass, 0) != sizeof options.pass)
+  if (!strict && getrandom(pass_, sizeof pass_, 0) != sizeof pass_)
     fail("no random numbers: {}", error_text(errno));
-  const std::vector<sock_filter> filter = make_filter(options);
-  Pipe installed, ready, apart;
-  const auto child = static_cast<pid_t>(
-      syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
-  if (child < 0) fail("can't fork: {}", error_text(errno));
-  if (child == 0) {
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    Result<UniqueFd> listener = install_filter(filter);
-    // Only plain reads and writes until somebody answers what the filter stops.
-    write_word(installed.write.get(),
-               listener.ok() ? listener.value().release() : -listener.error());
-    int word;
-    if (!read_word(ready.read.get(), &word) || unshare(CLONE_FILES) != 0) _exit(kExitFailure);
-    close(word);  // the listener: the keeper has handed it on
-    write_word(apart.write.get(), 0);
-    become();
-    _exit(kExitFailure);
+  const std::vector<sock_filter> filter =
+      make_filter({gate, !strict, root, {pass_[0], pass_[1]}, !root});
+  Pipe installed, go;
+  const pid_t keeper = getpid();
+  int pidfd = -1;  // stays so before Linux 5.2
+  pid_ = static_cast<pid_t>(
+      syscall(SYS_clone, CLONE_FILES | CLONE_PIDFD | SIGCHLD, nullptr, &pidfd, nullptr, nullptr));
+  if (pid_ < 0) fail("can't fork: {}", error_text(errno));
+  if (pid_ == 0) be_child(filter, installed.write.get(), go.read.get(), keeper, prepare, become);
+  pidfd_ = UniqueFd(pidfd);
+  // The other ends are the child's too until try_out().
+  installed_ = std::move(installed.read);
+  go_ = std::move(go.write);
+  installed.write.release();
+  go.read.release();
+}
+
+FilteredChild::~FilteredChild() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, __WALL);
+}
+
+void FilteredChild::be_child(const std::vector<sock_filter>& filter, int installed, int go,
+                             pid_t keeper, const std::function<void()>& prepare,
+                             const std::function<void()>& become) {
+  // Nothing else ends it when the keeper is killed: it has the other end of what it reads.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != keeper) _exit(kExitFailure);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prepare();
+  Result<UniqueFd> listener = install_filter(filter);
+  // Only plain reads and writes until somebody answers what the filter stops.
+  write_word(installed, listener.ok() ? listener.value().release() : -listener.error());
+  if (listener.ok()) make_probe_call();
+  int word;
+  if (!read_word(go, &word)) _exit(kExitFailure);
+  prctl(PR_SET_PDEATHSIG, 0);
+  become();
+  _exit(kExitFailure);
+}
+
+std::vector<std::string> FilteredChild::try_out() {
+  struct pollfd wait[] = {{installed_.get(), POLLIN, 0}, {pidfd_.get(), POLLIN, 0}};
+  while (poll(wait, std::size(wait), -1) < 0) {
   }
-  int word = -EIO;
-  if (!read_word(installed.read.get(), &word) || word < 0) {
-    ready.write.reset();
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-    fail("can't install the filter: {}", error_text(-word));
-  }
-  try {
-    serve(UniqueFd(fcntl(word, F_DUPFD_CLOEXEC, 0)), options.pass);
-  } catch (...) {
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-    throw;
-  }
-  int done;
-  write_word(ready.write.get(), word);
-  read_word(apart.read.get(), &done);
-  close(word);
-  return child;
+  int word = -EPERM;  // the profile kills whoever tries
+  if (wait[0].revents != 0 && !read_word(installed_.get(), &word)) word = -EPERM;
+  if (word >= 0) listener_ = UniqueFd(word);
+  std::vector<std::string> lines =
+      try_supervision(word >= 0 ? Result<int>(word) : Result<int>(Error(-word)), pid_);
+  // Before anything is locked: POSIX locks belong to a table of descriptors.
+  if (unshare(CLONE_FILES) != 0) fail("can't have own descriptors: {}", error_text(errno));
+  return lines;
+}
+
+pid_t FilteredChild::let_go() {
+  write_word(go_.get(), 0);
+  return std::exchange(pid_, -1);
 }
 
 }  // namespace ovl

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "launcher/failure.h"
@@ -134,35 +135,60 @@ class Keeper {
   int64_t stops_ = 0;  // of the command, so far
 };
 
-// The command, with the filter, when the supervisor is ready to serve it.
-pid_t fork_served(const RunOptions& options, const Ways& ways, const RunningSession& session,
-                  int supervisor, const std::function<void()>& become) {
-  const auto serve = [&](UniqueFd listener, const uint32_t(&pass)[2]) {
-    send_handover(supervisor,
-                  {std::move(listener), {{pass[0], pass[1]}, options.strict}, session.file()});
-    if (!receive_ready(supervisor)) fail("the supervisor could not start");
-  };
-  return fork_filtered(ways.preload, options.strict, become, serve);
+// The child that has the filter, if there can be one here. Says what is missing. `ways`: wanted,
+// then chosen.
+std::unique_ptr<FilteredChild> make_filtered(const RunOptions& options, Ways* ways,
+                                             const std::function<void()>& become) {
+  if (!ways->supervisor) return nullptr;
+  const bool own_exec = ways->preload;
+  auto child = std::make_unique<FilteredChild>(
+      ways->preload, options.strict, [own_exec] { prepare_command(own_exec); }, become);
+  *ways = choose_ways(options, child->try_out());
+  if (!ways->supervisor) return nullptr;
+  return child;
+}
+
+// When the supervisor is ready to serve it.
+pid_t let_go(const RunOptions& options, FilteredChild& child, const std::string& session_file,
+             int supervisor) {
+  const auto& pass = child.pass();
+  send_handover(supervisor,
+                {child.take_listener(), {{pass[0], pass[1]}, options.strict}, session_file});
+  if (!receive_ready(supervisor)) fail("the supervisor could not start");
+  return child.let_go();
+}
+
+pid_t fork_plain(const std::function<void()>& become) {
+  const pid_t command = fork();
+  if (command < 0) fail("can't fork: {}", error_text(errno));
+  if (command == 0) {
+    prepare_command(false);
+    become();
+  }
+  return command;
 }
 
 }  // namespace
 
-void be_keeper(const RunOptions& options, const Plan& plan, const Ways& ways,
+void be_keeper(const RunOptions& options, const Plan& plan, const Ways& wanted,
                const CallerSignals& signals, int channel, pid_t front, int supervisor) {
   try {
     const UniqueFd signal_fd = all_signals_fd();
-    auto session = std::make_unique<RunningSession>(plan, options, ways);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    session->show_to_supervisor(front);
+    Ways ways = wanted;
     const auto become = [&] {
       // Before the command can do anything.
       send_message(channel, Message{Message::kStarted, getpid(), 0, 0});
-      become_command(options, *session, ways, signals);
+      become_command(options, real_session_file(plan), ways, signals);
     };
-    const pid_t command =
-        ways.supervisor ? fork_served(options, ways, *session, supervisor, become) : fork();
-    if (command < 0) fail("can't fork: {}", error_text(errno));
-    if (command == 0) become();
+    // Before anything is touched.
+    const std::unique_ptr<FilteredChild> filtered = make_filtered(options, &ways, become);
+    if (filtered == nullptr && supervisor >= 0) close(std::exchange(supervisor, -1));
+    auto session = std::make_unique<RunningSession>(plan, options, ways);
+    session->show_to_supervisor(front);
+    const pid_t command = filtered == nullptr
+                              ? fork_plain(become)
+                              : let_go(options, *filtered, session->file(), supervisor);
     // Only now: a child of a new session could not go back to the caller's.
     setsid();
     const std::vector<int> locks = session->descriptors();

@@ -26,7 +26,7 @@ int wait_for(pid_t keeper) {
 
 }  // namespace
 
-void be_supervisor(const RunOptions& options, const Plan& plan, const Ways& ways,
+void be_supervisor(const RunOptions& options, const Plan& plan, const Ways& wanted,
                    const CallerSignals& signals, int channel, pid_t front) {
   try {
     int ends[2];
@@ -36,7 +36,7 @@ void be_supervisor(const RunOptions& options, const Plan& plan, const Ways& ways
     if (keeper < 0) fail("can't fork: {}", error_text(errno));
     if (keeper == 0) {
       close(ends[0]);
-      be_keeper(options, plan, ways, signals, channel, front, ends[1]);
+      be_keeper(options, plan, wanted, signals, channel, front, ends[1]);
     }
     setsid();
     close(ends[1]);
@@ -54,6 +54,9 @@ void be_supervisor(const RunOptions& options, const Plan& plan, const Ways& ways
       supervisor->start();
       keep_only({ends[0], supervisor->listener()}, nullptr, 0);
       send_ready(ends[0]);
+    } else {  // there is none, or the keeper has given up
+      keep_only({}, nullptr, 0);
+      (void)!chdir("/");
     }
     const int status = wait_for(keeper);
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailure);

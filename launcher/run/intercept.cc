@@ -20,21 +20,25 @@ void say(const RunOptions& options, const char* what) {
 
 }  // namespace
 
-Ways choose_ways(const RunOptions& options, std::vector<std::string> (*missing)()) {
+Ways wanted_ways(const RunOptions& options) {
+  const Intercept want = wanted(options);
+  return {want != Intercept::kSeccomp, want != Intercept::kPreload};
+}
+
+Ways choose_ways(const RunOptions& options, const std::vector<std::string>& missing) {
   const Intercept want = wanted(options);
   if (want == Intercept::kPreload) {
     say(options, "the preload alone, as asked");
     return {true, false};
   }
-  const std::vector<std::string> lines = missing();
-  for (const std::string& line : lines) complain("no supervisor: " + line);
-  if (lines.empty()) {
+  for (const std::string& line : missing) complain("no supervisor: " + line);
+  if (missing.empty()) {
     say(options, options.strict                ? "the supervisor alone, no exceptions (--strict)"
                  : want == Intercept::kSeccomp ? "the supervisor alone, as asked"
                  : want == Intercept::kBoth    ? "the preload and the supervisor, as asked"
                                                : "the preload, and the supervisor for what the "
                                                  "preload does not see: all of it is possible here");
-    return {want != Intercept::kSeccomp, true};
+    return wanted_ways(options);
   }
   if (want != Intercept::kAuto)
     fail("{} is not possible here", options.strict                ? "--strict"

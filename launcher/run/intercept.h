@@ -13,9 +13,12 @@ struct Ways {
   bool supervisor;  // calls are trapped by the filter
 };
 
-// What is wanted and possible. `missing` says what a supervisor lacks here, one line each; it is
-// asked only when that matters. Says on stderr what can't be covered, and with --verbose what was
-// chosen. Throws Failure when what was asked for explicitly is not possible.
-Ways choose_ways(const RunOptions& options, std::vector<std::string> (*missing)());
+// What is wanted, if it can be had. Throws Failure for options that contradict one another.
+Ways wanted_ways(const RunOptions& options);
+
+// What is wanted and possible. `missing` says what a supervisor lacks here, one line each; where
+// none is wanted that is not looked at. Says on stderr what can't be covered, and with --verbose
+// what was chosen. Throws Failure when what was asked for explicitly is not possible.
+Ways choose_ways(const RunOptions& options, const std::vector<std::string>& missing);
 
 }  // namespace ovl

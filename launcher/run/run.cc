@@ -13,7 +13,6 @@
 #include "launcher/process/search.h"
 #include "launcher/run/intercept.h"
 #include "launcher/session/plan.h"
-#include "launcher/supervisor/ability.h"
 
 namespace ovl {
 namespace {
@@ -29,6 +28,12 @@ Ways ways_inside(const RunOptions& options, const Around& around) {
          : options.intercept == Intercept::kSeccomp ? "--intercept=seccomp"
                                                     : "--intercept=both");
   return {true, false};
+}
+
+// Whether there can be a supervisor is seen when the keeper has the child that it would serve.
+Ways first_ways(const RunOptions& options) {
+  const Ways wanted = wanted_ways(options);
+  return wanted.supervisor ? wanted : choose_ways(options, {});
 }
 
 // 0: it may be executed; else the errno that execve would give (as far as names and modes tell).
@@ -81,8 +86,7 @@ int run_main(const RunOptions& options) {
   const char* outer = getenv(kSessionVariable);
   if (around == nullptr && outer != nullptr && access(outer, F_OK) == 0)
     fail("already below ovlrun (session {}), but not followed by it", quote(outer));
-  const Ways ways = around == nullptr ? choose_ways(options, missing_for_supervisor)
-                                      : ways_inside(options, *around);
+  const Ways ways = around == nullptr ? first_ways(options) : ways_inside(options, *around);
   const Plan plan = make_plan(options, around);
   check_trace_file(options.trace_file);
   check_command(options.command[0], plan);

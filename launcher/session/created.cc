@@ -19,6 +19,12 @@ Created::~Created() {
 }
 
 void Created::make_dirs(const std::string& path, const char* what) {
+  // Most times it is there, or nothing but its last name is missing.
+  if (mkdir(path.c_str(), 0700) == 0) {
+    add(path);
+    return;
+  }
+  if (errno == EEXIST) return;
   size_t end = path.find('/', 1);
   for (int removals = 0;; end = path.find('/', end + 1)) {
     const std::string dir = path.substr(0, end);

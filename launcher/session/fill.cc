@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -68,6 +69,13 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
 }  // namespace
 
 void fill_session(const Plan& plan, const std::string& session_file) {
+  const auto may_have_moved = [](const PlannedOverlay& o) {
+    return fs::exists(o.work + "/work/incompat/" + kIncompatName);
+  };
+  const auto needs_filling = [&](const PlannedOverlay& o) {
+    return o.fresh_upper || may_have_moved(o);
+  };
+  if (std::none_of(plan.overlays.begin(), plan.overlays.end(), needs_filling)) return;
   auto session = std::make_unique<Session>();  // half a page of layers: not for the stack
   const Result<void> attached = session->attach(CStr(session_file.c_str(), session_file.size()));
   if (!attached.ok()) fail("{}: {}", quote(session_file), error_text(attached.error()));
@@ -84,7 +92,7 @@ void fill_session(const Plan& plan, const std::string& session_file) {
         fail("--upper {}: can't give it the lower's attributes: {}", quote(planned.upper),
              error_text(done.error()));
     }
-    if (!fs::exists(planned.work + "/work/incompat/" + kIncompatName)) continue;
+    if (!may_have_moved(planned)) continue;
     Op op(caller, *session);
     Mutation mutation(*session, Mutation::Topology::kExclusive);
     const Result<void> done = collect_moved(op, *session, overlay);

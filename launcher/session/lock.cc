@@ -2,13 +2,11 @@
 #include "launcher/session/lock.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <fstream>
-#include <sstream>
 
 #include "launcher/failure.h"
 #include "launcher/session/plan.h"
@@ -25,10 +23,12 @@ struct flock whole_lock(short type) {
 }
 
 std::string read_all(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char chunk[4096];
+  for (ssize_t n; file.valid() && (n = read(file.get(), chunk, sizeof chunk)) > 0;)
+    text.append(chunk, static_cast<size_t>(n));
+  return text;
 }
 
 // The command of an ovlrun, from the NUL-terminated words of its command line: "make install".
@@ -60,14 +60,14 @@ void pause_a_moment() {
 
 std::string lock_path(const std::string& work) { return session_dir(work) + "/lock"; }
 
+// "<pid> <command>" on its first line.
 std::string holder_in_file(const std::string& path) {
-  std::istringstream text(read_all(path));
-  long pid = 0;
-  std::string words;
-  text >> pid;
-  text.ignore(1);
-  std::getline(text, words);
-  return pid > 0 ? describe(pid, words) : "another session";
+  const std::string text = read_all(path);
+  const std::string line = text.substr(0, text.find('\n'));
+  const long pid = strtol(line.c_str(), nullptr, 10);
+  const size_t blank = line.find(' ');
+  return pid > 0 ? describe(pid, blank == std::string::npos ? "" : line.substr(blank + 1))
+                 : "another session";
 }
 
 // "": nobody.
@@ -167,7 +167,11 @@ bool UpperLock::lock_work(const std::string& work, Created& created) {
   made.move_to(created);
   if (!is_still_at(file_.get(), path)) return false;
   const std::string text = fmt::format("{} {}\n", getpid(), command_of_process(getpid()));
-  if (ftruncate(file_.get(), 0) != 0 || pwrite(file_.get(), text.data(), text.size(), 0) < 0)
+  // In this order it is never empty, which file systems take for a reason to write the file out.
+  struct stat st;
+  const auto size = static_cast<off_t>(text.size());
+  if (pwrite(file_.get(), text.data(), text.size(), 0) != size || fstat(file_.get(), &st) != 0 ||
+      (st.st_size > size && ftruncate(file_.get(), size) != 0))
     fail("--work {}: {}", quote(path), error_text(errno));
   return true;
 }

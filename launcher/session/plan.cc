@@ -2,11 +2,13 @@
 #include "launcher/session/plan.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -18,6 +20,7 @@
 #include <fstream>
 
 #include "core/base/str.h"
+#include "core/base/unique_fd.h"
 #include "launcher/failure.h"
 #include "launcher/session/existing.h"
 
@@ -241,10 +244,29 @@ std::string preload_of(const Session& session) {
   return session.segment().str(session.segment().preload_path).c_str();
 }
 
-// ld.so only warns of a preload object that it can't load (a file system mounted noexec), and the
-// program would run on the real lower.
+// A whole object for this machine (the table of its sections is its end), whose code may be mapped:
+// not on a file system that is mounted noexec.
+bool looks_loadable(const std::string& object) {
+  const UniqueFd file(open(object.c_str(), O_RDONLY | O_CLOEXEC));
+  Elf64_Ehdr head;
+  struct stat st;
+  if (!file.valid() || fstat(file.get(), &st) != 0 ||
+      pread(file.get(), &head, sizeof head, 0) != sizeof head ||
+      memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 ||
+      head.e_machine != EM_X86_64 || head.e_type != ET_DYN || head.e_shoff == 0 ||
+      head.e_shoff + size_t{head.e_shnum} * head.e_shentsize > static_cast<size_t>(st.st_size))
+    return false;
+  void* const code = mmap(nullptr, sizeof head, PROT_READ | PROT_EXEC, MAP_PRIVATE, file.get(), 0);
+  if (code == MAP_FAILED) return false;
+  munmap(code, sizeof head);
+  return true;
+}
+
+// ld.so only warns of a preload object that it can't load, and the program would run on the real
+// lower. To load it here too would cost a start more than all else that is checked.
 void check_loadable(const std::string& preload) {
-  void* handle = dlopen(preload.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (looks_loadable(preload)) return;
+  void* const handle = dlopen(preload.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) fail("the preload object can't be loaded: {}", dlerror());
   dlclose(handle);
 }

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <memory>
 
+#include "core/copy_up/marks.h"
 #include "core/format/format.h"
 #include "core/session/builder.h"
 #include "core/session/lock.h"
@@ -29,24 +30,21 @@ namespace fs = std::filesystem;
 namespace ovl {
 namespace {
 
+// A link more than a file system allows only costs another one (copy_up/whiteout.cc).
+constexpr nlink_t kSharedWhiteoutLinksMost = 32000;
+
 CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }
 
-std::string temporary(const std::string& work, const char* what) {
-  return fmt::format("{}/work/#{}.{}", work, what, getpid());
-}
-
-// Can files and directories there have the xattrs that the format needs?
+// Can files and directories there have the xattrs that the format needs? "0" on the workdir says
+// nothing, and is what the kernel tries there too. It stays: to set it again is no change.
 void probe_xattrs(const PlannedOverlay& o, XattrPrefix prefix) {
-  const std::string probe = temporary(o.work, "xattr");
-  if (mkdir(probe.c_str(), 0700) != 0) fail("--work {}: {}", quote(o.work), error_text(errno));
+  const std::string inner = o.work + "/work";
   const char* name = priv_name(prefix, Priv::kOpaque);
   char value[2] = {};
-  int code = 0;
-  if (lsetxattr(probe.c_str(), name, "y", 1, 0) != 0 ||
-      lgetxattr(probe.c_str(), name, value, sizeof value) != 1)
-    code = errno;
-  rmdir(probe.c_str());
-  if (code == 0) return;
+  if (lsetxattr(inner.c_str(), name, "0", 1, 0) == 0 &&
+      lgetxattr(inner.c_str(), name, value, sizeof value) == 1)
+    return;
+  const int code = errno;
   if (prefix == XattrPrefix::kTrusted && code == EPERM)
     fail("--xattr=trusted: {}: only root may set trusted xattrs", error_text(code));
   if (code == EOPNOTSUPP)
@@ -55,12 +53,20 @@ void probe_xattrs(const PlannedOverlay& o, XattrPrefix prefix) {
   fail("--upper {}: can't set xattrs: {}", quote(o.upper), error_text(code));
 }
 
-// Unprivileged mknod of 0:0 works since Linux 5.8, unless a sandbox refuses it.
-bool probe_whiteout(const PlannedOverlay& o) {
-  const std::string probe = temporary(o.work, "whiteout");
-  const bool works = mknod(probe.c_str(), S_IFCHR, 0) == 0;
-  unlink(probe.c_str());
-  return works;
+// Unprivileged mknod of 0:0 works since Linux 5.8, unless a sandbox refuses it. What it makes is
+// the whiteout that all others are links to, so one that an earlier session has left will do.
+bool have_whiteout(const PlannedOverlay& o, Created& created) {
+  const std::string shared = o.work + "/work/" + kSharedWhiteout;
+  struct stat st;
+  if (lstat(shared.c_str(), &st) == 0) {
+    if (S_ISCHR(st.st_mode) && st.st_rdev == 0 && st.st_uid == geteuid() &&
+        st.st_nlink < kSharedWhiteoutLinksMost)
+      return true;
+    unlink(shared.c_str());
+  }
+  if (mknod(shared.c_str(), S_IFCHR, 0) != 0) return false;
+  created.add(shared);
+  return true;
 }
 
 // What an interrupted operation left. Kernel counterpart: ovl_workdir_cleanup().
@@ -68,7 +74,7 @@ void clean_temporaries(const std::string& work) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(work + "/work", error)) {
     const std::string name = entry.path().filename();
-    if (name[0] != '#') continue;
+    if (name[0] != '#' || name == kSharedWhiteout) continue;
     fs::remove_all(entry.path(), error);
     if (error) fail("{}: {}", quote(entry.path().string()), error.message());
   }
@@ -98,7 +104,17 @@ std::string link_preload(const std::string& preload, Created& created) {
   return link;
 }
 
+bool holds(const std::string& path, const std::string& text) {
+  std::string there(text.size() + 1, 0);
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return file.valid() &&
+         read(file.get(), there.data(), there.size()) == static_cast<ssize_t>(text.size()) &&
+         there.compare(0, text.size(), text) == 0;
+}
+
+// Writing costs more than looking, and most sessions of an upper are like the one before.
 void write_text(const std::string& path, const std::string& text) {
+  if (holds(path, text)) return;
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out << text;
   out.close();
@@ -148,7 +164,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     spec.metacopy = options.metacopy;
     spec.perm = options.perm;
     // Devices there would be the whiteouts of the overlay around.
-    spec.can_whiteout_device = layers.back().upper_outside() && probe_whiteout(o);
+    spec.can_whiteout_device = layers.back().upper_outside() && have_whiteout(o, created);
     specs.push_back(spec);
   }
   std::vector<CStr> excludes;

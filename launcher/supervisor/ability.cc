@@ -3,25 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "launcher/descriptor_message.h"
 #include "launcher/failure.h"
-#include "launcher/supervisor/filter.h"
 
 namespace ovl {
 namespace {
@@ -38,43 +32,6 @@ struct Tried {
   bool other_proc = false;  // of another pid name space
 };
 
-// --- in the child ---
-
-// Only one call is trapped: the others are needed to hand the listener over.
-std::vector<sock_filter> probe_filter() {
-  return {
-      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
-      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_openat},
-      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF},
-      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
-  };
-}
-
-[[noreturn]] void be_probed(int socket, const std::vector<sock_filter>& filter, pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(1);
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  const Result<UniqueFd> listener = install_filter(filter);
-  const int code = listener.error();
-  (void)send_with_descriptor(socket, &code, sizeof code,
-                             listener.ok() ? listener.value().get() : -1);
-  if (listener.ok())
-    syscall(SYS_openat, AT_FDCWD, kProbePath, O_RDONLY | O_CLOEXEC);  // answered by the parent
-  _exit(0);
-}
-
-// --- in the parent ---
-
-// The listener; -1 with the reason in *code.
-UniqueFd receive_listener(int socket, int* code) {
-  UniqueFd listener;
-  if (receive_with_descriptor(socket, code, sizeof *code, &listener) != sizeof *code)
-    *code = EPERM;  // the profile kills whoever tries
-  else if (*code == 0 && !listener.valid())
-    *code = EMFILE;
-  return listener;
-}
-
 // A string of the child's memory, as a call's argument names it.
 int read_memory(pid_t child, uint64_t address) {
   char text[sizeof kProbePath] = {};
@@ -85,15 +42,35 @@ int read_memory(pid_t child, uint64_t address) {
   return memcmp(text, kProbePath, sizeof text) == 0 ? 0 : EFAULT;
 }
 
-// The child waits in its call.
+// Attaches for a moment: only the real thing tells whether somebody else traces the child.
+int try_ptrace(pid_t child) {
+  return ptrace(PTRACE_SEIZE, child, nullptr, nullptr) == 0 ? 0 : errno;
+}
+
+void end_ptrace(pid_t child) {
+  ptrace(PTRACE_INTERRUPT, child, nullptr, nullptr);
+  int status;
+  while (waitpid(child, &status, __WALL) < 0 && errno == EINTR) {
+  }
+  ptrace(PTRACE_DETACH, child, nullptr, nullptr);
+}
+
+// The child is in its call, or about to make it.
 void try_out(int listener, pid_t child, Tried& tried) {
+  struct pollfd wait = {listener, POLLIN, 0};
+  while (poll(&wait, 1, -1) < 0) {
+  }
+  if ((wait.revents & POLLIN) == 0) {  // it is no more
+    tried.notifications = EPERM;
+    return;
+  }
   seccomp_notif call = {};
   if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) {
     tried.notifications = errno;
     return;
   }
   tried.memory = read_memory(child, call.data.args[1]);
-  if (ptrace(PTRACE_SEIZE, child, nullptr, nullptr) != 0) tried.ptrace = errno;
+  tried.ptrace = try_ptrace(child);
   char link[64];
   if (readlink(fmt::format("/proc/{}/cwd", child).c_str(), link, sizeof link) < 0)
     tried.proc = errno;
@@ -101,47 +78,22 @@ void try_out(int listener, pid_t child, Tried& tried) {
   descriptor.id = call.id;
   descriptor.srcfd = static_cast<uint32_t>(listener);
   descriptor.newfd_flags = O_CLOEXEC;
-  if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &descriptor) < 0) tried.descriptors = errno;
+  const int added = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &descriptor);
+  if (added < 0)
+    tried.descriptors = errno;
+  else
+    close(added);  // it is here too
   seccomp_notif_resp reply = {};
   reply.id = call.id;
   reply.error = -EPERM;
   ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
+  if (tried.ptrace == 0) end_ptrace(child);
 }
 
 void look_at_proc(Tried& tried) {
   char self[32] = {};
   tried.other_proc =
       readlink("/proc/self", self, sizeof self - 1) < 0 || strtol(self, nullptr, 10) != getpid();
-}
-
-Tried try_all() {
-  Tried tried;
-  int sockets[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
-    fail("can't make a socket pair: {}", error_text(errno));
-  UniqueFd ours(sockets[0]), childs(sockets[1]);
-  const std::vector<sock_filter> filter = probe_filter();
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child < 0) fail("can't fork: {}", error_text(errno));
-  if (child == 0) be_probed(childs.get(), filter, parent);
-  childs.reset();
-  const UniqueFd listener = receive_listener(ours.get(), &tried.notifications);
-  if (listener.valid()) {
-    struct pollfd wait = {listener.get(), POLLIN, 0};
-    while (poll(&wait, 1, -1) < 0) {
-    }
-    if ((wait.revents & POLLIN) != 0)
-      try_out(listener.get(), child, tried);
-    else
-      tried.notifications = EPERM;
-  }
-  look_at_proc(tried);
-  // Also out of a ptrace stop, should somebody have sent it a signal.
-  kill(child, SIGKILL);
-  while (waitpid(child, nullptr, __WALL) < 0 && errno == EINTR) {
-  }
-  return tried;
 }
 
 std::string no_notifications(int code) {
@@ -163,8 +115,15 @@ std::string no_notifications(int code) {
 
 }  // namespace
 
-std::vector<std::string> missing_for_supervisor() {
-  const Tried tried = try_all();
+void make_probe_call() { syscall(SYS_openat, AT_FDCWD, kProbePath, O_RDONLY | O_CLOEXEC); }
+
+std::vector<std::string> try_supervision(const Result<int>& listener, pid_t child) {
+  Tried tried;
+  if (listener.ok())
+    try_out(listener.value(), child, tried);
+  else
+    tried.notifications = listener.error();
+  look_at_proc(tried);
   std::vector<std::string> lines;
   if (tried.notifications != 0) lines.push_back(no_notifications(tried.notifications));
   if (tried.descriptors != 0)

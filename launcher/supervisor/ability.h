@@ -1,16 +1,24 @@
 // What the supervisor needs of the kernel and of the place that ovlrun runs in. It is tried out on
-// a child, since nothing else tells what kernel, container profiles, outer filters, security
-// modules and name spaces allow together.
+// the child that is to become the command, since nothing else tells what kernel, container
+// profiles, outer filters, security modules and name spaces allow together.
 #pragma once
+
+#include <sys/types.h>
 
 #include <string>
 #include <vector>
 
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+
 namespace ovl {
 
-// One line for each thing that can't be had here; empty: there can be a supervisor. Touches nothing
-// but a child of its own, which has gone when it returns. Throws Failure when there can be no
-// child.
-std::vector<std::string> missing_for_supervisor();
+// In the child, which has the filter: the call that try_supervision() waits for. It fails.
+void make_probe_call();
+
+// `listener`: of the child that makes that call, or why there is none. Returns one line for each
+// thing that can't be had here; empty: there can be a supervisor. The child goes on as if nothing
+// had been. Requires: the caller's descriptors are the child's too; the child blocks all signals.
+std::vector<std::string> try_supervision(const Result<int>& listener, pid_t child);
 
 }  // namespace ovl

@@ -7,7 +7,6 @@
 
 #include <cxxabi.h>
 #include <errno.h>
-#include <libunwind-ptrace.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "core/sys/gate.h"
 #include "launcher/failure.h"
+#include "launcher/supervisor/unwinder.h"
 
 namespace ovl {
 namespace {
@@ -171,16 +171,16 @@ int access_float(unw_addr_space_t, unw_regnum_t, unw_fpreg_t*, int, void*) { ret
 
 int resume(unw_addr_space_t, unw_cursor_t*, void*) { return -UNW_EINVAL; }
 
-unw_accessors_t accessors() {
+unw_accessors_t accessors(const Unwinder& unwind) {
   unw_accessors_t all = {};
-  all.find_proc_info = _UPT_find_proc_info;
-  all.put_unwind_info = _UPT_put_unwind_info;
-  all.get_dyn_info_list_addr = _UPT_get_dyn_info_list_addr;
+  all.find_proc_info = unwind.upt_find_proc_info;
+  all.put_unwind_info = unwind.upt_put_unwind_info;
+  all.get_dyn_info_list_addr = unwind.upt_get_dyn_info_list_addr;
   all.access_mem = access_memory;
   all.access_reg = access_register;
   all.access_fpreg = access_float;
   all.resume = resume;
-  all.get_proc_name = _UPT_get_proc_name;
+  all.get_proc_name = unwind.upt_get_proc_name;
   return all;
 }
 
@@ -193,12 +193,12 @@ std::string demangled(const char* name) {
 
 // Only a symbol that begins where the unwind table's function does: an object without its own table
 // of symbols has the exported ones, and the nearest of these may be any distance away.
-void name_function(unw_cursor_t* cursor, Frame& frame) {
+void name_function(const Unwinder& unwind, unw_cursor_t* cursor, Frame& frame) {
   unw_proc_info_t info;
   char name[256];
   unw_word_t offset;
-  const int named = unw_get_proc_name(cursor, name, sizeof name, &offset);
-  if ((named != 0 && named != -UNW_ENOMEM) || unw_get_proc_info(cursor, &info) != 0) return;
+  const int named = unwind.get_proc_name(cursor, name, sizeof name, &offset);
+  if ((named != 0 && named != -UNW_ENOMEM) || unwind.get_proc_info(cursor, &info) != 0) return;
   if (frame.address - info.start_ip != offset) return;
   frame.function = demangled(name);
   frame.function_offset = offset;
@@ -232,32 +232,36 @@ std::string program_name(pid_t task) {
   return quote(std::string_view(name, size > 0 && name[size - 1] == '\n' ? size - 1 : size));
 }
 
+// False: it could not begin.
+bool walk(const Unwinder& unwind, pid_t task, Remote& here, std::vector<Frame>& frames) {
+  unw_accessors_t all = accessors(unwind);
+  const std::unique_ptr<unw_addr_space, void (*)(unw_addr_space_t)> space(
+      unwind.create_addr_space(&all, 0), unwind.destroy_addr_space);
+  const std::unique_ptr<void, void (*)(void*)> files(unwind.upt_create(task), unwind.upt_destroy);
+  unw_cursor_t cursor;
+  remote = &here;
+  const bool begun = space != nullptr && files != nullptr &&
+                     unwind.init_remote(&cursor, space.get(), files.get()) == 0;
+  if (begun) do {
+      unw_word_t address = 0;
+      if (unwind.get_reg(&cursor, UNW_REG_IP, &address) != 0 || address == 0) break;
+      Frame frame = frame_at(here, address);
+      name_function(unwind, &cursor, frame);
+      frames.push_back(std::move(frame));
+    } while (frames.size() < kFramesMost && unwind.step(&cursor) > 0);
+  remote = nullptr;
+  return begun;
+}
+
 }  // namespace
 
 std::vector<Frame> backtrace(pid_t task) {
   std::vector<Frame> frames;
   Remote here(task);
   if (!here.there()) return frames;
-  unw_accessors_t all = accessors();
-  const std::unique_ptr<unw_addr_space, void (*)(unw_addr_space_t)> space(
-      unw_create_addr_space(&all, 0), unw_destroy_addr_space);
-  const std::unique_ptr<void, void (*)(void*)> files(_UPT_create(task), _UPT_destroy);
-  unw_cursor_t cursor;
-  remote = &here;
-  if (space == nullptr || files == nullptr ||
-      unw_init_remote(&cursor, space.get(), files.get()) != 0) {
+  const Unwinder* unwind = unwinder();
+  if (unwind == nullptr || !walk(*unwind, task, here, frames))
     frames.push_back(frame_at(here, here.instruction()));
-    remote = nullptr;
-    return frames;
-  }
-  do {
-    unw_word_t address = 0;
-    if (unw_get_reg(&cursor, UNW_REG_IP, &address) != 0 || address == 0) break;
-    Frame frame = frame_at(here, address);
-    name_function(&cursor, frame);
-    frames.push_back(std::move(frame));
-  } while (frames.size() < kFramesMost && unw_step(&cursor) > 0);
-  remote = nullptr;
   return frames;
 }
 

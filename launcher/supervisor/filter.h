@@ -1,5 +1,6 @@
 // The seccomp filter of everything below ovlrun: which calls the kernel hands to the supervisor,
-// which it refuses by itself, and which it lets pass. Made from core/ops/ops.def.
+// which it refuses by itself, and which it lets pass. Made from core/ops/ops.def, mostly when
+// ovlrun is built.
 //
 //   a call in the table as an operation   the supervisor, unless it comes from the gate page or
 //                                         carries the pass

@@ -202,9 +202,8 @@ bool RemoteCaller::closes_on_exec(int fd) {
 // One call; to borrow it would be four.
 Result<void> RemoteCaller::fstat(int fd, struct stat* out) {
   if (fd < 0) return Error(EBADF);
-  char name[40];
-  *fmt::format_to(name, "/proc/{}/fd/{}", call_.tid(), fd) = 0;
-  const long r = raw_call(SYS_newfstatat, AT_FDCWD, name, out, 0);
+  const std::string name = fmt::format("/proc/{}/fd/{}", call_.tid(), fd);
+  const long r = raw_call(SYS_newfstatat, AT_FDCWD, name.c_str(), out, 0);
   if (r == -ENOENT) return Error(EBADF);
   if (r == -EACCES) {  // as in fd_link()
     const BorrowedFd borrowed = TRY(borrow(fd));

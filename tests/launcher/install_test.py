@@ -36,6 +36,22 @@ class Install(sandbox.Scenario):
         self.assertIn("libovlrun.so is missing", done.stderr)
         self.assertFalse(os.path.exists(self.upper))
 
+    def test_a_preload_object_that_would_not_be_loaded_is_told(self):
+        os.makedirs(self.top + "/bin")
+        os.makedirs(self.top + "/preload")
+        subprocess.run(["cp", sandbox.OVLRUN, self.top + "/bin/ovlrun"], check=True)
+        with open(os.path.dirname(sandbox.OVLRUN) + "/../preload/libovlrun.so", "rb") as file:
+            whole = file.read()
+        for left in (0, 3, 100):
+            with self.subTest(left):
+                with open(self.top + "/preload/libovlrun.so", "wb") as file:
+                    file.write(whole[:left])
+                done = subprocess.run([self.top + "/bin/ovlrun", "--lower", self.lower, "--upper", self.upper, "--", "true"],
+                                      capture_output=True, text=True)
+                self.assertEqual(done.returncode, 125)
+                self.assertIn("the preload object can't be loaded", done.stderr)
+                self.assertFalse(os.path.exists(self.upper))
+
 
 if __name__ == "__main__":
     sandbox.main()
