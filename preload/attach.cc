@@ -17,7 +17,10 @@ namespace {
 
 enum State : int { kUnattached, kBusy, kNone, kAttached };
 
-std::atomic<int> state{kUnattached};
+// What each start touches, in a page that the loader has touched before.
+#define OVL_NEAR __attribute__((section(".data")))
+
+OVL_NEAR std::atomic<int> state{kUnattached};
 // Constructed when there is a session: a Session holds tables that would otherwise be relocated at
 // each start.
 alignas(Session) char session_bytes[sizeof(Session)];
@@ -25,8 +28,8 @@ Session* const session = reinterpret_cast<Session*>(session_bytes);
 
 // The strings that were taken out of the environment block; other arrays may still point to them.
 constexpr int kRemovedMost = 5;
-char* removed[kRemovedMost];
-int removed_count;
+OVL_NEAR char* removed[kRemovedMost];
+OVL_NEAR int removed_count;
 
 constexpr Str kPreloadName("LD_PRELOAD");
 
@@ -152,14 +155,14 @@ void attach_once(char** env) {
   // A handler that ran in the middle would wait for the very code that it interrupted.
   const uint64_t all = ~uint64_t{0};
   uint64_t old;
-  raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
+  plain_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
   int expected = kUnattached;
   if (state.compare_exchange_strong(expected, kBusy, std::memory_order_acquire)) {
     attach(env);
   } else {
     while (state.load(std::memory_order_acquire) == kBusy) raw_call(SYS_sched_yield);
   }
-  raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof old);
+  plain_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof old);
 }
 
 // glibc hands constructors the arguments of main.

@@ -59,6 +59,7 @@ size_t strings_needed(const SessionSpec& spec) {
 
 // The largest page of any architecture: where a part of a file may begin that is mapped alone.
 constexpr size_t kPage = 65536;
+constexpr size_t kLine = 64;  // of a processor's cache
 
 Result<uint64_t> device_of(CStr path) {
   StatX st;
@@ -114,11 +115,12 @@ class Filler {
                  static_cast<uint32_t>(strings_size)) {}
 
   // `state_offset`: of the session's own state.
-  Result<void> run(size_t size, size_t strings_size, size_t state_offset) {
+  Result<void> run(size_t size, size_t strings_size, size_t known_offset, size_t state_offset) {
     segment_->version = kSegmentVersion;
     segment_->size = size;
     segment_->strings_offset = sizeof(Segment);
     segment_->strings_size = static_cast<uint32_t>(strings_size);
+    segment_->known_offset = known_offset;
     segment_->state_offset = state_offset;
     if (spec_.around != nullptr) take_over(*spec_.around);
     segment_->allow_uncovered = spec_.allow_uncovered;
@@ -279,7 +281,9 @@ bool fits(const SessionSpec& spec) {
 Result<void> write_segment(CStr path, const SessionSpec& spec) {
   if (!fits(spec)) return Error(E2BIG);
   const size_t strings_size = strings_needed(spec);
-  const size_t own_size = (sizeof(Segment) + strings_size + kPage - 1) & ~(kPage - 1);
+  const size_t known_offset = (sizeof(Segment) + strings_size + kLine - 1) & ~(kLine - 1);
+  const size_t own_size =
+      (known_offset + kKnownDirectories * sizeof(KnownDirectory) + kPage - 1) & ~(kPage - 1);
   const size_t size = spec.around == nullptr ? own_size + sizeof(SharedState) : own_size;
 
   ignore(sys_unlink(path));  // an old one: processes that still map it keep theirs
@@ -287,8 +291,8 @@ Result<void> write_segment(CStr path, const SessionSpec& spec) {
   TRY(sys_ftruncate(fd.get(), static_cast<off_t>(size)));
   long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
-  Result<void> filled =
-      Filler(reinterpret_cast<Segment*>(p), spec, strings_size).run(size, strings_size, own_size);
+  Result<void> filled = Filler(reinterpret_cast<Segment*>(p), spec, strings_size)
+                            .run(size, strings_size, known_offset, own_size);
   raw_call(SYS_munmap, p, size);
   if (!filled.ok()) ignore(sys_unlink(path));
   return filled;

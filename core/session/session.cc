@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <new>
+
 #include "core/sys/sys.h"
 
 namespace ovl {
@@ -44,6 +46,8 @@ Result<void> check(const Segment& segment, uint64_t size) {
   const bool alone = segment.outermost.size == 0;
   if (segment.size != size || (alone && segment.state_offset + sizeof(SharedState) > size))
     return Error(EINVAL);
+  constexpr uint64_t kKnownSize = sizeof(KnownDirectory) * kKnownDirectories;
+  if (segment.known_offset > size || size - segment.known_offset < kKnownSize) return Error(EINVAL);
   return {};
 }
 
@@ -86,8 +90,9 @@ Session::~Session() {
 void Session::decode(const Segment& segment) {
   for (uint32_t k = 0; k < segment.layer_count; k++) {
     const LayerConfig& l = segment.layers[k];
-    layers_[k] = Layer{segment.str(l.root), l.dev,  l.fs_index, l.has_format != 0, false, l.format,
-                       &layers_[l.source],  nullptr};
+    new (&layers_[k])
+        Layer{segment.str(l.root), l.dev,  l.fs_index, l.has_format != 0, false, l.format,
+              &layers_[l.source],  nullptr};
   }
   uint32_t lowers = 0, next_mount = 0;
   for (uint32_t i = 0; i < segment.overlay_count; i++) {
@@ -101,24 +106,24 @@ void Session::decode(const Segment& segment) {
     const uint32_t first_mount = next_mount;
     while (next_mount < segment.mount_count && segment.mounts[next_mount].overlay == i)
       lowers += segment.mounts[next_mount++].lower_count;
-    overlays_[i] = Overlay{i,
-                           c.id,
-                           segment.str(c.at),
-                           segment.str(c.upper),
-                           segment.str(c.work),
-                           c.upper.size != 0 ? upper : nullptr,
-                           upper + 1,
-                           c.lower_count,
-                           c.shown_dev,
-                           c.redirect_dir,
-                           c.metacopy != 0,
-                           upper->format,
-                           c.perm,
-                           c.can_whiteout_device != 0,
-                           c.level,
-                           c.level == 0 ? c.lower_count : lowers,
-                           c.given_count,
-                           next_mount - first_mount};
+    new (&overlays_[i]) Overlay{i,
+                                c.id,
+                                segment.str(c.at),
+                                segment.str(c.upper),
+                                segment.str(c.work),
+                                c.upper.size != 0 ? upper : nullptr,
+                                upper + 1,
+                                c.lower_count,
+                                c.shown_dev,
+                                c.redirect_dir,
+                                c.metacopy != 0,
+                                upper->format,
+                                c.perm,
+                                c.can_whiteout_device != 0,
+                                c.level,
+                                c.level == 0 ? c.lower_count : lowers,
+                                c.given_count,
+                                next_mount - first_mount};
   }
   for (uint32_t k = 0; k < segment.layer_count; k++) layers_[k].writer = layers_[k].source->writer;
   overlay_count_ = segment.overlay_count;

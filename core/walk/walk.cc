@@ -188,6 +188,7 @@ class Walk {
     char* text = op_.arena().array<char>(kLinkTextMost);
     if (text == nullptr) return Error(ENOMEM);
     Result<size_t> n = sys_readlink(virt, text, kLinkTextMost);
+    op_.arena().trim(text, n.ok() ? n.value() : 0);
     if (n.ok()) return outside_symlink(Str(text, n.value()));
     if (n.error() == EINVAL || last_) {  // no symlink, or for the real call to tell
       if (!last_) current_ = found_;
@@ -219,6 +220,7 @@ class Walk {
     char* text = op_.arena().array<char>(kLinkTextMost);
     if (text == nullptr) return Error(ENOMEM);
     Result<size_t> n = sys_readlink(found_->top(), text, kLinkTextMost);
+    op_.arena().trim(text, n.ok() ? n.value() : 0);
     if (n.ok()) return Str(text, n.value());
     if (n.error() == EINVAL || n.error() == ENOENT) return Str(nullptr, 0);
     return Error(n.error());
