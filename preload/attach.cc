@@ -62,7 +62,7 @@ void take_out(char** env, char* entry) {
 
 // LD_LIBRARY_PATH was lengthened at exec (core/exec/libraries.h), and the loader has read it: the
 // program sees its own again.
-void restore_library_path(char** env) {
+[[gnu::hot]] void restore_library_path(char** env) {
   char** lengthened = find(env, kLibraryVariable.sub(0, kLibraryVariable.size() - 1));
   char** original = find(env, kOriginalLibraries.sub(0, kOriginalLibraries.size() - 1));
   char** none = find(env, kNoLibraries.sub(0, kNoLibraries.size() - 2));
@@ -82,7 +82,7 @@ void restore_library_path(char** env) {
 }
 
 // Takes `object` out of a list that ld.so splits at colons and spaces. True when nothing is left.
-bool remove_from_list(char* list, Str object) {
+[[gnu::hot]] bool remove_from_list(char* list, Str object) {
   char* to = list;
   for (const char* from = list; *from != 0;) {
     const char* end = from;
@@ -106,7 +106,7 @@ bool remove_from_list(char* list, Str object) {
 }
 
 // Takes what is ours out of the environment block. `env` is the program's array.
-void hide(char** env) {
+[[gnu::hot]] void hide(char** env) {
   if (char** entry = find(env, kSessionVariable)) {
     take_out(env, *entry);
   }
@@ -119,7 +119,7 @@ void hide(char** env) {
   }
 }
 
-[[noreturn]] void fail(Str path, int error) {
+[[noreturn, gnu::cold]] void fail(Str path, int error) {
   char digits[12];
   size_t count = 0;
   for (int left = error; count == 0 || left > 0; left /= 10)
@@ -133,7 +133,7 @@ void hide(char** env) {
 }
 
 // Requires: signals blocked, state busy.
-void attach(char** env) {
+[[gnu::hot]] void attach(char** env) {
   char** entry = find(env, kSessionVariable);
   if (entry == nullptr) {
     state.store(kNone, std::memory_order_release);
@@ -151,7 +151,7 @@ void attach(char** env) {
   state.store(aside ? kNone : kAttached, std::memory_order_release);
 }
 
-void attach_once(char** env) {
+[[gnu::hot]] void attach_once(char** env) {
   // A handler that ran in the middle would wait for the very code that it interrupted.
   const uint64_t all = ~uint64_t{0};
   uint64_t old;
@@ -166,7 +166,7 @@ void attach_once(char** env) {
 }
 
 // glibc hands constructors the arguments of main.
-__attribute__((constructor(101))) void constructor(int, char**, char** env) {
+__attribute__((constructor(101), hot)) void constructor(int, char**, char** env) {
   if (state.load(std::memory_order_acquire) == kUnattached) attach_once(env);
   // Attached earlier, or somebody's setenv made a new array: no array may keep what was taken out.
   for (char** array : {env, environ}) {

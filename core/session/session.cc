@@ -1,4 +1,5 @@
-// See session.h.
+// See session.h. What is hot here is what each program's start runs: it stands together, in pages
+// that are mapped at once.
 #include "core/session/session.h"
 
 #include <fcntl.h>
@@ -19,7 +20,7 @@ struct Mapped {
 };
 
 // `size` 0: all of the file.
-Result<Mapped> map_file(CStr path, uint64_t offset, uint64_t size, bool* shared) {
+[[gnu::hot]] Result<Mapped> map_file(CStr path, uint64_t offset, uint64_t size, bool* shared) {
   Result<UniqueFd> opened = sys_openat(path, O_RDWR);
   // A program's own seccomp filter may forbid to open anything for writing (man-db's formatters);
   // then no change gets past that filter either, and a private view of the segment, in which
@@ -61,7 +62,7 @@ Result<SharedState*> map_state(Segment* segment, bool* shared) {
 
 }  // namespace
 
-Result<void> Session::attach(CStr path) {
+[[gnu::hot]] Result<void> Session::attach(CStr path) {
   if (path.size() >= sizeof path_bytes_) return Error(ENAMETOOLONG);
   bool shared = true;
   const Mapped mapped = TRY(map_file(path, 0, 0, &shared));
@@ -87,7 +88,7 @@ Session::~Session() {
   raw_call(SYS_munmap, segment_, segment_->size);
 }
 
-void Session::decode(const Segment& segment) {
+[[gnu::hot]] void Session::decode(const Segment& segment) {
   for (uint32_t k = 0; k < segment.layer_count; k++) {
     const LayerConfig& l = segment.layers[k];
     new (&layers_[k])

@@ -30,7 +30,7 @@ bool map_copy() {
 
 }  // namespace
 
-bool fix_gate() {
+[[gnu::hot]] bool fix_gate() {
   if (gate_shift != 0) return true;
   constexpr long kWanted = static_cast<long>(kGateAddress);
   // Kernels before 4.17 take the address as a hint.

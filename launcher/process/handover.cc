@@ -111,6 +111,7 @@ pid_t fork_filtered(bool gate, bool strict, const std::function<void()>& become,
   FilterOptions options = {gate, !strict, root, {0, 0}, !root};
   if (!strict && getrandom(options.pass, sizeof options.pass, 0) != sizeof options.pass)
     fail("no random numbers: {}", error_text(errno));
+  if (gate && !strict) options.loader = find_loader_call(kUsualLoader);
   const std::vector<sock_filter> filter = make_filter(options);
   Pipe installed, ready, apart;
   const auto child = static_cast<pid_t>(
