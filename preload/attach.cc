@@ -31,16 +31,26 @@ constexpr int kRemovedMost = 5;
 OVL_NEAR char* removed[kRemovedMost];
 OVL_NEAR int removed_count;
 
-constexpr Str kPreloadName("LD_PRELOAD");
+// Constants lie pages away from it.
+template <size_t size>
+struct NearText {
+  constexpr explicit NearText(Str a, Str b = "") {
+    for (size_t i = 0; i < size; i++) text[i] = i < a.size() ? a[i] : b[i - a.size()];
+  }
+  constexpr operator Str() const { return Str(text, size); }  // NOLINT(google-explicit-constructor)
+  char text[size] = {};
+};
+OVL_NEAR constinit NearText<sizeof kSessionVariable> session_prefix(kSessionVariable, "=");
+OVL_NEAR constinit NearText<kPreloadVariable.size()> preload_prefix(kPreloadVariable);
 
-// The entry "name=..." of an environment, or nullptr.
-char** find(char** env, Str name) {
+// The entry "name=..." of an environment, or nullptr. `prefix`: with the '='.
+char** find(char** env, Str prefix) {
   if (env == nullptr) return nullptr;
   for (; *env != nullptr; env++) {
     const char* entry = *env;
     size_t i = 0;
-    while (i < name.size() && entry[i] == name[i]) i++;
-    if (i == name.size() && entry[i] == '=') return env;
+    while (i < prefix.size() && entry[i] == prefix[i]) i++;
+    if (i == prefix.size()) return env;
   }
   return nullptr;
 }
@@ -63,9 +73,9 @@ void take_out(char** env, char* entry) {
 // LD_LIBRARY_PATH was lengthened at exec (core/exec/libraries.h), and the loader has read it: the
 // program sees its own again.
 [[gnu::hot]] void restore_library_path(char** env) {
-  char** lengthened = find(env, kLibraryVariable.sub(0, kLibraryVariable.size() - 1));
-  char** original = find(env, kOriginalLibraries.sub(0, kOriginalLibraries.size() - 1));
-  char** none = find(env, kNoLibraries.sub(0, kNoLibraries.size() - 2));
+  char** lengthened = find(env, kLibraryVariable);
+  char** original = find(env, kOriginalLibraries);
+  char** none = find(env, kNoLibraries.sub(0, kNoLibraries.size() - 1));
   if (lengthened == nullptr || (original == nullptr && none == nullptr)) return;
   if (none != nullptr) {
     char* marker = *none;
@@ -107,13 +117,14 @@ void take_out(char** env, char* entry) {
 
 // Takes what is ours out of the environment block. `env` is the program's array.
 [[gnu::hot]] void hide(char** env) {
-  if (char** entry = find(env, kSessionVariable)) {
+  if (char** entry = find(env, session_prefix)) {
     take_out(env, *entry);
   }
-  restore_library_path(env);
   const Segment& segment = session->segment();
-  if (char** entry = find(env, kPreloadName)) {
-    if (remove_from_list(*entry + kPreloadName.size() + 1, segment.str(segment.preload_path))) {
+  if (segment.supervised == 0) restore_library_path(env);
+  if (char** entry = find(env, preload_prefix)) {
+    char* const list = *entry + kPreloadVariable.size();
+    if (remove_from_list(list, segment.str(segment.preload_path))) {
       take_out(env, *entry);
     }
   }
@@ -134,7 +145,7 @@ void take_out(char** env, char* entry) {
 
 // Requires: signals blocked, state busy.
 [[gnu::hot]] void attach(char** env) {
-  char** entry = find(env, kSessionVariable);
+  char** entry = find(env, session_prefix);
   if (entry == nullptr) {
     state.store(kNone, std::memory_order_release);
     return;

@@ -37,6 +37,7 @@ class RemoteCaller final : public Caller {
   Result<void> fstat(int fd, struct stat* out) override;
   At reach(Arena& arena, int dirfd, CStr path) override;
   Result<Str> proc_link(Arena& arena, CStr link) override;
+  bool has_own_descriptors() const override { return true; }
   uint64_t identity() const override { return static_cast<uint64_t>(call_.tid()); }
   Credentials credentials() override;
   bool in_group(gid_t gid) override;
