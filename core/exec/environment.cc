@@ -34,11 +34,11 @@ Result<Vector> copy_in_vector(Op& op, UserBuf vector, size_t spare) {
   const size_t count = vector.null() ? 0 : TRY(count_items(op, vector));
   char** items = op.arena().array<char*>(count + spare + 1);
   if (items == nullptr) return Error(ENOMEM);
+  // All of them first, then what they point to: a remote caller's memory comes page by page.
+  TRY(op.caller().copy_in(items, UserPtr<const void>(vector.address()), count * sizeof *items));
   for (size_t i = 0; i < count; i++) {
-    uintptr_t item;
-    TRY(op.caller().copy_in(&item, UserPtr<const void>(vector.address() + i * sizeof item),
-                            sizeof item));
-    CStr text = TRY(op.caller().copy_in_string(op.arena(), UserPath(item), kStringMost));
+    const UserPath item(reinterpret_cast<uintptr_t>(items[i]));
+    CStr text = TRY(op.caller().copy_in_string(op.arena(), item, kStringMost));
     items[i] = const_cast<char*>(text.c_str());  // execve's vectors are not const, and not changed
   }
   items[count] = nullptr;

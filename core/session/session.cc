@@ -21,19 +21,22 @@ struct Mapped {
 
 // `size` 0: all of the file.
 [[gnu::hot]] Result<Mapped> map_file(CStr path, uint64_t offset, uint64_t size, bool* shared) {
-  Result<UniqueFd> opened = sys_openat(path, O_RDWR);
+  const auto open_file = [&](int flags) {
+    return raw_call(SYS_openat, AT_FDCWD, path.c_str(), flags | O_CLOEXEC, 0);
+  };
+  long opened = open_file(O_RDWR);
   // A program's own seccomp filter may forbid to open anything for writing (man-db's formatters);
   // then no change gets past that filter either, and a private view of the segment, in which
   // nothing is counted or remembered, is enough.
-  if (!opened.ok()) {
+  if (opened < 0) {
     *shared = false;
-    opened = sys_openat(path, O_RDONLY);
+    opened = open_file(O_RDONLY);
   }
-  UniqueFd fd = TRY(std::move(opened));
-  StatX st;
-  TRY(sys_fstat(fd.get(), &st));
-  if (size == 0) size = st.stx_size;
-  if (size < sizeof(Segment) || st.stx_size < offset || st.stx_size - offset < size)
+  const UniqueFd fd(static_cast<int>(TRY(checked(opened))));
+  const auto file_size =
+      static_cast<uint64_t>(TRY(checked(raw_call(SYS_lseek, fd.get(), 0, SEEK_END))));
+  if (size == 0) size = file_size;
+  if (size < sizeof(Segment) || file_size < offset || file_size - offset < size)
     return Error(EINVAL);
   const long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE,
                           *shared ? MAP_SHARED : MAP_PRIVATE, fd.get(), offset);

@@ -45,7 +45,7 @@ Result<UniqueFd> open_in_steps(CStr path, const char** rest) {
 
 }  // namespace
 
-[[gnu::hot]] At::At(CStr path) : name_(path.c_str()) {
+At::At(CStr path) : name_(path.c_str()) {
   if (path.data() == nullptr) {
     error_ = ENOMEM;
     return;
@@ -111,7 +111,7 @@ long xattr_call(long number, const At& at, Args... args) {
 
 }  // namespace
 
-[[gnu::hot]] Result<UniqueFd> sys_openat(const At& at, int flags, mode_t mode) {
+Result<UniqueFd> sys_openat(const At& at, int flags, mode_t mode) {
   if (at.error()) return Error(at.error());
   return fd_or_error(raw_call(SYS_openat, at.dirfd(), at.name(), flags | O_CLOEXEC, mode));
 }
@@ -161,9 +161,7 @@ Result<void> sys_statx(const At& at, int flags, StatX* out) {
 Result<void> sys_lstat(const At& at, StatX* out) {
   return sys_statx(at, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
 }
-[[gnu::hot]] Result<void> sys_fstat(int fd, StatX* out) {
-  return sys_statx(At(fd, ""), AT_EMPTY_PATH, out);
-}
+Result<void> sys_fstat(int fd, StatX* out) { return sys_statx(At(fd, ""), AT_EMPTY_PATH, out); }
 Result<size_t> sys_readlink(const At& at, char* out, size_t size) {
   if (at.error()) return Error(at.error());
   return size_or_error(raw_call(SYS_readlinkat, at.dirfd(), at.name(), out, size));

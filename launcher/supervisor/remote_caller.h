@@ -60,6 +60,7 @@ class RemoteCaller final : public Caller {
   const TaskStatus* who();
 
  private:
+  Result<pid_t> thread_group();
   Result<void> read_page(uintptr_t page);
   Result<CStr> link_of(Arena& arena, const std::string& link);
   // The task makes the call; `-errno` where it can't be made to.
