@@ -17,7 +17,10 @@ namespace {
 
 enum State : int { kUnattached, kBusy, kNone, kAttached };
 
-std::atomic<int> state{kUnattached};
+// What each start touches, in a page that the loader has touched before.
+#define OVL_NEAR __attribute__((section(".data")))
+
+OVL_NEAR std::atomic<int> state{kUnattached};
 // Constructed when there is a session: a Session holds tables that would otherwise be relocated at
 // each start.
 alignas(Session) char session_bytes[sizeof(Session)];
@@ -25,19 +28,29 @@ Session* const session = reinterpret_cast<Session*>(session_bytes);
 
 // The strings that were taken out of the environment block; other arrays may still point to them.
 constexpr int kRemovedMost = 5;
-char* removed[kRemovedMost];
-int removed_count;
+OVL_NEAR char* removed[kRemovedMost];
+OVL_NEAR int removed_count;
 
-constexpr Str kPreloadName("LD_PRELOAD");
+// Constants lie pages away from it.
+template <size_t size>
+struct NearText {
+  constexpr explicit NearText(Str a, Str b = "") {
+    for (size_t i = 0; i < size; i++) text[i] = i < a.size() ? a[i] : b[i - a.size()];
+  }
+  constexpr operator Str() const { return Str(text, size); }  // NOLINT(google-explicit-constructor)
+  char text[size] = {};
+};
+OVL_NEAR constinit NearText<sizeof kSessionVariable> session_prefix(kSessionVariable, "=");
+OVL_NEAR constinit NearText<kPreloadVariable.size()> preload_prefix(kPreloadVariable);
 
-// The entry "name=..." of an environment, or nullptr.
-char** find(char** env, Str name) {
+// The entry "name=..." of an environment, or nullptr. `prefix`: with the '='.
+char** find(char** env, Str prefix) {
   if (env == nullptr) return nullptr;
   for (; *env != nullptr; env++) {
     const char* entry = *env;
     size_t i = 0;
-    while (i < name.size() && entry[i] == name[i]) i++;
-    if (i == name.size() && entry[i] == '=') return env;
+    while (i < prefix.size() && entry[i] == prefix[i]) i++;
+    if (i == prefix.size()) return env;
   }
   return nullptr;
 }
@@ -59,10 +72,10 @@ void take_out(char** env, char* entry) {
 
 // LD_LIBRARY_PATH was lengthened at exec (core/exec/libraries.h), and the loader has read it: the
 // program sees its own again.
-void restore_library_path(char** env) {
-  char** lengthened = find(env, kLibraryVariable.sub(0, kLibraryVariable.size() - 1));
-  char** original = find(env, kOriginalLibraries.sub(0, kOriginalLibraries.size() - 1));
-  char** none = find(env, kNoLibraries.sub(0, kNoLibraries.size() - 2));
+[[gnu::hot]] void restore_library_path(char** env) {
+  char** lengthened = find(env, kLibraryVariable);
+  char** original = find(env, kOriginalLibraries);
+  char** none = find(env, kNoLibraries.sub(0, kNoLibraries.size() - 1));
   if (lengthened == nullptr || (original == nullptr && none == nullptr)) return;
   if (none != nullptr) {
     char* marker = *none;
@@ -79,7 +92,7 @@ void restore_library_path(char** env) {
 }
 
 // Takes `object` out of a list that ld.so splits at colons and spaces. True when nothing is left.
-bool remove_from_list(char* list, Str object) {
+[[gnu::hot]] bool remove_from_list(char* list, Str object) {
   char* to = list;
   for (const char* from = list; *from != 0;) {
     const char* end = from;
@@ -103,20 +116,21 @@ bool remove_from_list(char* list, Str object) {
 }
 
 // Takes what is ours out of the environment block. `env` is the program's array.
-void hide(char** env) {
-  if (char** entry = find(env, kSessionVariable)) {
+[[gnu::hot]] void hide(char** env) {
+  if (char** entry = find(env, session_prefix)) {
     take_out(env, *entry);
   }
-  restore_library_path(env);
   const Segment& segment = session->segment();
-  if (char** entry = find(env, kPreloadName)) {
-    if (remove_from_list(*entry + kPreloadName.size() + 1, segment.str(segment.preload_path))) {
+  if (segment.supervised == 0) restore_library_path(env);
+  if (char** entry = find(env, preload_prefix)) {
+    char* const list = *entry + kPreloadVariable.size();
+    if (remove_from_list(list, segment.str(segment.preload_path))) {
       take_out(env, *entry);
     }
   }
 }
 
-[[noreturn]] void fail(Str path, int error) {
+[[noreturn, gnu::cold]] void fail(Str path, int error) {
   char digits[12];
   size_t count = 0;
   for (int left = error; count == 0 || left > 0; left /= 10)
@@ -130,8 +144,8 @@ void hide(char** env) {
 }
 
 // Requires: signals blocked, state busy.
-void attach(char** env) {
-  char** entry = find(env, kSessionVariable);
+[[gnu::hot]] void attach(char** env) {
+  char** entry = find(env, session_prefix);
   if (entry == nullptr) {
     state.store(kNone, std::memory_order_release);
     return;
@@ -148,22 +162,22 @@ void attach(char** env) {
   state.store(aside ? kNone : kAttached, std::memory_order_release);
 }
 
-void attach_once(char** env) {
+[[gnu::hot]] void attach_once(char** env) {
   // A handler that ran in the middle would wait for the very code that it interrupted.
   const uint64_t all = ~uint64_t{0};
   uint64_t old;
-  raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
+  plain_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
   int expected = kUnattached;
   if (state.compare_exchange_strong(expected, kBusy, std::memory_order_acquire)) {
     attach(env);
   } else {
     while (state.load(std::memory_order_acquire) == kBusy) raw_call(SYS_sched_yield);
   }
-  raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof old);
+  plain_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, nullptr, sizeof old);
 }
 
 // glibc hands constructors the arguments of main.
-__attribute__((constructor(101))) void constructor(int, char**, char** env) {
+__attribute__((constructor(101), hot)) void constructor(int, char**, char** env) {
   if (state.load(std::memory_order_acquire) == kUnattached) attach_once(env);
   // Attached earlier, or somebody's setenv made a new array: no array may keep what was taken out.
   for (char** array : {env, environ}) {

@@ -7,7 +7,8 @@
 #include <emmintrin.h>
 #endif
 
-#define OVL_OWN extern "C" __attribute__((visibility("hidden")))
+// Hot: each program's start runs some, beside what it runs of core/session.
+#define OVL_OWN extern "C" __attribute__((visibility("hidden"), hot))
 
 namespace {
 

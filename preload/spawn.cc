@@ -6,6 +6,7 @@
 #include "preload/spawn.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -79,29 +80,32 @@ struct Spawn {
   char* const* argv;
   char* const* envp;
   uint64_t old_mask;
+  bool handlers_cleared;  // the kernel has done so
   int pidfd;
   int error;  // what the child failed with; the parent sees it, since memory is shared
 };
 
 int flags_of(const Spawn& s) { return s.attributes != nullptr ? s.attributes->__flags : 0; }
 
+// For cancellation and setuid; ignored in the child from here on.
+bool is_of_libc(int sig) { return sig == 32 || sig == 33; }
+
+bool is_caught(int sig) {
+  KernelSigaction action = {};
+  return raw_call(SYS_rt_sigaction, sig, nullptr, &action, sizeof action.mask) == 0 &&
+         action.handler != SIG_IGN && action.handler != SIG_DFL;
+}
+
 // No handler of the parent's may run in the child, which shares its memory.
-long reset_signals(const Spawn& s) {
+void reset_signals(const Spawn& s) {
   const bool set_default = (flags_of(s) & POSIX_SPAWN_SETSIGDEF) != 0;
   for (int sig = 1; sig <= kSignals; sig++) {
+    const bool is_set = set_default && sigismember(&s.attributes->__sd, sig) == 1;
+    if (!is_set && !is_of_libc(sig) && (s.handlers_cleared || !is_caught(sig))) continue;
     KernelSigaction action = {};
-    if (!set_default || sigismember(&s.attributes->__sd, sig) != 1) {
-      const bool of_libc =
-          sig == 32 || sig == 33;  // for cancellation and setuid: ignored from here on
-      if (!of_libc && raw_call(SYS_rt_sigaction, sig, nullptr, &action, sizeof action.mask) != 0)
-        continue;
-      if (!of_libc && (action.handler == SIG_IGN || action.handler == SIG_DFL)) continue;
-      action = {};
-      if (of_libc) action.handler = SIG_IGN;
-    }
+    action.handler = !is_set && is_of_libc(sig) ? SIG_IGN : SIG_DFL;
     raw_call(SYS_rt_sigaction, sig, &action, nullptr, sizeof action.mask);
   }
-  return 0;
 }
 
 // Into a cgroup by its own file; the kernel's CLONE_INTO_CGROUP asks for the same rights.
@@ -197,7 +201,7 @@ long apply(const Spawn& s, const Action& action) {
 }
 
 long prepare_and_exec(const Spawn& s) {
-  if (const long r = reset_signals(s); r < 0) return r;
+  reset_signals(s);
   if (const long r = apply_attributes(s); r < 0) return r;
   const int count = s.actions != nullptr ? s.actions->__used : 0;
   for (int i = 0; i < count; i++) {
@@ -218,15 +222,32 @@ int child(void* argument) {
   for (;;) raw_call(SYS_exit_group, kFailed);
 }
 
-}  // namespace
+extern "C" long ovl_clone3(const struct clone_args* args, size_t size, int (*function)(void*),
+                           void* argument);
 
-namespace {
+// A child on this stack. -errno.
+long make_child(Spawn* s, long stack, int flags) {
+  constexpr uint64_t kClearHandlers = 0x100000000u;  // CLONE_CLEAR_SIGHAND, Linux 5.5
+  struct clone_args args = {};
+  args.flags = static_cast<uint64_t>(flags) | kClearHandlers;
+  args.exit_signal = SIGCHLD;
+  args.stack = static_cast<uint64_t>(stack);
+  args.stack_size = kStackSize;
+  args.pidfd = reinterpret_cast<uint64_t>(&s->pidfd);
+  s->handlers_cleared = true;
+  const long made = ovl_clone3(&args, CLONE_ARGS_SIZE_VER0, child, s);
+  if (made != -ENOSYS && made != -EINVAL && made != -EPERM) return made;
+  s->handlers_cleared = false;
+  const int old =
+      clone(child, reinterpret_cast<char*>(stack) + kStackSize, flags | SIGCHLD, s, &s->pidfd);
+  return old < 0 ? -errno : old;
+}
 
 // With a descriptor of the child where `pidfd` is not null.
 int spawn_child(pid_t* pid, int* pidfd, const char* file, Search search,
                 const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
                 char* const* argv, char* const* envp) {
-  Spawn s = {file, search, actions, attributes, argv, envp, 0, -1, 0};
+  Spawn s = {file, search, actions, attributes, argv, envp, 0, false, -1, 0};
   if ((flags_of(s) & ~kKnownFlags) != 0) return EINVAL;
   ErrnoSaver saver;
   const long stack = raw_call(SYS_mmap, nullptr, kStackSize, PROT_READ | PROT_WRITE,
@@ -237,10 +258,9 @@ int spawn_child(pid_t* pid, int* pidfd, const char* file, Search search,
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &s.old_mask, sizeof all);
   int old_state;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old_state);
-  const int clone_flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (pidfd != nullptr ? CLONE_PIDFD : 0);
-  const int made =
-      clone(child, reinterpret_cast<char*>(stack) + kStackSize, clone_flags, &s, &s.pidfd);
-  int error = made < 0 ? errno : s.error;
+  const int flags = CLONE_VM | CLONE_VFORK | (pidfd != nullptr ? CLONE_PIDFD : 0);
+  const int made = static_cast<int>(make_child(&s, stack, flags));
+  const int error = made < 0 ? -made : s.error;
   if (made > 0 && error != 0) {
     raw_call(SYS_wait4, made, nullptr, 0, nullptr);
     if (s.pidfd >= 0) close_raw(s.pidfd);

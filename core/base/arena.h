@@ -38,6 +38,9 @@ class Arena {
     at_ += bytes;
     return result;
   }
+  // Gives back what the last allocation, `last`, has behind its first `used` bytes: memory that is
+  // never touched costs a process nothing, and a fork's child no copy.
+  void trim(char* last, size_t used) { at_ = last + ((used + 15) & ~size_t{15}); }
   template <class T>
   T* array(size_t count) {
     return static_cast<T*>(alloc(sizeof(T) * count));

@@ -122,6 +122,9 @@ class Caller {
   virtual At reach(Arena& arena, int dirfd, CStr path) = 0;
   // What /proc/self and /proc/thread-self link to for the caller. `link` is one of the two.
   virtual Result<Str> proc_link(Arena& arena, CStr link) = 0;
+  // May an operation open descriptors here that it could do without? Not where they stand among the
+  // caller's own: another thread's fork would keep them.
+  virtual bool has_own_descriptors() const { return false; }
   // Tells callers apart whose descriptors have nothing to do with one another.
   virtual uint64_t identity() const = 0;
   virtual Credentials credentials() = 0;

@@ -53,6 +53,7 @@ Result<CStr> LocalCaller::cwd(Arena& arena) {
   Result<size_t> length = sys_getcwd(buffer, kLinkMax);
   if (!length.ok() && length.error() == ENAMETOOLONG) return deep_path(arena, AT_FDCWD);
   size_t n = TRY(std::move(length));
+  arena.trim(buffer, n + 1);
   if (buffer[0] != '/') return Error(ENOENT);  // "(unreachable)": outside this root
   return CStr(buffer, n);
 }
@@ -72,6 +73,7 @@ Result<CStr> LocalCaller::fd_link(Arena& arena, int fd) {
   if (!n.ok() && n.error() == ENAMETOOLONG) return deep_path(arena, fd);
   if (!n.ok()) return Error(n.error() == ENOENT ? EBADF : n.error());
   buffer[n.value()] = 0;
+  arena.trim(buffer, n.value() + 1);
   return CStr(buffer, n.value());
 }
 

@@ -38,21 +38,32 @@ Result<Vector> copy_in_vector(Op& op, UserBuf vector, size_t spare) {
   const size_t count = vector.null() ? 0 : TRY(count_items(op, vector));
   char** items = op.arena().array<char*>(count + spare + 1);
   if (items == nullptr) return Error(ENOMEM);
+  // All of them first, then what they point to: a remote caller's memory comes page by page.
+  TRY(op.caller().copy_in(items, UserPtr<const void>(vector.address()), count * sizeof *items));
   for (size_t i = 0; i < count; i++) {
-    uintptr_t item;
-    TRY(op.caller().copy_in(&item, UserPtr<const void>(vector.address() + i * sizeof item),
-                            sizeof item));
-    CStr text = TRY(op.caller().copy_in_string(op.arena(), UserPath(item), kStringMost));
+    const UserPath item(reinterpret_cast<uintptr_t>(items[i]));
+    CStr text = TRY(op.caller().copy_in_string(op.arena(), item, kStringMost));
     items[i] = const_cast<char*>(text.c_str());  // execve's vectors are not const, and not changed
   }
   items[count] = nullptr;
   return Vector{items, count};
 }
 
+namespace {
+
+// Without a look at all of it: an environment may be large.
+bool begins(const char* entry, Str with) {
+  for (char c : with)
+    if (*entry++ != c) return false;
+  return true;
+}
+
+}  // namespace
+
 Str variable(const Vector& env, Str name_and_equals) {
   for (size_t i = 0; i < env.count; i++) {
-    const Str entry(env.items[i], strlen(env.items[i]));
-    if (entry.starts_with(name_and_equals)) return entry.sub(name_and_equals.size());
+    const char* const entry = env.items[i];
+    if (begins(entry, name_and_equals)) return CStr(entry + name_and_equals.size());
   }
   return Str(nullptr, 0);
 }
@@ -120,14 +131,14 @@ Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries) {
   Builder result(op, env.count + 4);
   bool preloaded = false;
   for (size_t i = 0; i < env.count; i++) {
-    const Str entry(env.items[i], strlen(env.items[i]));
-    if (entry.starts_with(session_name)) continue;
-    if (libraries.data() != nullptr && entry.starts_with(kLibraryVariable)) continue;
-    if (preloaded || !entry.starts_with(kPreloadVariable)) {
+    if (begins(env.items[i], session_name)) continue;
+    if (libraries.data() != nullptr && begins(env.items[i], kLibraryVariable)) continue;
+    if (preloaded || !begins(env.items[i], kPreloadVariable)) {
       result.add(env.items[i]);
       continue;
     }
     preloaded = true;
+    const Str entry = CStr(env.items[i]);
     const Str others = entry.sub(kPreloadVariable.size());
     if (lists(others, object))
       result.add(env.items[i]);

@@ -138,7 +138,7 @@ bool defaults_matter(const Session& session) {
 }  // namespace
 
 Result<CStr> run_path(Arena& arena, ByteSource& source) {
-  Program* program = arena.make<Program>();
+  Program* program = arena.array<Program>(1);
   if (program == nullptr) return Error(ENOMEM);
   if (!TRY(read_segments(source, program))) return CStr();
   for (uint16_t i = 0; i < program->count; i++) {

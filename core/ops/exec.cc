@@ -33,15 +33,22 @@ CStr number_text(Arena& arena, int number) {
   return arena.dup(Str(digits + at, sizeof digits - at));
 }
 
+// Mostly all that is asked for stands in the file's beginning, which is read once.
 class FileSource : public ByteSource {
  public:
   explicit FileSource(int fd) : fd_(fd) {}
   Result<size_t> read(void* out, size_t size, uint64_t offset) override {
-    return sys_pread(fd_, out, size, static_cast<off_t>(offset));
+    if (size_ == 0) size_ = TRY(sys_pread(fd_, head_, sizeof head_, 0));
+    if (offset > size_ || size > size_ - offset)
+      return sys_pread(fd_, out, size, static_cast<off_t>(offset));
+    memcpy(out, head_ + offset, size);
+    return size;
   }
 
  private:
   int fd_;
+  size_t size_ = 0;
+  char head_[1024];
 };
 
 bool same_file(const At& a, int a_flags, CStr b) {
@@ -98,7 +105,9 @@ Result<Target> resolve(Op& op, int dirfd, CStr path, int flags) {
 Result<Image> inspect_open(Op& op, int fd) {
   FileSource source(fd);
   Image image = TRY(inspect_image(op.arena(), source));
-  if (image.kind == ImageKind::kDynamic) image.run_path = TRY(run_path(op.arena(), source));
+  // With a supervisor the loader finds an upper's libraries by itself.
+  if (image.kind == ImageKind::kDynamic && op.session().segment().supervised == 0)
+    image.run_path = TRY(run_path(op.arena(), source));
   return image;
 }
 

@@ -60,6 +60,7 @@ size_t strings_needed(const SessionSpec& spec) {
 
 // The largest page of any architecture: where a part of a file may begin that is mapped alone.
 constexpr size_t kPage = 65536;
+constexpr size_t kLine = 64;  // of a processor's cache
 
 Result<uint64_t> device_of(CStr path) {
   StatX st;
@@ -115,11 +116,12 @@ class Filler {
                  static_cast<uint32_t>(strings_size)) {}
 
   // `state_offset`: of the session's own state.
-  Result<void> run(size_t size, size_t strings_size, size_t state_offset) {
+  Result<void> run(size_t size, size_t strings_size, size_t known_offset, size_t state_offset) {
     segment_->version = kSegmentVersion;
     segment_->size = size;
     segment_->strings_offset = sizeof(Segment);
     segment_->strings_size = static_cast<uint32_t>(strings_size);
+    segment_->known_offset = known_offset;
     segment_->state_offset = state_offset;
     if (spec_.around != nullptr) take_over(*spec_.around);
     segment_->allow_uncovered = spec_.allow_uncovered;
@@ -285,8 +287,7 @@ Result<void> write_at(int fd, const Segment& segment, size_t offset, size_t size
 // What is not zero of a segment that the Filler has filled.
 Result<void> write_parts(int fd, const Segment& segment) {
   TRY(sys_ftruncate(fd, static_cast<off_t>(segment.size)));
-  TRY(write_at(fd, segment, 0, offsetof(Segment, known_directories)));
-  TRY(write_at(fd, segment, segment.strings_offset, segment.strings_size));
+  TRY(write_at(fd, segment, 0, segment.strings_offset + segment.strings_size));
   if (segment.outermost.size != 0) return {};  // the state is another file's
   return write_at(fd, segment, segment.state_offset + offsetof(SharedState, overlay_ids),
                   sizeof SharedState::overlay_ids);
@@ -297,7 +298,9 @@ Result<void> write_parts(int fd, const Segment& segment) {
 Result<void> write_segment(CStr path, const SessionSpec& spec) {
   if (!fits(spec)) return Error(E2BIG);
   const size_t strings_size = strings_needed(spec);
-  const size_t own_size = (sizeof(Segment) + strings_size + kPage - 1) & ~(kPage - 1);
+  const size_t known_offset = (sizeof(Segment) + strings_size + kLine - 1) & ~(kLine - 1);
+  const size_t own_size =
+      (known_offset + kKnownDirectories * sizeof(KnownDirectory) + kPage - 1) & ~(kPage - 1);
   const size_t size = spec.around == nullptr ? own_size + sizeof(SharedState) : own_size;
 
   ignore(sys_unlink(path));  // an old one: processes that still map it keep theirs
@@ -307,7 +310,8 @@ Result<void> write_segment(CStr path, const SessionSpec& spec) {
       raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p < 0 && p > -4096) return Error(static_cast<int>(-p));
   auto* const segment = reinterpret_cast<Segment*>(p);
-  Result<void> done = Filler(segment, spec, strings_size).run(size, strings_size, own_size);
+  Result<void> done =
+      Filler(segment, spec, strings_size).run(size, strings_size, known_offset, own_size);
   if (done.ok()) done = write_parts(fd.get(), *segment);
   raw_call(SYS_munmap, p, size);
   if (!done.ok()) ignore(sys_unlink(path));

@@ -27,7 +27,7 @@ bool fits(Str path) { return !path.empty() && word_count(path) <= kKnownWords; }
 
 bool is_known_directory(const Segment& segment, Str real) {
   if (!fits(real)) return false;
-  const KnownDirectory& entry = segment.known_directories[index_of(real)];
+  const KnownDirectory& entry = segment.known_directories()[index_of(real)];
   const uint32_t sequence = entry.sequence.load(std::memory_order_acquire);
   if (sequence == 0 || (sequence & 1) != 0 ||
       entry.size.load(std::memory_order_acquire) != real.size())
@@ -39,7 +39,7 @@ bool is_known_directory(const Segment& segment, Str real) {
 
 void remember_directory(Segment& segment, Str real) {
   if (!fits(real)) return;
-  KnownDirectory& entry = segment.known_directories[index_of(real)];
+  KnownDirectory& entry = segment.known_directories()[index_of(real)];
   uint32_t sequence = entry.sequence.load(std::memory_order_relaxed);
   if ((sequence & 1) != 0 ||
       !entry.sequence.compare_exchange_strong(sequence, sequence + 1, std::memory_order_acquire))

@@ -19,7 +19,7 @@
 namespace ovl {
 
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
-constexpr uint32_t kSegmentVersion = 2;
+constexpr uint32_t kSegmentVersion = 3;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
 // A symbolic link, for readlink(2) alone, that only programs below ovlrun have: to the file of
 // their session. It tells an inner launcher where it is, however it was started.
@@ -153,17 +153,22 @@ struct Segment {
   uint32_t exclude_levels[kMaxExcludes];
   StrRef preload_path;  // of the preload object
   StrRef trace_path;
-  StrRef outermost;         // file of the session that has the shared state; size 0: this one
-  uint64_t state_offset;    // of the SharedState in that file; a multiple of any page size
-  uint32_t strings_offset;  // from the segment's start
+  StrRef outermost;       // file of the session that has the shared state; size 0: this one
+  uint64_t state_offset;  // of the SharedState in that file; a multiple of any page size
+  // From the segment's start. What every process reads stands together: the strings follow the
+  // configuration, and the caches them.
+  uint32_t strings_offset;
   uint32_t strings_size;
+  uint64_t known_offset;  // of KnownDirectory[kKnownDirectories]
 
   // --- what changes while the session lives ---
   std::atomic<uint32_t>
       unportable;  // bit per overlay: its upper carries the mark (a cache of that)
   std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
-  alignas(64) KnownDirectory known_directories[kKnownDirectories];
 
+  KnownDirectory* known_directories() const {
+    return reinterpret_cast<KnownDirectory*>(reinterpret_cast<uintptr_t>(this) + known_offset);
+  }
   CStr str(StrRef r) const {
     return CStr(reinterpret_cast<const char*>(this) + strings_offset + r.offset, r.size);
   }

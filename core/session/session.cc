@@ -1,8 +1,11 @@
-// See session.h.
+// See session.h. What is hot here is what each program's start runs: it stands together, in pages
+// that are mapped at once.
 #include "core/session/session.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
+
+#include <new>
 
 #include "core/sys/sys.h"
 
@@ -17,20 +20,23 @@ struct Mapped {
 };
 
 // `size` 0: all of the file.
-Result<Mapped> map_file(CStr path, uint64_t offset, uint64_t size, bool* shared) {
-  Result<UniqueFd> opened = sys_openat(path, O_RDWR);
+[[gnu::hot]] Result<Mapped> map_file(CStr path, uint64_t offset, uint64_t size, bool* shared) {
+  const auto open_file = [&](int flags) {
+    return raw_call(SYS_openat, AT_FDCWD, path.c_str(), flags | O_CLOEXEC, 0);
+  };
+  long opened = open_file(O_RDWR);
   // A program's own seccomp filter may forbid to open anything for writing (man-db's formatters);
   // then no change gets past that filter either, and a private view of the segment, in which
   // nothing is counted or remembered, is enough.
-  if (!opened.ok()) {
+  if (opened < 0) {
     *shared = false;
-    opened = sys_openat(path, O_RDONLY);
+    opened = open_file(O_RDONLY);
   }
-  UniqueFd fd = TRY(std::move(opened));
-  StatX st;
-  TRY(sys_fstat(fd.get(), &st));
-  if (size == 0) size = st.stx_size;
-  if (size < sizeof(Segment) || st.stx_size < offset || st.stx_size - offset < size)
+  const UniqueFd fd(static_cast<int>(TRY(checked(opened))));
+  const auto file_size =
+      static_cast<uint64_t>(TRY(checked(raw_call(SYS_lseek, fd.get(), 0, SEEK_END))));
+  if (size == 0) size = file_size;
+  if (size < sizeof(Segment) || file_size < offset || file_size - offset < size)
     return Error(EINVAL);
   const long p = raw_call(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE,
                           *shared ? MAP_SHARED : MAP_PRIVATE, fd.get(), offset);
@@ -47,6 +53,8 @@ Result<void> check(const Segment& segment, uint64_t size) {
   const bool alone = segment.outermost.size == 0;
   if (segment.size != size || (alone && segment.state_offset + sizeof(SharedState) > size))
     return Error(EINVAL);
+  constexpr uint64_t kKnownSize = sizeof(KnownDirectory) * kKnownDirectories;
+  if (segment.known_offset > size || size - segment.known_offset < kKnownSize) return Error(EINVAL);
   return {};
 }
 
@@ -60,7 +68,7 @@ Result<SharedState*> map_state(Segment* segment, bool* shared) {
 
 }  // namespace
 
-Result<void> Session::attach(CStr path) {
+[[gnu::hot]] Result<void> Session::attach(CStr path) {
   if (path.size() >= sizeof path_bytes_) return Error(ENAMETOOLONG);
   bool shared = true;
   const Mapped mapped = TRY(map_file(path, 0, 0, &shared));
@@ -86,11 +94,12 @@ Session::~Session() {
   raw_call(SYS_munmap, segment_, segment_->size);
 }
 
-void Session::decode(const Segment& segment) {
+[[gnu::hot]] void Session::decode(const Segment& segment) {
   for (uint32_t k = 0; k < segment.layer_count; k++) {
     const LayerConfig& l = segment.layers[k];
-    layers_[k] = Layer{segment.str(l.root), l.dev,  l.fs_index, l.has_format != 0, false, l.format,
-                       &layers_[l.source],  nullptr};
+    new (&layers_[k])
+        Layer{segment.str(l.root), l.dev,  l.fs_index, l.has_format != 0, false, l.format,
+              &layers_[l.source],  nullptr};
   }
   uint32_t lowers = 0, next_mount = 0;
   for (uint32_t i = 0; i < segment.overlay_count; i++) {
@@ -104,24 +113,24 @@ void Session::decode(const Segment& segment) {
     const uint32_t first_mount = next_mount;
     while (next_mount < segment.mount_count && segment.mounts[next_mount].overlay == i)
       lowers += segment.mounts[next_mount++].lower_count;
-    overlays_[i] = Overlay{i,
-                           c.id,
-                           segment.str(c.at),
-                           segment.str(c.upper),
-                           segment.str(c.work),
-                           c.upper.size != 0 ? upper : nullptr,
-                           upper + 1,
-                           c.lower_count,
-                           c.shown_dev,
-                           c.redirect_dir,
-                           c.metacopy != 0,
-                           upper->format,
-                           c.perm,
-                           c.can_whiteout_device != 0,
-                           c.level,
-                           c.level == 0 ? c.lower_count : lowers,
-                           c.given_count,
-                           next_mount - first_mount};
+    new (&overlays_[i]) Overlay{i,
+                                c.id,
+                                segment.str(c.at),
+                                segment.str(c.upper),
+                                segment.str(c.work),
+                                c.upper.size != 0 ? upper : nullptr,
+                                upper + 1,
+                                c.lower_count,
+                                c.shown_dev,
+                                c.redirect_dir,
+                                c.metacopy != 0,
+                                upper->format,
+                                c.perm,
+                                c.can_whiteout_device != 0,
+                                c.level,
+                                c.level == 0 ? c.lower_count : lowers,
+                                c.given_count,
+                                next_mount - first_mount};
   }
   for (uint32_t k = 0; k < segment.layer_count; k++) layers_[k].writer = layers_[k].source->writer;
   overlay_count_ = segment.overlay_count;

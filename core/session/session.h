@@ -13,7 +13,7 @@ namespace ovl {
 
 class Session {
  public:
-  Session() = default;
+  Session() {}  // NOLINT(modernize-use-equals-default): that could not leave the tables alone
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -83,9 +83,15 @@ class Session {
   uint32_t level_ = 0;
   bool shared_ = true;
   CStr path_;
+  // Room for the most that there can be; what is not needed is never touched: each page that is
+  // costs every program below ovlrun at its start.
+  union {
+    Overlay overlays_[kMaxOverlays];
+  };
+  union {
+    Layer layers_[kMaxLayers];
+  };
   char path_bytes_[1024];
-  Overlay overlays_[kMaxOverlays];
-  Layer layers_[kMaxLayers];
 };
 
 }  // namespace ovl

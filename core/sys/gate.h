@@ -19,6 +19,9 @@ extern "C" {
 long ovl_gate_call(long number, long a0, long a1, long a2, long a3, long a4, long a5);
 // The page that holds the code above (one page, nothing else in it).
 extern const char ovl_gate_page[];
+// The same from elsewhere: for calls that no filter stops, before the gate is fixed. (What has been
+// run of the page until then would have to be mapped again behind that.)
+long ovl_plain_call(long number, long a0, long a1, long a2, long a3, long a4, long a5);
 }
 
 // From the page in this object to the one at kGateAddress, once fix_gate() has put it there.
@@ -42,5 +45,11 @@ inline long raw_call(long number, Args... args) {
   return gate_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 inline long raw_call(long number) { return gate_call(number, 0, 0, 0, 0, 0, 0); }
+
+template <class... Args>
+inline long plain_call(long number, Args... args) {
+  const long a[6] = {(long)(args)...};  // NOLINT(google-readability-casting): pointers and integers
+  return ovl_plain_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
 
 }  // namespace ovl

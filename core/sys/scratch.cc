@@ -15,14 +15,17 @@ constexpr int kBlocks = 24;
 constexpr size_t kBlockSize = 96 * 1024;  // a walk, two paths, one directory buffer
 
 alignas(64) char blocks[kBlocks][kBlockSize];  // untouched pages cost nothing
-std::atomic<int> owners[kBlocks];              // tid, 0 = free
+
+// Near what a process touches at its start (gate.cc); not so the blocks.
+#define OVL_NEAR __attribute__((section(".data")))
+OVL_NEAR std::atomic<int> owners[kBlocks];  // tid, 0 = free
 
 struct Mapping {
   Mapping* next;
   size_t size;
 };
-Mapping* mappings[kBlocks];  // what each block grew by: a task that died (exec'ed) leaves it to the
-                             // block's next owner
+// What each block grew by: a task that died (exec'ed) leaves it to the block's next owner.
+OVL_NEAR Mapping* mappings[kBlocks];
 
 void unmap_all(Mapping* m) {
   while (m != nullptr) {

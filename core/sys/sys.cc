@@ -10,7 +10,7 @@
 
 namespace ovl {
 
-void close_raw(int fd) { raw_call(SYS_close, fd); }
+[[gnu::hot]] void close_raw(int fd) { raw_call(SYS_close, fd); }
 
 namespace {
 

@@ -30,7 +30,11 @@ Result<PrivSet> read_private(Op& op, XattrFormat format, CStr real, mode_t mode)
     char* list = op.arena().array<char>(size);
     if (list == nullptr) return Error(ENOMEM);
     Result<size_t> n = sys_llistxattr(real, list, size);
-    if (n.ok()) return parse_xattr_list(format, list, n.value());
+    if (n.ok()) {
+      const PrivSet found = parse_xattr_list(format, list, n.value());
+      op.arena().trim(list, 0);
+      return found;
+    }
     if (n.error() == EOPNOTSUPP) return PrivSet();
     if (n.error() != ERANGE || size == kXattrListMost) return Error(n.error());
     size = kXattrListMost;

@@ -27,7 +27,9 @@ class Walk {
     TRY(begin(dirfd, path));
     if (native_) return native();
     todo_ = path;
-    while (next_component()) {
+    for (;;) {
+      if (is_plainly_outside()) return native();
+      if (!next_component()) break;
       TRY(step());
       if (native_) return native();
     }
@@ -117,6 +119,42 @@ class Walk {
     return true;
   }
 
+  // From "/": is there neither a symlink nor an overlay on the whole way? One call of the kernel
+  // instead of one for each name. What it finds missing, the real call will find.
+  bool is_plainly_outside() {
+    constexpr int kFewest = 3;  // names for which it pays
+    if (!natural_ || !current_->outside() || current_->virt != Str("/")) return false;
+    Str rest = todo_;
+    while (!rest.empty() && rest[0] == '/') rest = rest.sub(1);
+    if (!op_.caller().has_own_descriptors() || !is_normal(rest, kFewest)) return false;
+    const CStr path = op_.arena().concat("/", rest);
+    if (path.data() == nullptr || op_.session().level() != 0 || passes_overlay(path)) return false;
+    const uint64_t last = (flags_ & kFollow) != 0 ? 0u : unsigned{O_NOFOLLOW};
+    const Result<UniqueFd> found =
+        sys_openat2(path, open_how{O_PATH | last, 0, RESOLVE_NO_SYMLINKS});
+    return found.ok() || found.error() == ENOENT || found.error() == ENOTDIR ||
+           found.error() == EACCES;
+  }
+
+  // This many names or more, and nothing else between the slashes.
+  static bool is_normal(Str path, int fewest) {
+    int count = 0;
+    for (; !path.empty(); count++) {
+      size_t end = path.find('/');
+      if (end == SIZE_MAX) end = path.size();
+      const Str name = path.sub(0, end);
+      if (name.empty() || name == Str(".") || name == Str("..")) return false;
+      path = path.sub(end + 1);
+    }
+    return count >= fewest;
+  }
+
+  bool passes_overlay(Str path) const {
+    for (uint32_t i = 0; i < op_.session().overlay_count(); i++)
+      if (is_below_or_same(path, op_.session().overlay(i).at)) return true;
+    return false;
+  }
+
   Result<void> step() {
     // The current node must be a directory that can be searched.
     if (!current_->outside() && !current_->is_dir()) return Error(ENOTDIR);
@@ -188,6 +226,7 @@ class Walk {
     char* text = op_.arena().array<char>(kLinkTextMost);
     if (text == nullptr) return Error(ENOMEM);
     Result<size_t> n = sys_readlink(virt, text, kLinkTextMost);
+    op_.arena().trim(text, n.ok() ? n.value() : 0);
     if (n.ok()) return outside_symlink(Str(text, n.value()));
     if (n.error() == EINVAL || last_) {  // no symlink, or for the real call to tell
       if (!last_) current_ = found_;
@@ -209,6 +248,7 @@ class Walk {
     char* text = op_.arena().array<char>(kLinkTextMost);
     if (text == nullptr) return Error(ENOMEM);
     Result<size_t> n = sys_readlink(found_->top(), text, kLinkTextMost);
+    op_.arena().trim(text, n.ok() ? n.value() : 0);
     if (n.ok()) return Str(text, n.value());
     if (n.error() == EINVAL || n.error() == ENOENT) return Str(nullptr, 0);
     return Error(n.error());

@@ -90,8 +90,9 @@ FilteredChild::FilteredChild(bool gate, bool strict, const std::function<void()>
   const bool root = geteuid() == 0;
   if (!strict && getrandom(pass_, sizeof pass_, 0) != sizeof pass_)
     fail("no random numbers: {}", error_text(errno));
-  const std::vector<sock_filter> filter =
-      make_filter({gate, !strict, root, {pass_[0], pass_[1]}, !root});
+  FilterOptions options = {gate, !strict, root, {pass_[0], pass_[1]}, !root};
+  if (gate && !strict) options.loader = find_loader_call(kUsualLoader);
+  const std::vector<sock_filter> filter = make_filter(options);
   Pipe installed, go;
   const pid_t keeper = getpid();
   int pidfd = -1;  // stays so before Linux 5.2

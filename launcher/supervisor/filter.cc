@@ -4,6 +4,7 @@
 #include "launcher/supervisor/filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -60,6 +61,7 @@ constexpr sock_filter greater(uint32_t value, uint8_t yes, uint8_t no) {
 // Little-endian halves.
 constexpr size_t kPointerLow = offsetof(seccomp_data, instruction_pointer);
 constexpr size_t kPointerHigh = kPointerLow + 4;
+constexpr size_t kPathLow = offsetof(seccomp_data, args[1]), kPathHigh = kPathLow + 4;
 constexpr size_t kPassAt[2] = {offsetof(seccomp_data, args[4]), offsetof(seccomp_data, args[5])};
 
 // Numbers that are too new. x32's have a bit set that makes them so.
@@ -96,6 +98,27 @@ void put_exceptions_behind(std::vector<sock_filter>& program, const FilterOption
   if (options.pass[0] != 0 || options.pass[1] != 0)
     put({load(kPassAt[0]), equal(options.pass[0], 0, 3), load(kPassAt[1]),
          equal(options.pass[1], 0, 1), result(SECCOMP_RET_ALLOW)});
+  if (options.loader) {
+    constexpr sock_filter kKeep = {BPF_MISC | BPF_TAX, 0, 0, 0};
+    put({load(offsetof(seccomp_data, arch)),
+         equal(AUDIT_ARCH_X86_64, 0, 16),
+         load(offsetof(seccomp_data, nr)),
+         equal(SYS_newfstatat, 0, 14),
+         load(offsetof(seccomp_data, args[3])),
+         equal(AT_EMPTY_PATH, 0, 12),
+         load(kPointerHigh),
+         kKeep,
+         load(kPathHigh),
+         {BPF_JMP | BPF_JEQ | BPF_X, 0, 8, 0},
+         load(kPointerLow),
+         kKeep,
+         {BPF_ALU | BPF_AND | BPF_K, 0, 0, 4095},
+         equal(options.loader->in_page, 0, 4),
+         load(kPathLow),
+         {BPF_ALU | BPF_SUB | BPF_X, 0, 0, 0},
+         equal(options.loader->to_string, 0, 1),
+         result(SECCOMP_RET_ALLOW)});
+  }
   put({result(SECCOMP_RET_USER_NOTIF)});
 }
 

@@ -2,8 +2,8 @@
 // which it refuses by itself, and which it lets pass. Made from core/ops/ops.def, mostly when
 // ovlrun is built.
 //
-//   a call in the table as an operation   the supervisor, unless it comes from the gate page or
-//                                         carries the pass
+//   a call in the table as an operation   the supervisor, unless it comes from the gate page,
+//                                         carries the pass, or is the dynamic loader's fstat
 //   a call that goes past the overlay     the table's errno
 //   a number newer than all known ones    ENOSYS: it may take a path
 //   x32, unknown architectures            ENOSYS; i386 too, unless it is asked for
@@ -17,10 +17,12 @@
 #include <linux/seccomp.h>
 #include <stdint.h>
 
+#include <optional>
 #include <vector>
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "launcher/supervisor/loader.h"
 
 namespace ovl {
 
@@ -38,6 +40,8 @@ struct FilterOptions {
   // Do tasks stay readable when they ask not to be (PR_SET_DUMPABLE)? They are told that it is
   // done. Needed where the supervisor may not read such a task: anywhere but as root.
   bool readable = false;
+  // The dynamic loader's fstat passes.
+  std::optional<LoaderCall> loader = std::nullopt;
 };
 
 // Depends on the options alone, not on what the running kernel can do. Throws Failure.

@@ -66,6 +66,7 @@ class CompatCaller final : public Caller {
   Result<Str> proc_link(Arena& arena, CStr link) override { return real_.proc_link(arena, link); }
   Origin origin(Arena& arena) override { return real_.origin(arena); }
   void complain(Str line) override { real_.complain(line); }
+  bool has_own_descriptors() const override { return real_.has_own_descriptors(); }
   uint64_t identity() const override { return real_.identity(); }
   Outcome open_for_caller(CStr path, int flags, mode_t mode, Opens what) override;
   Outcome change_directory(CStr path) override { return real_.change_directory(path); }

@@ -228,8 +228,18 @@ At RemoteCaller::reach(Arena& arena, int dirfd, CStr path) {
   return At(AT_FDCWD, arena.concat(view(start), path));
 }
 
+// Mostly it is its own group's first thread, and one call tells that.
+Result<pid_t> RemoteCaller::thread_group() {
+  if (status_) return status_->tgid;
+  if (syscall(SYS_tgkill, call_.tid(), call_.tid(), 0) == 0) {
+    if (!call_.valid()) return Error(ESRCH);
+    return call_.tid();
+  }
+  return TRY(status())->tgid;
+}
+
 Result<Str> RemoteCaller::proc_link(Arena& arena, CStr link) {
-  const pid_t tgid = TRY(status())->tgid;
+  const pid_t tgid = TRY(thread_group());
   const std::string text = link == Str("/proc/self") ? fmt::format("{}", tgid)
                                                      : fmt::format("{}/task/{}", tgid, call_.tid());
   return arena.dup(view(text));

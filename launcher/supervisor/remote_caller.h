@@ -41,6 +41,7 @@ class RemoteCaller final : public Caller {
   Result<void> fstat(int fd, struct stat* out) override;
   At reach(Arena& arena, int dirfd, CStr path) override;
   Result<Str> proc_link(Arena& arena, CStr link) override;
+  bool has_own_descriptors() const override { return true; }
   uint64_t identity() const override { return static_cast<uint64_t>(call_.tid()); }
   Credentials credentials() override;
   bool in_group(gid_t gid) override;
@@ -64,6 +65,7 @@ class RemoteCaller final : public Caller {
   const TaskStatus* who();
 
  private:
+  Result<pid_t> thread_group();
   Result<void> read_page(uintptr_t page);
   Result<CStr> link_of(Arena& arena, const std::string& link);
   // The task makes the call; `-errno` where it can't be made to.

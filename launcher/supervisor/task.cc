@@ -67,8 +67,10 @@ Result<TaskStatus> read_status(pid_t tid) {
   if (!fd.valid()) return Error(ESRCH);
   std::string text;
   char chunk[4096];
-  for (ssize_t n; text.size() < kStatusMost && (n = read(fd.get(), chunk, sizeof chunk)) > 0;)
-    text.append(chunk, static_cast<size_t>(n));
+  for (ssize_t n = sizeof chunk; text.size() < kStatusMost && n == sizeof chunk;) {
+    n = read(fd.get(), chunk, sizeof chunk);
+    if (n > 0) text.append(chunk, static_cast<size_t>(n));
+  }
   if (text.empty()) return Error(ESRCH);
   TaskStatus status;
   status.name = value_of(text, "Name");

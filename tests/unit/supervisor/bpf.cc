@@ -9,7 +9,7 @@ namespace {
 
 std::optional<uint32_t> run(const std::vector<sock_filter>& filter, const seccomp_data& call,
                             bool number_alone) {
-  uint32_t a = 0;
+  uint32_t a = 0, x = 0;
   for (size_t pc = 0; pc < filter.size(); pc++) {
     const sock_filter& i = filter[pc];
     bool yes = false;
@@ -29,6 +29,15 @@ std::optional<uint32_t> run(const std::vector<sock_filter>& filter, const seccom
       case BPF_ALU | BPF_AND | BPF_K:
         a &= i.k;
         continue;
+      case BPF_ALU | BPF_SUB | BPF_X:
+        a -= x;
+        continue;
+      case BPF_MISC | BPF_TAX:
+        x = a;
+        continue;
+      case BPF_JMP | BPF_JEQ | BPF_X:
+        yes = a == x;
+        break;
       case BPF_JMP | BPF_JEQ | BPF_K:
         yes = a == i.k;
         break;

@@ -1,6 +1,7 @@
 // What the filter answers, run by hand.
 #include "launcher/supervisor/filter.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/fs.h>
@@ -129,6 +130,29 @@ TEST(Filter, CallsFromTheGatePass) {
     EXPECT_EQ(answer(open, k64, SYS_openat, {}, pointer), kTrap) << pointer;
   // What goes past the overlay is refused from there, too.
   EXPECT_EQ(answer(open, k64, SYS_chroot, {}, kGateAddress), SECCOMP_RET_ERRNO | EPERM);
+}
+
+TEST(Filter, TheLoadersFstatPasses) {
+  FilterOptions options = kAll;
+  options.loader = LoaderCall{0x92a, 0xfffffff0};
+  const uint64_t from = 0x7f120002092a, path = from - 16;
+  const auto with = make_filter(options), without = make_filter(kAll);
+  const auto ask = [&](const std::vector<sock_filter>& filter, uint32_t architecture,
+                       uint32_t number, uint64_t text, uint64_t flags, uint64_t pointer) {
+    return answer(filter, architecture, number, {3, text, 0x7ffc00001000, flags}, pointer);
+  };
+  EXPECT_EQ(ask(with, k64, SYS_newfstatat, path, AT_EMPTY_PATH, from), kAllow);
+  EXPECT_EQ(ask(with, k64, SYS_newfstatat, path + 0x1000, AT_EMPTY_PATH, from + 0x1000), kAllow);
+  EXPECT_EQ(ask(without, k64, SYS_newfstatat, path, AT_EMPTY_PATH, from), kTrap);
+  EXPECT_EQ(ask(with, k64, SYS_newfstatat, path, 0, from), kTrap);
+  EXPECT_EQ(ask(with, k64, SYS_newfstatat, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, from), kTrap);
+  EXPECT_EQ(ask(with, k64, SYS_newfstatat, path + 1, AT_EMPTY_PATH, from), kTrap);
+  EXPECT_EQ(ask(with, k64, SYS_newfstatat, path + 1, AT_EMPTY_PATH, from + 1), kTrap);
+  EXPECT_EQ(ask(with, k64, SYS_newfstatat, path + (uint64_t{1} << 32), AT_EMPTY_PATH, from), kTrap);
+  EXPECT_EQ(ask(with, k64, SYS_openat, path, AT_EMPTY_PATH, from), kTrap);
+  EXPECT_EQ(ask(with, k64, SYS_fchmodat, path, AT_EMPTY_PATH, from), kTrap);
+  // fstatat64 of i386 has another number, and this number is another call's.
+  EXPECT_EQ(ask(with, k32, 300, path & 0xffffffff, AT_EMPTY_PATH, from & 0xffffffff), kTrap);
 }
 
 TEST(Filter, CallsWithThePassPass) {

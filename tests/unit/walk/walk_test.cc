@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "tests/support/fixture.h"
+#include "tests/unit/walk/elsewhere.h"
 
 namespace ovl::testing {
 namespace {
@@ -28,8 +29,12 @@ class WalkTest : public OverlayTest {
   // Virtual path of what `rest` names, or "E<errno>", "native", "outside:<path>", with '!' in front
   // when absent.
   std::string resolve(const std::string& rest, unsigned flags = kFollow, int dirfd = AT_FDCWD) {
-    Op op(caller(), session());
-    Result<CStr> in = caller().copy_in_path(op.arena(), path(rest));
+    return resolve_for(caller(), path(rest), flags, dirfd);
+  }
+  std::string resolve_for(Caller& who, UserPath words, unsigned flags = kFollow,
+                          int dirfd = AT_FDCWD) {
+    Op op(who, session());
+    Result<CStr> in = who.copy_in_path(op.arena(), words);
     if (!in.ok()) return "E" + std::to_string(in.error());
     Result<Walked> w = walk(op, dirfd, in.value(), flags);
     if (!w.ok()) return "E" + std::to_string(w.error());
@@ -81,6 +86,36 @@ TEST_F(WalkTest, NamesWhatTheKernelWould) {
       {"/link/f", kNoSymlinks | kFollow, "E40"},
   };
   for (const auto& c : cases) EXPECT_EQ(resolve(c.path, c.flags), c.want) << c.path;
+}
+
+TEST_F(WalkTest, OutsideItMakesNoDifferenceHowManyNamesAreLookedAtAtOnce) {
+  const struct {
+    const char* path;
+    unsigned flags;
+    const char* want;
+  } cases[] = {
+      {"/outside/x", kFollow, "native"},
+      {"/outside/x/", kFollow, "native"},
+      {"/outside/none", kFollow, "native"},
+      {"/outside/none/more", kFollow, "native"},
+      {"/outside/in", 0, "native"},
+      {"/outside/in", kParent, "native"},
+      {"/outside/in", kFollow, "/lower"},
+      {"/outside/in/", 0, "/lower"},
+      {"/outside/in/d/f", kFollow, "/lower/d/f"},
+      {"/outside/in/none", kFollow, "!/lower/none"},
+      {"//outside/./in/d/f", kFollow, "/lower/d/f"},
+      {"/outside/x/../../lower/d/f", kFollow, "/lower/d/f"},
+      {"/outside/x/../../outside/x", kFollow, "native"},
+      {"//lower/d/f", kFollow, "/lower/d/f"},
+      {"/lower/out/x", kFollow, "outside:/outside/x"},
+      {"/outside/in/out/x", kFollow, "outside:/outside/x"},
+  };
+  for (const auto& c : cases) {
+    const std::string words = root() + c.path;
+    EXPECT_EQ(resolve_for(caller(), UserPath(words.c_str()), c.flags), c.want) << c.path;
+    EXPECT_EQ(resolve_for(elsewhere(), UserPath(words.c_str()), c.flags), c.want) << c.path;
+  }
 }
 
 TEST_F(WalkTest, RelativePathsStartAtTheCurrentDirectory) {
