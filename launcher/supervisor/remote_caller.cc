@@ -21,6 +21,7 @@
 
 #include "core/caller/deep_path.h"
 #include "launcher/supervisor/backtrace.h"
+#include "launcher/supervisor/identity.h"
 
 namespace ovl {
 namespace {
@@ -349,6 +350,16 @@ Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens w
   const int fd = openat(at.dirfd(), at.name(), flags | O_CLOEXEC | O_NOCTTY, mode);
   if (fd < 0) return Error(errno);
   return give_fd(UniqueFd(fd), flags & O_CLOEXEC);
+}
+
+Result<UniqueFd> RemoteCaller::open_of_task(CStr name) {
+  const TaskStatus* is = who();
+  if (is == nullptr) return Error(ESRCH);
+  // Every task may look at itself.
+  const std::string own = proc_path(TRY(status())->tgid, "");
+  if (is == &context_.own || name.starts_with(view(own))) return sys_openat(name, O_RDONLY);
+  const LessCapable as_task(is->effective);
+  return sys_openat(name, O_RDONLY);
 }
 
 Outcome RemoteCaller::change_directory(CStr real) {
