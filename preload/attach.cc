@@ -3,6 +3,8 @@
 #include "preload/attach.h"
 
 #include <signal.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
 
 #include <atomic>
 #include <new>
@@ -24,7 +26,7 @@ alignas(Session) char session_bytes[sizeof(Session)];
 Session* const session = reinterpret_cast<Session*>(session_bytes);
 
 // The strings that were taken out of the environment block; other arrays may still point to them.
-constexpr int kRemovedMost = 5;
+constexpr int kRemovedMost = 6;
 char* removed[kRemovedMost];
 int removed_count;
 
@@ -78,6 +80,24 @@ void restore_library_path(char** env) {
   memset(old, 0, strlen(old));
 }
 
+// Where the kernel could not be given the program's own words (core/ops/exec.cc): they take the
+// place of what it was given, of a script's interpreter for one. comm is their last name.
+void restore_called_name(char** env) {
+  char** entry = find(env, kCalledName.sub(0, kCalledName.size() - 1));
+  if (entry == nullptr) return;
+  const CStr called(*entry + kCalledName.size(), strlen(*entry + kCalledName.size()));
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  auto* given = reinterpret_cast<char*>(getauxval(AT_EXECFN));
+  const size_t room = given != nullptr ? strlen(given) : 0;
+  if (called.size() <= room) {
+    memcpy(given, called.data(), called.size());
+    memset(given + called.size(), 0, room - called.size());
+  }
+  const bool only_a_descriptor = dir_name(called) == Str("/dev/fd");
+  if (!only_a_descriptor) raw_call(SYS_prctl, PR_SET_NAME, base_name(called).data());
+  take_out(env, *entry);
+}
+
 // Takes `object` out of a list that ld.so splits at colons and spaces. True when nothing is left.
 bool remove_from_list(char* list, Str object) {
   char* to = list;
@@ -108,6 +128,7 @@ void hide(char** env) {
     take_out(env, *entry);
   }
   restore_library_path(env);
+  restore_called_name(env);
   const Segment& segment = session->segment();
   if (char** entry = find(env, kPreloadName)) {
     if (remove_from_list(*entry + kPreloadName.size() + 1, segment.str(segment.preload_path))) {

@@ -87,6 +87,9 @@ struct ExecRequest {
   int flags;          // as execveat(2)
   char* const* argv;  // this process's memory, NULL-terminated
   char* const* envp;  // likewise
+  // What the program is to find as its name in AT_EXECFN, no longer than `file`. Empty: as it
+  // comes. A caller that can't reach into the new program leaves it.
+  Str called;
 };
 
 // Who asks, for --trace.

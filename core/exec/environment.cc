@@ -119,12 +119,12 @@ Result<Vector> plain_environment(Op& op, const Vector& env) {
   return result.finish();
 }
 
-Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries) {
+Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries, Str called) {
   const Session& session = op.session();
   const Str object = session.segment().str(session.segment().preload_path);
   const CStr session_name = op.arena().concat(kSessionVariable, "=");
   if (session_name.data() == nullptr) return Error(ENOMEM);
-  Builder result(op, env.count + 4);
+  Builder result(op, env.count + 5);
   bool preloaded = false;
   for (size_t i = 0; i < env.count; i++) {
     const Str entry(env.items[i], strlen(env.items[i]));
@@ -143,6 +143,7 @@ Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries) {
   }
   if (!preloaded) result.add(kPreloadVariable, object);
   result.add(session_name, session.path());
+  if (!called.empty()) result.add(kCalledName, called);
   if (libraries.data() != nullptr) {
     const Str own = variable(env, kLibraryVariable);
     result.add(kLibraryVariable, libraries);

@@ -20,7 +20,8 @@ Result<Vector> copy_in_vector(Op& op, UserBuf vector, size_t spare);
 // the session, and the library directories of uppers (`libraries`; data() == nullptr: none). What
 // the program itself had set LD_LIBRARY_PATH to travels beside it, for the preload object to put
 // back before the program looks: kOriginalLibraries, or kNoLibraries when it was not set.
-Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries);
+// `called`: what it is to find in AT_EXECFN (kCalledName); empty: what the kernel puts there.
+Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries, Str called);
 
 // Is there anything of ours in it?
 bool names_session(Op& op, const Vector& env);
@@ -35,5 +36,6 @@ inline constexpr Str kLibraryVariable("LD_LIBRARY_PATH=");
 inline constexpr Str kOriginalPrefix("OVLRUN_");  // in front of a variable: its original
 inline constexpr Str kOriginalLibraries("OVLRUN_LD_LIBRARY_PATH=");
 inline constexpr Str kNoLibraries("OVLRUN_NO_LD_LIBRARY_PATH=1");
+inline constexpr Str kCalledName("OVLRUN_EXECFN=");
 
 }  // namespace ovl

@@ -383,6 +383,8 @@ Outcome RemoteCaller::execute(const ExecRequest& request) {
   if (request.dirfd != AT_FDCWD && (file.empty() || file[0] != '/'))
     file = fmt::format("/dev/fd/{}{}{}", request.dirfd, file.empty() ? "" : "/", file);
   call.point_argument(0, call.put_string(file.c_str()));
+  if (!request.called.empty())
+    call.name_program(file, std::string(request.called.data(), request.called.size()));
   int argument = 1;
   for (char* const* vector : {request.argv, request.envp}) {
     size_t count = 0;

@@ -9,13 +9,14 @@ namespace {
 
 class Environment : public OverlayTest {
  protected:
-  std::vector<std::string> after(std::vector<std::string> env, CStr libraries = CStr(nullptr, 0)) {
+  std::vector<std::string> after(std::vector<std::string> env, CStr libraries = CStr(nullptr, 0),
+                                 Str called = Str()) {
     std::vector<char*> items;
     for (std::string& s : env) items.push_back(s.data());
     items.push_back(nullptr);
     Op op(caller(), session());
     Vector in = copy_in_vector(op, UserBuf(items.data()), 0).value();
-    Vector out = session_environment(op, in, libraries).value();
+    Vector out = session_environment(op, in, libraries, called).value();
     return std::vector<std::string>(out.items, out.items + out.count);
   }
   std::string session_entry() { return "OVLRUN_SESSION=" + work("/ovlrun/session"); }
@@ -47,6 +48,12 @@ TEST_F(Environment, LengthenedLibraryPathKeepsTheOriginalBeside) {
   EXPECT_EQ(after({}, "/u"),
             (std::vector<std::string>{"LD_PRELOAD=", session_entry(), "LD_LIBRARY_PATH=/u",
                                       "OVLRUN_NO_LD_LIBRARY_PATH=1"}));
+}
+
+TEST_F(Environment, TheNameThatTheProgramWasCalledTravelsBeside) {
+  start();
+  EXPECT_EQ(after({}, CStr(nullptr, 0), "./program"),
+            (std::vector<std::string>{"LD_PRELOAD=", session_entry(), "OVLRUN_EXECFN=./program"}));
 }
 
 TEST_F(Environment, LibrariesOfTheUpperComeBeforeTheDirectoryTheyHide) {
