@@ -3,6 +3,8 @@
 #include "preload/attach.h"
 
 #include <signal.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
 
 #include <atomic>
 #include <new>
@@ -27,7 +29,7 @@ alignas(Session) char session_bytes[sizeof(Session)];
 Session* const session = reinterpret_cast<Session*>(session_bytes);
 
 // The strings that were taken out of the environment block; other arrays may still point to them.
-constexpr int kRemovedMost = 5;
+constexpr int kRemovedMost = 6;
 OVL_NEAR char* removed[kRemovedMost];
 OVL_NEAR int removed_count;
 
@@ -91,6 +93,24 @@ void take_out(char** env, char* entry) {
   memset(old, 0, strlen(old));
 }
 
+// Where the kernel could not be given the program's own words (core/ops/exec.cc): they take the
+// place of what it was given, of a script's interpreter for one. comm is their last name.
+[[gnu::hot]] void restore_called_name(char** env) {
+  char** entry = find(env, kCalledName);
+  if (entry == nullptr) return;
+  const CStr called(*entry + kCalledName.size(), strlen(*entry + kCalledName.size()));
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  auto* given = reinterpret_cast<char*>(getauxval(AT_EXECFN));
+  const size_t room = given != nullptr ? strlen(given) : 0;
+  if (called.size() <= room) {
+    memcpy(given, called.data(), called.size());
+    memset(given + called.size(), 0, room - called.size());
+  }
+  const bool only_a_descriptor = dir_name(called) == Str("/dev/fd");
+  if (!only_a_descriptor) raw_call(SYS_prctl, PR_SET_NAME, base_name(called).data());
+  take_out(env, *entry);
+}
+
 // Takes `object` out of a list that ld.so splits at colons and spaces. True when nothing is left.
 [[gnu::hot]] bool remove_from_list(char* list, Str object) {
   char* to = list;
@@ -120,6 +140,7 @@ void take_out(char** env, char* entry) {
   if (char** entry = find(env, session_prefix)) {
     take_out(env, *entry);
   }
+  restore_called_name(env);
   const Segment& segment = session->segment();
   if (segment.supervised == 0) restore_library_path(env);
   if (char** entry = find(env, preload_prefix)) {

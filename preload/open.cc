@@ -28,6 +28,10 @@ long open_kernel_style(int dirfd, const char* path, int flags, mode_t mode) {
     { CancellationPoint asked_before; }  // acts on a request that is pending
     PreloadCaller caller;
     Outcome outcome = run_op<op_openat>(caller, *session, dirfd, UserPath(path), flags, mode);
+    if (is_for_supervisor(*session, outcome)) {
+      CancellationPoint point;
+      return trapped_call(SYS_openat, dirfd, to_register(UserPath(path)), flags, mode);
+    }
     if (!outcome.is_native()) return outcome.value();
   }
   CancellationPoint point;

@@ -87,6 +87,9 @@ struct ExecRequest {
   int flags;          // as execveat(2)
   char* const* argv;  // this process's memory, NULL-terminated
   char* const* envp;  // likewise
+  // What the program is to find as its name in AT_EXECFN, no longer than `file`. Empty: as it
+  // comes. A caller that can't reach into the new program leaves it.
+  Str called;
 };
 
 // Who asks, for --trace.
@@ -154,6 +157,9 @@ class Caller {
   // descriptor.
   enum class Opens : uint8_t { kStored /* a file, directory or symlink of a layer */, kAnything };
   virtual Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) = 0;
+  // A descriptor of this process for what procfs tells of a task, with no more rights to be told it
+  // than the caller has.
+  virtual Result<UniqueFd> open_of_task(CStr name) = 0;
   virtual Outcome change_directory(CStr real) = 0;
   virtual Outcome execute(const ExecRequest& request) = 0;
   // Could the preload object make its own calls in a program that the caller becomes? Not below a

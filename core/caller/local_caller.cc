@@ -150,6 +150,8 @@ Outcome LocalCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens) {
   return raw_call(SYS_openat, at.dirfd(), at.name(), flags, mode);
 }
 
+Result<UniqueFd> LocalCaller::open_of_task(CStr name) { return sys_openat(name, O_RDONLY); }
+
 Outcome LocalCaller::change_directory(CStr real) {
   At at(real);
   if (at.error()) return Error(at.error());

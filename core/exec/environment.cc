@@ -123,12 +123,12 @@ Result<Vector> plain_environment(Op& op, const Vector& env) {
   return ours ? result.finish() : env;
 }
 
-Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries) {
+Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries, Str called) {
   const Session& session = op.session();
   const Str object = session.segment().str(session.segment().preload_path);
   const CStr session_name = op.arena().concat(kSessionVariable, "=");
   if (session_name.data() == nullptr) return Error(ENOMEM);
-  Builder result(op, env.count + 4);
+  Builder result(op, env.count + 5);
   bool preloaded = false;
   for (size_t i = 0; i < env.count; i++) {
     if (begins(env.items[i], session_name)) continue;
@@ -147,6 +147,7 @@ Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries) {
   }
   if (!preloaded) result.add(kPreloadVariable, object);
   result.add(session_name, session.path());
+  if (!called.empty()) result.add(kCalledName, called);
   if (libraries.data() != nullptr) {
     const Str own = variable(env, kLibraryVariable);
     result.add(kLibraryVariable, libraries);

@@ -20,7 +20,8 @@ Result<Vector> copy_in_vector(Op& op, UserBuf vector, size_t spare);
 // the session, and the library directories of uppers (`libraries`; data() == nullptr: none). What
 // the program itself had set LD_LIBRARY_PATH to travels beside it, for the preload object to put
 // back before the program looks: kOriginalLibraries, or kNoLibraries when it was not set.
-Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries);
+// `called`: what it is to find in AT_EXECFN (kCalledName); empty: what the kernel puts there.
+Result<Vector> session_environment(Op& op, const Vector& env, CStr libraries, Str called);
 
 // The environment without anything of ours: for a program that the preload object can't follow.
 // `env` itself, the very items, where nothing of ours is in it.
@@ -34,5 +35,6 @@ inline constexpr Str kLibraryVariable("LD_LIBRARY_PATH=");
 inline constexpr Str kOriginalPrefix("OVLRUN_");  // in front of a variable: its original
 inline constexpr Str kOriginalLibraries("OVLRUN_LD_LIBRARY_PATH=");
 inline constexpr Str kNoLibraries("OVLRUN_NO_LD_LIBRARY_PATH=1");
+inline constexpr Str kCalledName("OVLRUN_EXECFN=");
 
 }  // namespace ovl

@@ -2,6 +2,8 @@
 // interpreter itself and sees only real paths; so each of them is resolved here, and where the
 // kernel's own view would differ it is given real ones. Kernel counterpart: fs/exec.c,
 // load_script(), load_elf_binary().
+#include <limits.h>
+
 #include "core/attr/attr.h"
 #include "core/copy_up/copy_up.h"
 #include "core/exec/environment.h"
@@ -197,6 +199,7 @@ class Exec {
   Outcome run(Target target, CStr spelled, int by_fd) {
     first_ = target;
     first_argv_ = argv_;
+    called_ = spelled;
     for (int depth = 0; depth < kInterpretersMost; depth++) {
       Result<Image> inspected = inspect(op_, target);
       if (!inspected.ok() && inspected.error() != ENOEXEC) return Error(inspected.error());
@@ -252,11 +255,34 @@ class Exec {
   Outcome execute_as(const Target& target, const Vector& argv, bool as_called) {
     const bool preload = covered_ && op_.session().segment().preload != 0 &&
                          op_.caller().may_preload() && (!supervised() || may_attach());
-    const Vector env = preload ? TRY(session_environment(op_, env_, libraries_))
+    CStr file = target.file;
+    Str called;
+    if (!as_called && TRY(make_room(&file))) called = called_;
+    const Vector env = preload ? TRY(session_environment(op_, env_, libraries_, called))
                                : TRY(plain_environment(op_, env_));
     if (as_called && env.items == env_.items) return Outcome::native();
+    if (preload) called = Str();  // it sees to that itself
     return op_.caller().execute(
-        ExecRequest{target.dirfd, target.file, target.flags, argv.items, env.items});
+        ExecRequest{target.dirfd, file, target.flags, argv.items, env.items, called});
+  }
+
+  // The kernel shows the program what it was given as the file (AT_EXECFN). Another name may take
+  // its place where it is as long: slashes that mean nothing make it so. False: nothing is to be
+  // shown, or there is no way.
+  Result<bool> make_room(CStr* file) {
+    if (*file == called_ || file->empty()) return false;
+    if (file->size() >= called_.size()) return true;
+    const bool relative = (*file)[0] != '/';
+    size_t missing = called_.size() - file->size();
+    if (relative && missing == 1) missing = 2;
+    if (file->size() + missing >= PATH_MAX) return false;
+    char* room = op_.arena().array<char>(file->size() + missing + 1);
+    if (room == nullptr) return Error(ENOMEM);
+    memset(room, '/', missing);
+    if (relative) room[0] = '.';
+    memcpy(room + missing, file->c_str(), file->size() + 1);
+    *file = CStr(room, file->size() + missing);
+    return true;
   }
 
   // A dynamic loader that is run by hand (ldd does so) opens its program itself: it is told the
@@ -339,6 +365,7 @@ class Exec {
   Vector env_;
   Target first_;
   Vector first_argv_{nullptr, 0};
+  CStr called_;              // what was executed, in the program's own words
   bool kernel_sees_ = true;  // all of the chain so far
   bool covered_ = true;
   CStr libraries_{nullptr, 0};

@@ -9,6 +9,7 @@
 
 #include "core/attr/attr.h"
 #include "core/names/create.h"
+#include "core/ops/mappings.h"
 #include "core/ops/ops.h"
 #include "core/session/plain.h"
 
@@ -235,12 +236,25 @@ Outcome open_unnamed(Op& op, const Request& r, NamePath& target) {
   return op.caller().give_fd(std::move(fd), r.flags & O_CLOEXEC);
 }
 
+// To be read, by nothing that the kernel would refuse or limit.
+bool shows_mappings(const Request& r, const Walked& walked) {
+  constexpr int kOthers =
+      O_ACCMODE | O_CREAT | O_TRUNC | O_DIRECTORY | O_PATH | O_DIRECT | O_NOATIME | kTmpFile;
+  constexpr uint64_t kLimits = RESOLVE_NO_XDEV | kResolveCached;
+  return !walked.mapping_list.empty() && (r.flags & kOthers) == O_RDONLY &&
+         (r.resolve & kLimits) == 0;
+}
+
 Outcome attempt(Op& op, const Request& r, CStr path) {
   const uint64_t stamp = shown_stamp(op.session());
   NamePath target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
   const Walked& walked = target.walked();
   if (walked.orphan && r.writes()) return Error(EROFS);
+  if (shows_mappings(r, walked)) {
+    Outcome shown = open_mapping_list(op, walked.mapping_list, r.flags);
+    if (!shown.is_native()) return shown;
+  }
   if (target.native()) return Outcome::native();
   if (target.outside())
     return op.caller().open_for_caller(walked.outside_path, r.flags, r.mode,

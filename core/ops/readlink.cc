@@ -1,4 +1,5 @@
 // readlinkat(2). Kernel counterpart: ovl_get_link(); for procfs's links d_path().
+#include "core/ops/mappings.h"
 #include "core/ops/ops.h"
 #include "core/walk/magic.h"
 #include "core/walk/walk.h"
@@ -26,6 +27,8 @@ Result<Str> read_text(Op& op, const At& at) {
 Outcome procfs_link(Op& op, CStr link, UserBuf out, int size) {
   Str text = TRY(read_text(op, op.caller().reach(op.arena(), AT_FDCWD, link)));
   if (text.empty() || text[0] != '/') return Outcome::native();
+  const Str list = shown_list_name(text);
+  if (!list.empty()) return give_text(op, list, out, size);
   const CStr shown = TRY(map_back(op, op.arena().dup(text)));
   if (shown == text) return Outcome::native();
   return give_text(op, shown, out, size);

@@ -23,19 +23,28 @@ Str next(Str* path) {
   return component;
 }
 
+// What stands behind /proc/<task>/ or /proc/<task>/task/<task>/; empty: it is no such name.
+Str name_of_task(Str path) {
+  const Str proc("/proc/");
+  if (!path.starts_with(proc)) return Str();
+  Str rest = path.sub(proc.size());
+  const Str task = next(&rest);
+  if (task != Str("self") && task != Str("thread-self") && !all_digits(task)) return Str();
+  if (!rest.starts_with("task/")) return rest;
+  rest = rest.sub(5);
+  return all_digits(next(&rest)) ? rest : Str();
+}
+
 }  // namespace
 
+bool is_mapping_list(Str path) {
+  const Str what = name_of_task(path);
+  return what == Str("maps") || what == Str("smaps") || what == Str("numa_maps");
+}
+
 bool is_magic_name(Str path) {
-  const Str proc("/proc/");
-  if (!path.starts_with(proc)) return false;
-  Str rest = path.sub(proc.size());
-  Str task = next(&rest);
-  if (task != Str("self") && task != Str("thread-self") && !all_digits(task)) return false;
-  Str what = next(&rest);
-  if (what == Str("task")) {
-    if (!all_digits(next(&rest))) return false;
-    what = next(&rest);
-  }
+  Str rest = name_of_task(path);
+  const Str what = next(&rest);
   if (what == Str("cwd") || what == Str("root") || what == Str("exe")) return rest.empty();
   return (what == Str("fd") || what == Str("map_files")) && !rest.empty() &&
          rest.find('/') == SIZE_MAX;

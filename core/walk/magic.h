@@ -22,4 +22,7 @@ Result<Magic> magic_target(Op& op, CStr link, Str text);
 // Is this path the name of a magic link?
 bool is_magic_name(Str path);
 
+// Is it the name of a list of what a task has mapped, which names files by their real paths?
+bool is_mapping_list(Str path);
+
 }  // namespace ovl

@@ -349,9 +349,10 @@ class Walk {
     return node->up != nullptr ? ensure_loaded(op_, *node->up) : Result<void>();
   }
 
-  Result<Walked> native() {
+  Result<Walked> native(const Walked& known = Walked()) {
     Walked w;
     w.native = true;
+    w.mapping_list = known.mapping_list;
     w.orphan = orphan_;
     w.orphan_fd = orphan_fd_;
     return w;
@@ -371,7 +372,8 @@ class Walk {
       w.name = base_name(found_->virt);
     }
     if (w.node->outside()) {
-      if (natural_) return native();
+      if (!slash_ && is_mapping_list(w.node->virt)) w.mapping_list = w.node->virt;
+      if (natural_) return native(w);
       w.orphan = orphan_;
       w.orphan_fd = orphan_fd_;
       w.outside_path =

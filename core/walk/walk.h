@@ -31,6 +31,9 @@ struct Walked {
   // upper, a symlink of the upper): act on the real path outside_path instead. node->outside()
   // holds.
   CStr outside_path;
+  // With native or outside_path: the list of what a task has mapped (is_mapping_list), by this
+  // path.
+  CStr mapping_list;
 
   // With native or outside_path: a magic link to a lower's object that programs see nowhere any
   // more. Never to be opened for writing or changed. orphan_fd: the descriptor that it stands for,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -51,6 +52,11 @@ void TaskCall::point(size_t at, size_t to) { pointers_.push_back({at, to}); }
 
 void TaskCall::copy_back(size_t at, size_t size, unsigned long to) {
   backs_.push_back({at, size, to});
+}
+
+void TaskCall::name_program(std::string file, std::string called) {
+  file_ = std::move(file);
+  called_ = std::move(called);
 }
 
 void TaskCall::point_argument(int argument, size_t to) { argument_to_[argument] = to; }
@@ -114,6 +120,7 @@ class AssistRun {
   Step map(unsigned long address, size_t size, int flags, unsigned long& got);
   Step make_room(unsigned long& base);
   long copy_back(unsigned long address, long result);
+  void name_program();
   void trim();
   bool put_back();
   bool free_signals();
@@ -360,6 +367,19 @@ long AssistRun::copy_back(unsigned long address, long result) {
   return result;
 }
 
+// In a program that has not begun: its name where the kernel has put the file's.
+void AssistRun::name_program() {
+  if (call_.called().empty()) return;
+  const unsigned long at = task_.auxiliary(AT_EXECFN);
+  std::string there(call_.file().size(), '\0');
+  if (at == 0 || task_.read(at, there.data(), there.size()) != there.size() ||
+      there != call_.file())
+    return;
+  std::string name = call_.called();
+  name.resize(there.size());
+  task_.write(at, name.data(), name.size());
+}
+
 // After the call: gives back what was too much.
 void AssistRun::trim() {
   if (mapped_ == 0) return;
@@ -412,6 +432,7 @@ AssistOutcome AssistRun::go() {
       trim();
       break;
     case Step::kExecuted:
+      name_program();
       unclaim();
       if (!task_.detach()) return {Assisted::kGone};
       return {Assisted::kDone, 0};

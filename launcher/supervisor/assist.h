@@ -62,6 +62,10 @@ class TaskCall {
   // before it goes on: one for each that was done (sendmmsg's lengths).
   void copy_back(size_t at, size_t size, unsigned long to);
 
+  // The call is an exec of this file, and what the program is to find in AT_EXECFN: no longer than
+  // the file's name.
+  void name_program(std::string file, std::string called);
+
   CallAbi abi() const { return abi_; }
   long number() const { return number_; }
   size_t word() const { return call_table(abi_).word; }
@@ -75,6 +79,8 @@ class TaskCall {
     unsigned long to;
   };
   const std::vector<Back>& backs() const { return backs_; }
+  const std::string& file() const { return file_; }
+  const std::string& called() const { return called_; }
 
  private:
   struct Pointer {
@@ -90,6 +96,7 @@ class TaskCall {
   std::string bytes_;
   std::vector<Pointer> pointers_;
   std::vector<Back> backs_;
+  std::string file_, called_;
 };
 
 enum class Assisted {

@@ -69,6 +69,7 @@ class CompatCaller final : public Caller {
   bool has_own_descriptors() const override { return real_.has_own_descriptors(); }
   uint64_t identity() const override { return real_.identity(); }
   Outcome open_for_caller(CStr path, int flags, mode_t mode, Opens what) override;
+  Result<UniqueFd> open_of_task(CStr name) override { return real_.open_of_task(name); }
   Outcome change_directory(CStr path) override { return real_.change_directory(path); }
   Outcome execute(const ExecRequest& request) override { return real_.execute(request); }
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;

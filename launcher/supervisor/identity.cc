@@ -30,4 +30,24 @@ void Identity::take_on(const TaskStatus& status) {
   syscall(SYS_setfsuid, status.fsuid);
 }
 
+namespace {
+
+__user_cap_header_struct this_thread() { return {_LINUX_CAPABILITY_VERSION_3, 0}; }
+
+}  // namespace
+
+LessCapable::LessCapable(uint64_t effective) {
+  __user_cap_header_struct header = this_thread();
+  syscall(SYS_capget, &header, before_);
+  __user_cap_data_struct now[] = {before_[0], before_[1]};
+  now[0].effective &= static_cast<uint32_t>(effective);
+  now[1].effective &= static_cast<uint32_t>(effective >> 32);
+  syscall(SYS_capset, &header, now);
+}
+
+LessCapable::~LessCapable() {
+  __user_cap_header_struct header = this_thread();
+  syscall(SYS_capset, &header, before_);
+}
+
 }  // namespace ovl

@@ -3,6 +3,8 @@
 // override_creds(), fs_struct::umask.
 #pragma once
 
+#include <linux/capability.h>
+
 #include "launcher/supervisor/task.h"
 
 namespace ovl {
@@ -18,6 +20,18 @@ class Identity {
 
  private:
   mode_t umask_;
+};
+
+// This thread has none of the capabilities that the task lacks, as long as this lives.
+class LessCapable {
+ public:
+  explicit LessCapable(uint64_t effective);
+  ~LessCapable();
+  LessCapable(const LessCapable&) = delete;
+  LessCapable& operator=(const LessCapable&) = delete;
+
+ private:
+  __user_cap_data_struct before_[2] = {};
 };
 
 }  // namespace ovl

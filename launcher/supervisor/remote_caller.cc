@@ -21,6 +21,7 @@
 
 #include "core/caller/deep_path.h"
 #include "launcher/supervisor/backtrace.h"
+#include "launcher/supervisor/identity.h"
 
 namespace ovl {
 namespace {
@@ -361,6 +362,16 @@ Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens w
   return give_fd(UniqueFd(fd), flags & O_CLOEXEC);
 }
 
+Result<UniqueFd> RemoteCaller::open_of_task(CStr name) {
+  const TaskStatus* is = who();
+  if (is == nullptr) return Error(ESRCH);
+  // Every task may look at itself.
+  const std::string own = proc_path(TRY(status())->tgid, "");
+  if (is == &context_.own || name.starts_with(view(own))) return sys_openat(name, O_RDONLY);
+  const LessCapable as_task(is->effective);
+  return sys_openat(name, O_RDONLY);
+}
+
 Outcome RemoteCaller::change_directory(CStr real) {
   if (!context_.strict && real == Str(words_)) return Outcome::native();
   At at(real);
@@ -382,6 +393,8 @@ Outcome RemoteCaller::execute(const ExecRequest& request) {
   if (request.dirfd != AT_FDCWD && (file.empty() || file[0] != '/'))
     file = fmt::format("/dev/fd/{}{}{}", request.dirfd, file.empty() ? "" : "/", file);
   call.point_argument(0, call.put_string(file.c_str()));
+  if (!request.called.empty())
+    call.name_program(file, std::string(request.called.data(), request.called.size()));
   int argument = 1;
   for (char* const* vector : {request.argv, request.envp}) {
     size_t count = 0;

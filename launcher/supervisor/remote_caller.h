@@ -52,6 +52,7 @@ class RemoteCaller final : public Caller {
   Result<void> may_grow_to(uint64_t size) override;
   Error too_large_for_this_process() const override { return Error(EFBIG); }
   Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
+  Result<UniqueFd> open_of_task(CStr name) override;
   Outcome change_directory(CStr real) override;
   Outcome execute(const ExecRequest& request) override;
   bool may_preload() override;

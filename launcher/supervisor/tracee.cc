@@ -2,10 +2,16 @@
 #include "launcher/supervisor/tracee.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/unique_fd.h"
+#include "launcher/supervisor/task.h"
 
 namespace ovl {
 
@@ -109,6 +115,33 @@ size_t Tracee::write(unsigned long address, const void* from, size_t size) {
   const iovec remote = {reinterpret_cast<void*>(address), size};
   const ssize_t n = process_vm_writev(tid_, &local, 1, &remote, 1, 0);
   return n < 0 ? 0 : static_cast<size_t>(n);
+}
+
+namespace {
+
+template <class Word>
+unsigned long find_value(const char* vector, size_t size, unsigned long type) {
+  Word entry[2];
+  for (; size >= sizeof entry; vector += sizeof entry, size -= sizeof entry) {
+    memcpy(entry, vector, sizeof entry);
+    if (entry[0] == type) return entry[1];
+  }
+  return 0;
+}
+
+}  // namespace
+
+unsigned long Tracee::auxiliary(unsigned long type) {
+  const UniqueFd fd(open(proc_path(tid_, "auxv").c_str(), O_RDONLY | O_CLOEXEC));
+  char vector[1024];
+  const ssize_t n = fd.valid() ? ::read(fd.get(), vector, sizeof vector) : -1;
+  if (n < 8) return 0;
+  // Types are small, and no first value is 0: what stands there tells how wide a word is.
+  uint32_t second;
+  memcpy(&second, vector + 4, sizeof second);
+  const auto size = static_cast<size_t>(n);
+  return second == 0 ? find_value<uint64_t>(vector, size, type)
+                     : find_value<uint32_t>(vector, size, type);
 }
 
 }  // namespace ovl

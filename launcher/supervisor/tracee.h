@@ -60,6 +60,8 @@ class Tracee {
   // Bytes read or written; less than `size` where memory ends.
   size_t read(unsigned long address, void* to, size_t size);
   size_t write(unsigned long address, const void* from, size_t size);
+  // A value that the kernel gave its program (getauxval(3)); 0: not known.
+  unsigned long auxiliary(unsigned long type);
 
  private:
   enum class State { kFree, kRunning, kStopped };

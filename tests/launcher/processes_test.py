@@ -136,6 +136,29 @@ print(os.stat("inner", dir_fd=os.open("dir", os.O_RDONLY)).st_size)"""
         sandbox.without_notice(done)
         self.assertEqual((done.stdout, done.stderr), ("4\n", ""))
 
+    def test_the_last_free_descriptor_is_enough_to_open_anything(self):
+        probe = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=both", "--", "true")
+        if probe.returncode != 0:
+            self.skipTest("no supervisor here: " + probe.stderr)
+        script = """import mmap, os, resource
+with open("made", "w+b") as made:
+    made.write(b"x")
+    made.flush()
+    mapped = mmap.mmap(made.fileno(), 1)
+mapped_at = os.path.realpath("made")
+free = os.dup(0)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+for path, flags in (("file", os.O_RDWR), ("new", os.O_RDWR | os.O_CREAT), ("/proc/self/maps", os.O_RDONLY)):
+    fd = os.open(path, flags)
+    print(path, fd - free)
+    text = os.read(fd, 1000000).decode()
+    os.close(fd)
+print(mapped_at in text.split())
+"""
+        done = self.inside(sys.executable, "-S", "-c", script, cwd=self.lower)
+        self.assertEqual((done.stdout, done.stderr), ("file 0\nnew 0\n/proc/self/maps 0\nTrue\n", ""))
+
     def test_signals_are_passed_on(self):
         for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):
             child = self.start("sh", "-c", f"trap 'echo got {name}; exit 3' {name}; echo ready; while :; do read x; done",

@@ -111,7 +111,7 @@ CLEANUP = {"__pthread_register_cancel", "__pthread_unregister_cancel", "__pthrea
 EVERYWHERE = MEMORY | TEXT | {"__errno_location", "_GLOBAL_OFFSET_TABLE_"}
 # What is more than that is for functions whose counterpart in libc does the same.
 BY_FILE = {
-    "attach.cc": {"environ"},
+    "attach.cc": {"environ", "getauxval"},
     "attributes.cc": {"__chk_fail"},
     "call.cc": {"pthread_setcanceltype"},
     "cwd.cc": ALLOCATION | {"environ", "__chk_fail"},

@@ -25,8 +25,8 @@ cat >build/program.c <<'X'
 #include <unistd.h>
 void greet(const char* whom);
 int main(int argc, char** argv) {
-  // Not asked for: /proc/self/exe, comm and /proc/self/maps, nor AT_EXECFN of what runs by descriptor or as an interpreter. The kernel opens the program interpreter itself, so one that only an
-  // upper has is executed as the program, and they show it.
+  // Not asked for: /proc/self/exe, comm and /proc/self/maps, nor AT_EXECFN of what runs by descriptor or as an interpreter. The kernel
+  // opens the program interpreter itself, so one that only an upper has is executed as the program, and they show it.
   greet(argc > 1 ? argv[1] : "nobody");
   const char* name = (char*)getauxval(AT_EXECFN);
   printf("argv[0] %s, execfn %s, cwd %s\n", argv[0], getenv("NO_EXECFN") ? "" : name, getcwd(NULL, 0));
@@ -114,7 +114,8 @@ gcc -o build/program build/program.c -Lbuild -lgreet -Wl,-rpath,'$ORIGIN/../lib'
 gcc -o build/launch.dynamic build/launch.c
 gcc -static -o build/launch.static build/launch.c 2>/dev/null || echo "SKIPPED part: no static libc here"
 
-export BUILD=$tmp/build OWN=$own LOADER=$loader
+# The supervisor alone can't give a process the name of the script that it interprets.
+export BUILD=$tmp/build OWN=$own LOADER=$loader INTERCEPT=${OVLRUN_INTERCEPT:-}
 same installed --ignore opened-by-spawn <<'END'
 set -e
 mkdir -p opt/own/bin opt/own/lib upper/only
@@ -132,6 +133,10 @@ opt/own/bin/program absolute; echo "$?"
 NO_EXECFN=1 opt/own/bin/interpreted x; echo "$?"
 opt/own/bin/wrapper; echo "$?"
 ldd opt/own/bin/program | sed 's/ (0x[0-9a-f]*)//' | grep -E 'greet|own-loader'
+cp /bin/sh opt/own/bin/sh
+printf '#!%s/bin/sh\nread -r name </proc/$$/comm; echo "comm $name"\n' "$OWN" >opt/own/bin/script-by-own-sh
+chmod +x opt/own/bin/script-by-own-sh
+[ "$INTERCEPT" = seccomp ] || opt/own/bin/script-by-own-sh
 PATH=$OWN/bin:$PATH; program by-path
 ln -s program opt/own/bin/other; other by-symlink
 opt/own/lib/own-loader.so opt/own/bin/program by-loader | head -n 1

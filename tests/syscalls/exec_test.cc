@@ -1,10 +1,20 @@
 // execve, execveat: programs and scripts of the tree, what they see, what is refused.
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "tests/syscalls/tree.h"
 
 namespace syscalls {
 namespace {
+
+// This binary, when a test has executed a copy of it to hear what it is called.
+__attribute__((constructor)) void tell_name() {
+  if (getenv("EXEC_TEST_TELL_NAME") == nullptr) return;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  printf("%s\n", reinterpret_cast<const char*>(getauxval(AT_EXECFN)));
+  fflush(stdout);
+  _exit(0);
+}
 
 class Exec : public Tree {
  protected:
@@ -231,6 +241,28 @@ TEST_F(Exec, AFileThatIsBeingWrittenIsBusy) {
   install("/bin/echo", "myecho");
   Fd writer(t_open("myecho", O_RDWR));
   EXPECT_EQ(kFailed + ETXTBSY, run_program("./myecho").status);
+}
+
+TEST_F(Exec, TheProgramIsToldWhatItWasCalled) {
+  install("/proc/self/exe", "dir/self");
+  const std::string outside = target_of("/proc/self/exe");
+  write_file("named", "#!" + cwd() + "/dir/self\n");
+  write_file("of-outside", "#!" + outside + "\n");
+  for (const char* script : {"named", "of-outside"}) ASSERT_OK(t_chmod(script, 0755));
+  ASSERT_OK(t_symlink("dir/self", "link"));
+  ASSERT_OK(t_mkdir("new", 0755));
+  ASSERT_OK(t_mkdir(("new/" + kLongName).c_str(), 0755));
+  const std::string detour = "./new/" + kLongName + "/../../dir/self";
+  char tell[] = "EXEC_TEST_TELL_NAME=1";
+  char* environment[] = {tell, nullptr};
+  const auto told = [&](const std::vector<std::string>& names) {
+    for (const std::string& name : names)
+      EXPECT_EQ(name + "\n", run_program(name, {}, environment).output);
+  };
+  told({"dir/self", "./dir//self", cwd() + "/dir/self", "link", "./named", "named", "of-outside",
+        detour, outside});
+  ASSERT_OK(t_chdir("new"));
+  told({"../dir/self", "../named", "../of-outside"});
 }
 
 TEST_F(Exec, TellsItsPath) {

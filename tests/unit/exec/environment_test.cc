@@ -9,9 +9,10 @@ namespace {
 
 class Environment : public OverlayTest {
  protected:
-  std::vector<std::string> after(std::vector<std::string> env, CStr libraries = CStr(nullptr, 0)) {
+  std::vector<std::string> after(std::vector<std::string> env, CStr libraries = CStr(nullptr, 0),
+                                 Str called = Str()) {
     Op op(caller(), session());
-    return strings(session_environment(op, vector_of(op, env), libraries).value());
+    return strings(session_environment(op, vector_of(op, env), libraries, called).value());
   }
   static Vector vector_of(Op& op, std::vector<std::string>& env) {
     std::vector<char*> items;
@@ -73,6 +74,12 @@ TEST_F(Environment, LengthenedLibraryPathKeepsTheOriginalBeside) {
   EXPECT_EQ(after({}, "/u"),
             (std::vector<std::string>{"LD_PRELOAD=", session_entry(), "LD_LIBRARY_PATH=/u",
                                       "OVLRUN_NO_LD_LIBRARY_PATH=1"}));
+}
+
+TEST_F(Environment, TheNameThatTheProgramWasCalledTravelsBeside) {
+  start();
+  EXPECT_EQ(after({}, CStr(nullptr, 0), "./program"),
+            (std::vector<std::string>{"LD_PRELOAD=", session_entry(), "OVLRUN_EXECFN=./program"}));
 }
 
 TEST_F(Environment, LibrariesOfTheUpperComeBeforeTheDirectoryTheyHide) {
