@@ -181,20 +181,23 @@ void be_keeper(const RunOptions& options, const Plan& plan, const Ways& wanted,
     const UniqueFd signal_fd = all_signals_fd();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     Ways ways = wanted;
+    // Of an inner session it is known when the session is there; such a one has no filter.
+    std::string file = plan.around == nullptr ? session_file(plan) : "";
     const auto become = [&] {
       // Before the command can do anything.
       send_message(channel, Message{Message::kStarted, getpid(), 0, 0});
-      become_command(options, real_session_file(plan), ways, signals);
+      become_command(options, file, ways, signals);
     };
     // Before anything is touched.
     const std::unique_ptr<FilteredChild> filtered = make_filtered(options, &ways, become);
     if (filtered == nullptr && supervisor >= 0) close(std::exchange(supervisor, -1));
     auto session = std::make_unique<RunningSession>(plan, options, ways);
+    file = session->file();
     session->show_to_supervisor(front);
     pid_t command;
     if (filtered == nullptr) {
       command = fork_plain(become);
-    } else if (!let_go(options, *filtered, session->file(), supervisor, &command)) {
+    } else if (!let_go(options, *filtered, file, supervisor, &command)) {
       session->end();
       session.reset();
       complain("the supervisor could not start");
