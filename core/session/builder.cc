@@ -282,28 +282,14 @@ Result<void> write_at(int fd, const Segment& segment, size_t offset, size_t size
   return {};
 }
 
-// What is not zero of a part: the rest stays a hole.
-Result<void> write_part(int fd, const Segment& segment, size_t offset, size_t size) {
-  constexpr size_t kBlock = 4096;
-  static constexpr char kNothing[kBlock] = {};
-  const char* const begin = reinterpret_cast<const char*>(&segment);
-  for (const size_t end = offset + size; offset < end;) {
-    const size_t block_end = (offset / kBlock + 1) * kBlock;
-    const size_t next = block_end < end ? block_end : end;
-    if (memcmp(begin + offset, kNothing, next - offset) != 0)
-      TRY(write_at(fd, segment, offset, next - offset));
-    offset = next;
-  }
-  return {};
-}
-
-// All that the Filler has filled.
+// What is not zero of a segment that the Filler has filled.
 Result<void> write_parts(int fd, const Segment& segment) {
   TRY(sys_ftruncate(fd, static_cast<off_t>(segment.size)));
-  TRY(write_part(fd, segment, 0, offsetof(Segment, known_directories)));
-  TRY(write_part(fd, segment, segment.strings_offset, segment.strings_size));
+  TRY(write_at(fd, segment, 0, offsetof(Segment, known_directories)));
+  TRY(write_at(fd, segment, segment.strings_offset, segment.strings_size));
   if (segment.outermost.size != 0) return {};  // the state is another file's
-  return write_part(fd, segment, segment.state_offset, offsetof(SharedState, moved));
+  return write_at(fd, segment, segment.state_offset + offsetof(SharedState, overlay_ids),
+                  sizeof SharedState::overlay_ids);
 }
 
 }  // namespace
