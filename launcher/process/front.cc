@@ -149,7 +149,7 @@ class Front {
 
 }  // namespace
 
-int run_command(const RunOptions& options, const Plan& plan, const Ways& wanted) {
+int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   const CallerSignals signals = take_signals();
   Channel channel = make_channel();
   const UniqueFd signal_fd = all_signals_fd();
@@ -160,8 +160,8 @@ int run_command(const RunOptions& options, const Plan& plan, const Ways& wanted)
   if (keeper == 0) {
     channel.front.reset();
     const int to_front = channel.keeper.release();
-    if (wanted.supervisor) be_supervisor(options, plan, wanted, signals, to_front, front);
-    be_keeper(options, plan, wanted, signals, to_front, front, -1);
+    if (ways.supervisor) be_supervisor(options, plan, ways, signals, to_front, front);
+    be_keeper(options, plan, ways, signals, to_front, front, -1);
   }
   EndReport report(options, plan);
   const int messages = report.needs_stderr() ? 2 : channel.front.get();

@@ -148,14 +148,20 @@ std::unique_ptr<FilteredChild> make_filtered(const RunOptions& options, Ways* wa
   return child;
 }
 
-// When the supervisor is ready to serve it.
-pid_t let_go(const RunOptions& options, FilteredChild& child, const std::string& session_file,
-             int supervisor) {
+// Lets the child go and waits for the supervisor: meanwhile the command gets as far as its first
+// call that the filter stops, where it waits as long as the listener is open. False: there is no
+// supervisor, which has said why, and no command any more.
+bool let_go(const RunOptions& options, FilteredChild& child, const std::string& session_file,
+            int supervisor, pid_t* command) {
   const auto& pass = child.pass();
-  send_handover(supervisor,
-                {child.take_listener(), {{pass[0], pass[1]}, options.strict}, session_file});
-  if (!receive_ready(supervisor)) fail("the supervisor could not start");
-  return child.let_go();
+  const Handover handover = {
+      child.take_listener(), {{pass[0], pass[1]}, options.strict}, session_file};
+  send_handover(supervisor, handover);
+  *command = child.let_go();
+  if (receive_ready(supervisor)) return true;
+  kill(*command, SIGKILL);
+  waitpid(*command, nullptr, 0);
+  return false;
 }
 
 pid_t fork_plain(const std::function<void()>& become) {
@@ -176,19 +182,29 @@ void be_keeper(const RunOptions& options, const Plan& plan, const Ways& wanted,
     const UniqueFd signal_fd = all_signals_fd();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     Ways ways = wanted;
+    // Of an inner session it is known when the session is there; such a one has no filter.
+    std::string file = plan.around == nullptr ? session_file(plan) : "";
     const auto become = [&] {
       // Before the command can do anything.
       send_message(channel, Message{Message::kStarted, getpid(), 0, 0});
-      become_command(options, real_session_file(plan), ways, signals);
+      become_command(options, file, ways, signals);
     };
     // Before anything is touched.
     const std::unique_ptr<FilteredChild> filtered = make_filtered(options, &ways, become);
     if (filtered == nullptr && supervisor >= 0) close(std::exchange(supervisor, -1));
     auto session = std::make_unique<RunningSession>(plan, options, ways);
+    file = session->file();
     session->show_to_supervisor(front);
-    const pid_t command = filtered == nullptr
-                              ? fork_plain(become)
-                              : let_go(options, *filtered, session->file(), supervisor);
+    pid_t command;
+    if (filtered == nullptr) {
+      command = fork_plain(become);
+    } else if (!let_go(options, *filtered, file, supervisor, &command)) {
+      session->end();
+      session.reset();
+      complain("the supervisor could not start");
+      send_message(channel, Message{Message::kEnded, W_EXITCODE(kExitFailure, 0), 0, 0});
+      _exit(kExitFailure);
+    }
     // Only now: a child of a new session could not go back to the caller's.
     setsid();
     const std::vector<int> locks = session->descriptors();

@@ -9,6 +9,8 @@ import sandbox
 
 DENY = os.environ.get("OVLRUN_DENY") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/deny"
 BY_HAND = os.environ.get("OVLRUN_BY_HAND") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/by_hand"
+NO_STATUS = (os.environ.get("OVLRUN_NO_STATUS") or
+             os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/libno_status.so")
 ALONE = ("ovlrun: going on with the preload alone: programs that it can't follow (static ones, other C libraries) "
          "are refused\n")
 
@@ -85,6 +87,19 @@ class Intercept(sandbox.Scenario):
             self.assertIn("\novlrun: intercept: the preload alone, since there is no supervisor\n", done.stderr)
         done = self.below([], "--verbose", "--intercept=preload")
         self.assertEqual(done.stderr, "ovlrun: intercept: the preload alone, as asked\n")
+
+    def test_a_supervisor_that_can_not_start_leaves_no_command(self):
+        if not has_supervisor():
+            self.skipTest("no supervisor here")
+        for option in ("--intercept=auto", "--intercept=both", "--intercept=seccomp", "--strict"):
+            for command in (("sh", "-c", "echo ran"), (BY_HAND + "_static", self.lower + "/file")):
+                with self.subTest(option=option, command=command[0]):
+                    done = self.below(["env", "LD_PRELOAD=" + NO_STATUS], option, command=command)
+                    self.assertEqual((done.returncode, done.stdout), (125, ""))
+                    self.assertEqual(done.stderr, "ovlrun: the supervisor can't read about itself in /proc\n"
+                                                  "ovlrun: the supervisor could not start\n")
+                    self.assertFalse(os.path.exists(self.work + "/ovlrun/session"))
+        self.assertEqual(self.below([]).returncode, 0)  # the upper is free
 
     def test_the_supervisor_sees_calls_that_no_library_sees(self):
         self.supervised()
