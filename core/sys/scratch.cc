@@ -14,7 +14,8 @@ namespace {
 constexpr int kBlocks = 24;
 constexpr size_t kBlockSize = 96 * 1024;  // a walk, two paths, one directory buffer
 
-alignas(64) char blocks[kBlocks][kBlockSize];  // untouched pages cost nothing
+constexpr size_t kPage = 4096;
+alignas(kPage) char blocks[kBlocks][kBlockSize];  // untouched pages cost nothing
 
 // Near what a process touches at its start (gate.cc); not so the blocks.
 #define OVL_NEAR __attribute__((section(".data")))
