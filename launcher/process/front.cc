@@ -167,7 +167,7 @@ int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   const int messages = report.needs_stderr() ? 2 : channel.front.get();
   keep_only({channel.front.get(), signal_fd.get(), messages}, nullptr, 0);
   const int status =
-      Front(channel.front.get(), keeper, wanted.supervisor).wait_for_command(signal_fd.get(), [&] {
+      Front(channel.front.get(), keeper, ways.supervisor).wait_for_command(signal_fd.get(), [&] {
         report.start();
       });
   report.print();
