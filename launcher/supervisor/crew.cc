@@ -41,22 +41,22 @@ bool Crew::spawn(void* (*run)(void*)) {
 }
 
 void Crew::start() {
-  add();
+  const bool receives = add();
   const bool looks_out = spawn([](void* self) -> void* {
     static_cast<Crew*>(self)->look_out();
     return nullptr;
   });
-  if (!looks_out || receiving_.load() == 0) fail("the supervisor can't have threads");
+  if (!receives || !looks_out) fail("the supervisor can't have threads");
 }
 
-void Crew::add() {
+bool Crew::add() {
   receiving_.fetch_add(1);
   {
     const std::lock_guard lock(mutex_);
     if (resting_ > called_) {
       called_++;
       needed_.notify_one();
-      return;
+      return true;
     }
   }
   const bool one_more = spawn([](void* self) -> void* {
@@ -65,6 +65,7 @@ void Crew::add() {
   });
   // Otherwise those that are there have to do: the next look finds the same again.
   if (!one_more) receiving_.fetch_sub(1);
+  return one_more;
 }
 
 void Crew::begin() {

@@ -45,7 +45,7 @@ class Crew {
 
  private:
   bool spawn(void* (*run)(void*));
-  void add();
+  bool add();  // false: there can be no more threads
   bool somebody_waits() const;
   void look_out();
   void wake_look_out();
