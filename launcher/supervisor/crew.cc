@@ -18,6 +18,7 @@ constexpr size_t kStack = 512 * 1024;
 constexpr int kRestMost = 4;
 constexpr timespec kTick = {0, 1'000'000};
 constexpr int kBlockedTicks = 8;  // without a receiver, though no call waits
+constexpr int kCrowdedTicks = 4;  // more with calls that wait than without: one receiver is too few
 constexpr int kCalmTicks = 32;    // in which no call waited: fewer receive
 constexpr int kIdleTicks = 8;     // without a call: the look-out sleeps
 
@@ -107,20 +108,22 @@ void Crew::wake_look_out() {
 
 void Crew::look_out() {
   uint64_t seen = 0;
-  int blocked = 0, calm = 0, idle = 0;
+  int blocked = 0, crowded = 0, calm = 0, idle = 0;
   for (;;) {
     nanosleep(&kTick, nullptr);
     const uint64_t begun = begun_.load();
     const bool nobody_receives = receiving_.load() == 0;
+    const bool waits = nobody_receives && somebody_waits();
     blocked = nobody_receives && begun == seen ? blocked + 1 : 0;
-    calm++;
-    if (nobody_receives && somebody_waits()) {
-      wanted_.store(std::min(wanted_.load() + 1, most_));
-      add();
-      blocked = calm = 0;
-    } else if (blocked >= kBlockedTicks) {
+    crowded = waits ? crowded + 1 : std::max(crowded - 1, 0);
+    calm = waits ? 0 : calm + 1;
+    if ((blocked > 0 && waits) || blocked >= kBlockedTicks) {
       add();
       blocked = 0;
+    } else if (crowded >= kCrowdedTicks) {
+      wanted_.store(std::min(wanted_.load() + 1, most_));
+      add();
+      crowded = 0;
     } else if (calm >= kCalmTicks) {
       wanted_.store(std::max(wanted_.load() - 1, 1));
       calm = 0;

@@ -89,8 +89,7 @@ class Intercept(sandbox.Scenario):
         self.assertEqual(done.stderr, "ovlrun: intercept: the preload alone, as asked\n")
 
     def test_a_supervisor_that_can_not_start_leaves_no_command(self):
-        if not has_supervisor():
-            self.skipTest("no supervisor here")
+        self.supervised()
         for option in ("--intercept=auto", "--intercept=both", "--intercept=seccomp", "--strict"):
             for command in (("sh", "-c", "echo ran"), (BY_HAND + "_static", self.lower + "/file")):
                 with self.subTest(option=option, command=command[0]):
