@@ -11,6 +11,8 @@ DENY = os.environ.get("OVLRUN_DENY") or os.path.dirname(sandbox.OVLRUN) + "/../t
 BY_HAND = os.environ.get("OVLRUN_BY_HAND") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/by_hand"
 NO_STATUS = (os.environ.get("OVLRUN_NO_STATUS") or
              os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/libno_status.so")
+KILLED_KEEPER = (os.environ.get("OVLRUN_KILLED_KEEPER") or
+                 os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/libkilled_keeper.so")
 ALONE = ("ovlrun: going on with the preload alone: programs that it can't follow (static ones, other C libraries) "
          "are refused\n")
 
@@ -99,6 +101,15 @@ class Intercept(sandbox.Scenario):
                                                   "ovlrun: the supervisor could not start\n")
                     self.assertFalse(os.path.exists(self.work + "/ovlrun/session"))
         self.assertEqual(self.below([]).returncode, 0)  # the upper is free
+
+    def test_a_keeper_that_is_killed_at_the_start_leaves_no_command(self):
+        if not has_supervisor():
+            self.skipTest("no supervisor here")
+        for option in ("--intercept=auto", "--strict"):
+            # Returns when nobody has the pipes any more.
+            done = self.below(["env", "LD_PRELOAD=" + KILLED_KEEPER], option, command=("sh", "-c", "echo ran"))
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (125, "", ""))
+            self.assertFalse(os.path.exists(self.upper), "something was touched")
 
     def test_the_supervisor_sees_calls_that_no_library_sees(self):
         self.supervised()

@@ -7,6 +7,8 @@ import sandbox
 
 
 BY_HAND = os.environ.get("OVLRUN_BY_HAND") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/by_hand"
+NO_UNWIND = (os.environ.get("OVLRUN_NO_UNWIND") or
+             os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/libno_unwind.so")
 
 
 class Report(sandbox.Scenario):
@@ -83,9 +85,9 @@ class Report(sandbox.Scenario):
             for k in range(1, 6):
                 self.assertTrue(any(f"openat({self.lower}/{i}.{k}) " in line for line in lines))
 
-    def trace_by_hand(self, program):
+    def trace_by_hand(self, program, **more):
         self.supervised()
-        done = self.trace("--trace", "--", program, self.lower + "/file", self.lower + "/dir/inner")
+        done = self.trace("--trace", "--", program, self.lower + "/file", self.lower + "/dir/inner", **more)
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
         return done.stderr
 
@@ -96,6 +98,10 @@ class Report(sandbox.Scenario):
         for name in ("file", "dir/inner"):
             self.assertRegex(text, rf"(?m)^\d+ openat\({self.lower}/{name}\)( native)?\n    {call}\n")
         self.assertRegex(text, rf"(?m)^by_hand: 2 openat from {call}, not interposed$")
+
+    def test_without_libunwind_a_trace_shows_the_place_of_the_call_alone(self):
+        text = self.trace_by_hand(BY_HAND, env=self.environment(LD_PRELOAD=NO_UNWIND))
+        self.assertRegex(text, rf"(?m)^\d+ openat\({self.lower}/file\)( native)?\n    by_hand\+0x[0-9a-f]+\n(?!    )")
 
     def test_trace_of_a_program_without_the_preload_has_no_stacks(self):
         text = self.trace_by_hand(BY_HAND + "_static")
