@@ -19,7 +19,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   // Maps the segment in the file `path` (absolute) and decodes it. EINVAL: not a segment; EPROTO:
-  // another version. Costs open, fstat, mmap, close; twice that in an inner session.
+  // another version. Costs open, lseek, mmap, close; twice that in an inner session.
   // Async-signal-safe; the caller sees to it that it runs once.
   Result<void> attach(CStr path);
   bool attached() const { return segment_ != nullptr; }

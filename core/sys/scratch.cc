@@ -14,8 +14,14 @@ namespace {
 constexpr int kBlocks = 24;
 constexpr size_t kBlockSize = 96 * 1024;  // a walk, two paths, one directory buffer
 
+// Untouched pages cost nothing. Each block begins with a page; but an object that says so would
+// move all that stands beside it to another page as well.
 constexpr size_t kPage = 4096;
-alignas(kPage) char blocks[kBlocks][kBlockSize];  // untouched pages cost nothing
+char blocks[kBlocks * kBlockSize + kPage];
+char* block(int slot) {
+  const size_t begin = (kPage - reinterpret_cast<uintptr_t>(blocks) % kPage) % kPage;
+  return blocks + begin + static_cast<size_t>(slot) * kBlockSize;
+}
 
 // Near what a process touches at its start (gate.cc); not so the blocks.
 #define OVL_NEAR __attribute__((section(".data")))
@@ -69,7 +75,7 @@ int claim() {
 Scratch::Scratch()
     : slot_(claim()),
       mapped_(nullptr),
-      arena_(slot_ >= 0 ? blocks[slot_] : nullptr, slot_ >= 0 ? kBlockSize : 0, &Scratch::grow,
+      arena_(slot_ >= 0 ? block(slot_) : nullptr, slot_ >= 0 ? kBlockSize : 0, &Scratch::grow,
              this) {}
 
 Scratch::~Scratch() {

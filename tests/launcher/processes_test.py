@@ -20,7 +20,31 @@ print('fds', sorted(int(n) for n in os.listdir('/proc/self/fd')))
 """
 
 
+# Spawns a program, and prints what it was born with.
+SPAWN = r"""
+import os, signal
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+arguments = ['grep', '-E', 'Sig(Blk|Ign|Cgt)', '/proc/self/status']
+os.waitpid(os.posix_spawnp('grep', arguments, os.environ, setsigdef=[signal.SIGHUP]), 0)
+"""
+
+
 class Processes(sandbox.Scenario):
+    def test_what_is_spawned_is_born_as_without_ovlrun_by_whichever_call(self):
+        spawn = [sys.executable, "-c", SPAWN]
+        self.freeze()
+        wanted = subprocess.run(spawn, stdout=subprocess.PIPE, env=self.environment(), text=True, check=True).stdout
+        self.assertIn("SigIgn", wanted)
+        deny = os.environ.get("OVLRUN_DENY") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/deny"
+        for prefix in ([], [deny, "clone3", "--"]):
+            with self.subTest(prefix):
+                done = subprocess.run([*prefix, sandbox.OVLRUN, "--intercept=preload", "--lower", self.lower, "--upper",
+                                       self.upper, "--", *spawn], stdout=subprocess.PIPE, env=self.environment(),
+                                      text=True)
+                self.assertEqual((done.returncode, done.stdout), (0, wanted))
+
     def test_command_is_born_as_without_ovlrun(self):
         read, write = os.pipe()
         os.set_inheritable(read, True)

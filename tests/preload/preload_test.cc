@@ -332,6 +332,12 @@ TEST_F(Preload, PosixSpawnDoesItsActionsInTheOverlay) {
   expect_lower_unchanged();
 }
 
+TEST_F(Preload, ASpawnedChildHasNoHandlersOfItsParent) {
+  lower([](const fs::path& tree) { write_file(tree / "file", "text"); });
+  EXPECT_EQ(same({"spawn_signal", "tree"}), "posix_spawn 0: signal 10, handled 0\n");
+  expect_lower_unchanged();
+}
+
 TEST_F(Preload, ShellsOfSystemAndPopenAreCovered) {
   lower([](const fs::path& tree) { write_file(tree / "file", "text"); });
   const std::string shown = same({"shell", "tree"});

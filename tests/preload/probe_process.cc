@@ -2,9 +2,11 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,6 +76,51 @@ int wait_for(pid_t pid) {
   int status = -1;
   waitpid(pid, &status, 0);
   return status;
+}
+
+volatile sig_atomic_t handled;
+
+// The first child of `parent` that is not this process.
+pid_t other_child(pid_t parent) {
+  const std::string list =
+      "/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children";
+  for (;;) {
+    FILE* f = fopen(list.c_str(), "r");
+    if (f == nullptr) return -1;
+    pid_t child = -1;
+    while (fscanf(f, "%d", &child) == 1 && child == getpid()) child = -1;
+    fclose(f);
+    if (child > 0) return child;
+    sched_yield();
+  }
+}
+
+// spawn_signal DIR: a signal that comes between a child's beginning and its exec meets no handler.
+int spawn_signal(const Arguments& a) {
+  const std::string fifo = a[0] + "/fifo";
+  if (mkfifo(fifo.c_str(), 0600) != 0) return 1;
+  signal(SIGUSR1, [](int) { handled = handled + 1; });
+  signal(SIGUSR2, SIG_IGN);
+  const pid_t parent = getpid();
+  const pid_t helper = fork();
+  if (helper == 0) {
+    const pid_t child = other_child(parent);
+    if (child > 0) kill(child, SIGUSR2);
+    if (child > 0) kill(child, SIGUSR1);
+    close(open(fifo.c_str(), O_WRONLY));
+    _exit(0);
+  }
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 7, fifo.c_str(), O_RDONLY, 0);
+  char* const argv[] = {const_cast<char*>("true"), nullptr};
+  pid_t pid = -1;
+  const int r = posix_spawn(&pid, "/bin/true", &actions, nullptr, argv, environ);
+  printf("posix_spawn %d: %s, handled %d\n", r, ended(wait_for(pid)).c_str(),
+         static_cast<int>(handled));
+  posix_spawn_file_actions_destroy(&actions);
+  wait_for(helper);
+  return 0;
 }
 
 // spawn DIR
@@ -286,7 +333,7 @@ int interrupt_command(const Arguments& a) {
 
 }  // namespace
 
-const Entry kProcessCommands[] = {{"exec", exec_command},       {"spawn", spawn_command},
-                                  {"shell", shell_command},     {"vfork", vfork_command},
-                                  {"cancel", cancel_command},   {"interrupt", interrupt_command},
-                                  {"wordexp", wordexp_command}, {nullptr, nullptr}};
+const Entry kProcessCommands[] = {
+    {"exec", exec_command},       {"spawn", spawn_command},       {"shell", shell_command},
+    {"vfork", vfork_command},     {"cancel", cancel_command},     {"interrupt", interrupt_command},
+    {"wordexp", wordexp_command}, {"spawn_signal", spawn_signal}, {nullptr, nullptr}};
