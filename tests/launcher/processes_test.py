@@ -136,12 +136,18 @@ print(os.stat("inner", dir_fd=os.open("dir", os.O_RDONLY)).st_size)"""
         os.mkdir(mine)
         os.chown(mine, 65500, 65500)
         self.freeze()
+        script = """import ctypes, os
+print(os.fstat(0).st_size)
+libc, st = ctypes.CDLL(None), (ctypes.c_long * 32)()
+print(libc.syscall(262, 0, b"", st, 0x1100), st[6]) # newfstatat, AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW
+print(libc.syscall(332, 0, b"", 0x1000, 0x7ff, st), st[5]) # statx
+"""
         with open(self.lower + "/closed/output") as output:
             done = subprocess.run(["setpriv", "--reuid", "65500", "--regid", "65500", "--clear-groups", sandbox.OVLRUN,
-                                   "--lower", self.lower, "--upper", mine + "/upper", "--", "python3", "-S", "-c",
-                                   "import os; print(os.fstat(0).st_size)"], stdin=output, capture_output=True,
+                                   "--lower", self.lower, "--upper", mine + "/upper", "--", "python3", "-S", "-c", script],
+                                  stdin=output, capture_output=True,
                                   text=True, env=dict(self.environment(), HOME=mine, PATH="/usr/bin:/bin"), cwd=mine)
-        self.assertEqual((done.stdout, done.stderr), ("4\n", ""))
+        self.assertEqual((done.stdout, done.stderr), ("4\n0 4\n0 4\n", ""))
 
     def test_the_last_free_descriptor_is_enough_to_open_anything(self):
         probe = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=both", "--", "true")
