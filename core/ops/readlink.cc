@@ -46,6 +46,9 @@ Outcome op_readlinkat(Op& op, int dirfd, UserPath user_path, UserBuf out, int si
   if (w.native) return Outcome::native();
   if (w.outside()) {
     if (is_magic_name(w.outside_path)) return procfs_link(op, w.outside_path, out, size);
+    // What these read depends on who asks.
+    if (w.outside_path == Str("/proc/self") || w.outside_path == Str("/proc/thread-self"))
+      return give_text(op, TRY(op.caller().proc_link(op.arena(), w.outside_path)), out, size);
     return give_text(op, TRY(read_text(op, w.outside_path)), out, size);
   }
   if (!w.node->is_symlink()) return Error(path.empty() ? ENOENT : EINVAL);
