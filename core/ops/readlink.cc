@@ -26,12 +26,10 @@ Result<Str> read_text(Op& op, const At& at) {
 // relative: then the kernel's own answer is asked for first, as the program would.
 Outcome procfs_link(Op& op, CStr link, UserBuf out, int size) {
   Str text = TRY(read_text(op, op.caller().reach(op.arena(), AT_FDCWD, link)));
-  if (text.empty() || text[0] != '/') return Outcome::native();
+  if (text.empty() || text[0] != '/') return give_text(op, text, out, size);
   const Str list = shown_list_name(text);
   if (!list.empty()) return give_text(op, list, out, size);
-  const CStr shown = TRY(map_back(op, op.arena().dup(text)));
-  if (shown == text) return Outcome::native();
-  return give_text(op, shown, out, size);
+  return give_text(op, TRY(map_back(op, op.arena().dup(text))), out, size);
 }
 
 }  // namespace
