@@ -97,11 +97,13 @@ class Front {
  private:
   // The keeper is gone and the command has not ended: either the start failed (and was told about),
   // or somebody killed the keeper. Then this process, the next subreaper, has inherited the
-  // command.
+  // command; the supervisor serves it as before.
   int without_keeper() {
     int status = 0;
-    waitpid(keeper_, &status, 0);
-    if (command_ <= 0) return WIFEXITED(status) ? status : W_EXITCODE(kExitFailure, 0);
+    if (command_ <= 0) {
+      waitpid(keeper_, &status, 0);
+      return WIFEXITED(status) ? status : W_EXITCODE(kExitFailure, 0);
+    }
     complain("the session's keeper was killed; the command goes on");
     for (pid_t pid; (pid = waitpid(command_, &status, 0)) != command_ && errno == EINTR;) {
     }

@@ -172,6 +172,26 @@ print(mapped_at in text.split())
         done = self.inside(sys.executable, "-S", "-c", script, cwd=self.lower)
         self.assertEqual((done.stdout, done.stderr), ("file 0\nnew 0\n/proc/self/maps 0\nTrue\n", ""))
 
+    def test_the_command_goes_on_when_the_keeper_is_killed(self):
+        for way in ("preload", "both", "seccomp"):
+            with self.subTest(way):
+                options = ("--intercept=" + way,)
+                upper = f"{self.upper}.{way}"
+                probe = self.ovlrun("--lower", self.lower, "--upper", upper, *options, "--", "true")
+                if probe.returncode != 0:
+                    self.skipTest(f"no {way} here: {probe.stderr}")
+                script = 'echo $PPID; read -r line; cat file; echo more >>file; mkdir made; cat file; ls -d made; exit 7'
+                child = subprocess.Popen([sandbox.OVLRUN, "--lower", self.lower, "--upper", upper, *options, "--", "sh", "-c",
+                                          script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                         text=True, cwd=self.lower)
+                os.kill(int(child.stdout.readline()), signal.SIGKILL)
+                out, error = child.communicate("\n", timeout=60)
+                self.assertEqual(out, "lower\nlower\nmore\nmade\n", error)
+                self.assertEqual(error, "ovlrun: the session's keeper was killed; the command goes on\n")
+                self.assertEqual(child.returncode, 7)
+                left = self.ovlrun("--lower", self.lower, "--upper", upper, *options, "--", "cat", self.lower + "/file")
+                self.assertEqual((left.stdout, left.stderr), ("lower\nmore\n", ""))
+
     def test_signals_are_passed_on(self):
         for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):
             child = self.start("sh", "-c", f"trap 'echo got {name}; exit 3' {name}; echo ready; while :; do read x; done",
