@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,10 +105,22 @@ class Front {
       waitpid(keeper_, &status, 0);
       return WIFEXITED(status) ? status : W_EXITCODE(kExitFailure, 0);
     }
-    complain("the session's keeper was killed; the command goes on");
-    for (pid_t pid; (pid = waitpid(command_, &status, 0)) != command_ && errno == EINTR;) {
+    complain_through(command_, "the session's keeper was killed; the command goes on");
+    wait_for_inheritance();
+    pid_t pid;
+    while ((pid = waitpid(command_, &status, 0)) < 0 && errno == EINTR) {
     }
-    return status;
+    return pid == command_ ? status : W_EXITCODE(kExitFailure, 0);
+  }
+
+  // The keeper's end of the channel is closed a little before its children are given away.
+  void wait_for_inheritance() const {
+    const pid_t parent = parent_of(command_);
+    if (parent == getpid()) return;
+    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, parent, 0)));
+    struct pollfd wait = {pidfd.get(), POLLIN, 0};
+    while (pidfd.valid() && poll(&wait, 1, -1) < 0) {
+    }
   }
 
   void pass_on(const struct signalfd_siginfo& info) {
