@@ -2,7 +2,10 @@
 #include "launcher/failure.h"
 
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "core/base/unique_fd.h"
 
 namespace ovl {
 namespace {
@@ -34,6 +37,13 @@ bool is_plain(char c) {
 }
 
 }  // namespace
+
+void complain_through(pid_t command, const std::string& text) {
+  const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, command, 0)));
+  const UniqueFd to(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), STDERR_FILENO, 0)));
+  const std::string line = "ovlrun: " + text + "\n";
+  (void)!write(to.valid() ? to.get() : STDERR_FILENO, line.data(), line.size());
+}
 
 void complain(const std::string& text) {
   const std::string line = "ovlrun: " + text + "\n";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <sys/types.h>
 
 #include <stdexcept>
 #include <string>
@@ -31,6 +32,9 @@ template <class... Args>
 
 // "ovlrun: ..." as one line on stderr. Never fails: stderr may be closed.
 void complain(const std::string& text);
+// The same where this process may have no standard error any more: to that of the command, if it
+// still has one.
+void complain_through(pid_t command, const std::string& text);
 
 // What errno says, for messages: "No such file or directory".
 std::string error_text(int code);

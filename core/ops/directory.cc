@@ -4,6 +4,7 @@
 
 #include "core/attr/attr.h"
 #include "core/ops/ops.h"
+#include "core/walk/removed.h"
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -41,7 +42,8 @@ Outcome op_getcwd(Op& op, UserBuf buffer, size_t size) {
   CStr virt = TRY(map_back(op, real));
   Result<const Node*> node = node_at(op, virt);
   // A directory that programs removed is gone, though its lower copy is not.
-  if (!node.ok() || (!node.value()->outside() && !node.value()->is_dir())) return Error(ENOENT);
+  if (!node.ok() || !stands_for(*node.value(), real)) return Error(ENOENT);
+  if (!node.value()->outside() && !node.value()->is_dir()) return Error(ENOENT);
   if (virt.size() >= PATH_MAX) return Error(ENAMETOOLONG);
   if (virt.size() + 1 > size) return Error(ERANGE);
   TRY(op.caller().copy_out(buffer, virt.c_str(), virt.size() + 1));

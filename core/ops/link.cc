@@ -6,6 +6,7 @@
 #include "core/names/create.h"
 #include "core/ops/ops.h"
 #include "core/walk/magic.h"
+#include "core/walk/removed.h"
 
 namespace ovl {
 namespace {
@@ -19,15 +20,6 @@ class NewLink final : public Creation {
   const CStr from_;
   const int flags_;
 };
-
-// "/proc/self/fd/<fd>" in this process.
-CStr descriptor_path(Op& op, int fd) {
-  char digits[12];
-  size_t at = sizeof digits;
-  for (int left = fd; at == sizeof digits || left > 0; left /= 10)
-    digits[--at] = char('0' + left % 10);
-  return op.arena().concat("/proc/thread-self/fd/", Str(digits + at, sizeof digits - at));
-}
 
 // An unnamed file (O_TMPFILE) of an upper, given by descriptor or by its magic link. One that got a
 // name since is still known to the kernel as deleted, so that its name is not to be had.
@@ -63,7 +55,7 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
   out->overlay = op.session().upper_with(real.value());
   if (out->overlay == nullptr) return {};
   out->fd = TRY(op.caller().borrow(fd));
-  out->path = descriptor_path(op, out->fd.get());
+  out->path = descriptor_link(op.arena(), out->fd.get());
   return {};
 }
 
@@ -134,6 +126,7 @@ Outcome op_linkat(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_
       Unnamed unnamed;
       TRY(find_unnamed(op, dirfd, from.path(), flags, &unnamed));
       if (unnamed.overlay != nullptr) return link_unnamed(op, unnamed, to);
+      if (from.walked().orphan && from.walked().orphan.on_lower) return Error(ENOENT);
     }
     if (from.native() && to.native()) return Outcome::native();
     if (!from.ours() && !to.ours())

@@ -250,7 +250,7 @@ Outcome attempt(Op& op, const Request& r, CStr path) {
   NamePath target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
   const Walked& walked = target.walked();
-  if (walked.orphan && r.writes()) return Error(EROFS);
+  if (walked.orphan && walked.orphan.on_lower && r.writes()) return Error(EROFS);
   if (shows_mappings(r, walked)) {
     Outcome shown = open_mapping_list(op, walked.mapping_list, r.flags);
     if (!shown.is_native()) return shown;

@@ -26,12 +26,10 @@ Result<Str> read_text(Op& op, const At& at) {
 // relative: then the kernel's own answer is asked for first, as the program would.
 Outcome procfs_link(Op& op, CStr link, UserBuf out, int size) {
   Str text = TRY(read_text(op, op.caller().reach(op.arena(), AT_FDCWD, link)));
-  if (text.empty() || text[0] != '/') return Outcome::native();
+  if (text.empty() || text[0] != '/') return give_text(op, text, out, size);
   const Str list = shown_list_name(text);
   if (!list.empty()) return give_text(op, list, out, size);
-  const CStr shown = TRY(map_back(op, op.arena().dup(text)));
-  if (shown == text) return Outcome::native();
-  return give_text(op, shown, out, size);
+  return give_text(op, TRY(map_back(op, op.arena().dup(text))), out, size);
 }
 
 }  // namespace
@@ -46,6 +44,9 @@ Outcome op_readlinkat(Op& op, int dirfd, UserPath user_path, UserBuf out, int si
   if (w.native) return Outcome::native();
   if (w.outside()) {
     if (is_magic_name(w.outside_path)) return procfs_link(op, w.outside_path, out, size);
+    // What these read depends on who asks.
+    if (w.outside_path == Str("/proc/self") || w.outside_path == Str("/proc/thread-self"))
+      return give_text(op, TRY(op.caller().proc_link(op.arena(), w.outside_path)), out, size);
     return give_text(op, TRY(read_text(op, w.outside_path)), out, size);
   }
   if (!w.node->is_symlink()) return Error(path.empty() ? ENOENT : EINVAL);

@@ -112,6 +112,19 @@ Outcome stat_fd(Op& op, int fd, UserBuf out) {
   return op.caller().copy_out(out, &native, sizeof native);
 }
 
+// By descriptor it is what it is, also where the way to it may not be searched: as in stat_fd().
+Result<Target> find_to_tell(Op& op, int dirfd, UserPath user_path, int flags) {
+  const bool by_descriptor = (flags & AT_EMPTY_PATH) != 0 && dirfd >= 0;
+  CStr path;
+  if (!by_descriptor || !user_path.null())
+    path = TRY(op.caller().copy_in_path(op.arena(), user_path));
+  Result<Target> found = find(op, dirfd, path, walk_flags(flags));
+  if (found.ok() || !by_descriptor || !path.empty() || found.error() != EACCES) return found;
+  Target t;
+  t.native = true;
+  return t;
+}
+
 // statx(2) on the topmost object, for the fields that a node does not carry.
 Result<void> statx_top(const Target& t, int flags, unsigned mask, StatX* out) {
   if (t.top.is_fd())
@@ -134,7 +147,7 @@ Outcome op_newfstatat(Op& op, int dirfd, UserPath user_path, UserBuf out, int fl
     if (first == 0) return stat_fd(op, dirfd, out);
   }
   if ((flags & ~kStatFlags) != 0) return Error(EINVAL);
-  Target t = TRY(find(op, dirfd, user_path, walk_flags(flags)));
+  Target t = TRY(find_to_tell(op, dirfd, user_path, flags));
   if (t.native) return Outcome::native();
   if (t.is_outside()) {
     struct stat st;
@@ -151,14 +164,9 @@ Outcome op_statx(Op& op, int dirfd, UserPath user_path, int flags, unsigned mask
   if ((mask & STATX__RESERVED) != 0) return Error(EINVAL);
   if ((flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE) return Error(EINVAL);
   if ((flags & ~kStatFlags) != 0) return Error(EINVAL);
-  Target t;
-  if (user_path.null() && (flags & AT_EMPTY_PATH)) {
-    if (dirfd < 0)
-      return Outcome::native();  // EFAULT before 6.11, EBADF, or the cwd's: the kernel knows
-    t = TRY(find_fd(op, dirfd, FdUse::kAny));
-  } else {
-    t = TRY(find(op, dirfd, user_path, walk_flags(flags)));
-  }
+  // EFAULT before 6.11, EBADF, or the cwd's: the kernel knows.
+  if (user_path.null() && (flags & AT_EMPTY_PATH) && dirfd < 0) return Outcome::native();
+  const Target t = TRY(find_to_tell(op, dirfd, user_path, flags));
   if (t.native) return Outcome::native();
   StatX attributes;
   if (t.is_outside()) {

@@ -40,6 +40,29 @@ Result<void> load_open(Op& op, const Object& object, Node* node) {
   return {};
 }
 
+// What has no name any more: `t->top` is all that there is of it.
+Result<void> detach(Op& op, const Overlay* overlay, bool on_lower, Target* t) {
+  Node* node = op.arena().make<Node>();
+  if (node == nullptr) return Error(ENOMEM);
+  node->overlay = overlay;
+  node->where = on_lower ? Where::kLower : Where::kUpper;
+  t->detached = true;
+  t->top = t->on_path ? Object::open_path(t->fd.get()) : Object::open(t->fd.get());
+  TRY(load_open(op, t->top, node));
+  t->node = node;
+  return {};
+}
+
+Result<Target> find_orphan(Op& op, const Orphan& orphan) {
+  if (orphan.fd >= 0) return find_fd(op, orphan.fd, FdUse::kAny);
+  Target t;
+  t.fd = BorrowedFd(TRY(sys_openat(orphan.link, O_PATH)));
+  t.by_fd = t.on_path = true;
+  t.on_lower = orphan.on_lower;
+  TRY(detach(op, orphan.overlay, orphan.on_lower, &t));
+  return t;
+}
+
 }  // namespace
 
 Result<Target> find(Op& op, int dirfd, CStr path, unsigned flags) {
@@ -47,7 +70,7 @@ Result<Target> find(Op& op, int dirfd, CStr path, unsigned flags) {
     return find_fd(op, dirfd, FdUse::kAny);
   Target t;
   Walked w = TRY(walk_existing(op, dirfd, path, flags));
-  if (w.orphan && w.orphan_fd >= 0) return find_fd(op, w.orphan_fd, FdUse::kAny);
+  if (w.orphan) return find_orphan(op, w.orphan);
   if (w.native) {
     t.native = true;
   } else if (w.outside()) {
@@ -83,13 +106,7 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
   t.on_path = (TRY(checked(raw_call(SYS_fcntl, t.fd.get(), F_GETFL))) & O_PATH) != 0;
   if (t.on_path && use == FdUse::kOpened) return Error(EBADF);
   if (t.detached) {
-    Node* node = op.arena().make<Node>();
-    if (node == nullptr) return Error(ENOMEM);
-    node->overlay = found.overlay;
-    node->where = found.on_lower ? Where::kLower : Where::kUpper;
-    t.top = t.on_path ? Object::open_path(t.fd.get()) : Object::open(t.fd.get());
-    TRY(load_open(op, t.top, node));
-    t.node = node;
+    TRY(detach(op, found.overlay, found.on_lower, &t));
     return t;
   }
   t.node = found.node;

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 
+#include "core/walk/removed.h"
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -67,6 +68,7 @@ int own_descriptor(Op& op, Str link, Str real) {
 // Is the real object one of those that the node is made of? A broken hard link's copy does not
 // remember its lower.
 bool is_made_of(const Node& node, Str real, const StatX& object) {
+  if (S_ISDIR(object.stx_mode)) return stands_for(node, real);
   if (node.in_upper() && node.upper == real) return true;
   for (uint32_t i = 0; i < node.lower_count; i++)
     if (node.lowers[i].path == real) return true;
@@ -95,8 +97,7 @@ Result<Magic> magic_target(Op& op, CStr link, Str text) {
   if (overlay == nullptr ||
       (overlay->upper_layer != nullptr && is_below_or_same(real, overlay->upper)))
     return magic;
-  magic.orphan = true;
-  magic.fd = own_descriptor(op, link, real);
+  magic.orphan = Orphan{overlay, true, link, own_descriptor(op, link, real)};
   return magic;
 }
 

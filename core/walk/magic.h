@@ -10,10 +10,7 @@ namespace ovl {
 struct Magic {
   bool is_magic = false;
   const Node* node = nullptr;  // the object by its name; nullptr: it has none (a pipe, deleted)
-  // A lower's object that programs see nowhere any more (unlinked or replaced in the overlay): to
-  // be read, never changed.
-  bool orphan = false;
-  int fd = -1;  // the caller's descriptor behind /proc/self/fd/<fd>
+  Orphan orphan;               // a lower's object that was unlinked or replaced in the overlay
 };
 
 // `link` is a real symlink outside every overlay, `text` what it reads.

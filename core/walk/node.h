@@ -72,4 +72,14 @@ struct Node {
   CStr data() const { return in_upper() && !metacopy() ? upper : lowers[lower_count - 1].path; }
 };
 
+// An object of a layer that programs see nowhere any more.
+struct Orphan {
+  const Overlay* overlay = nullptr;  // that showed it; nullptr: it is no such object
+  bool on_lower = false;             // then it is never to be opened for writing or changed
+  CStr link;                         // of procfs, to be followed
+  int fd = -1;                       // the caller's own descriptor that it is, or -1
+
+  explicit operator bool() const { return overlay != nullptr; }
+};
+
 }  // namespace ovl

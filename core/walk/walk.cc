@@ -8,6 +8,7 @@
 #include "core/attr/attr.h"
 #include "core/session/lock.h"
 #include "core/walk/magic.h"
+#include "core/walk/removed.h"
 
 namespace ovl {
 namespace {
@@ -44,13 +45,10 @@ class Walk {
       return to_root();
     }
     if (dirfd == AT_FDCWD) {
+      const Held cwd = {"/proc/thread-self/cwd", -1};
       Result<CStr> real = op_.caller().cwd(op_.arena());
-      if (!real.ok() && real.error() == ENOENT && !path.starts_with("..")) {
-        native_ = true;  // in a removed directory only "." means anything, and the kernel knows it
-        return {};
-      }
-      if (!real.ok()) return Error(real.error());
-      return start_at(real.value());
+      if (!real.ok() && real.error() != ENOENT) return Error(real.error());
+      return real.ok() ? start_at(real.value(), cwd) : start_removed(cwd);
     }
     Result<CStr> link = op_.caller().fd_link(op_.arena(), dirfd);
     if (!link.ok()) return Error(link.error());
@@ -58,22 +56,36 @@ class Walk {
       native_ = true;
       return {};
     }
-    return start_at(link.value());
+    return start_at(link.value(), Held{descriptor_link(op_.arena(), dirfd), dirfd});
   }
 
-  Result<void> start_at(CStr real) {
+  Result<void> start_at(CStr real, const Held& held) {
     CStr virt = TRY(map_back(op_, real));
-    current_ = TRY(node_at(op_, virt, Purpose::kPass));
+    Result<const Node*> found = node_at(op_, virt, Purpose::kPass);
+    if (!found.ok() && found.error() != ENOENT && found.error() != ENOTDIR)
+      return Error(found.error());
+    if (!found.ok() || !stands_for(*found.value(), real) || is_marked_removed(op_, held, real))
+      return start_removed(held);
+    start_ = current_ = found.value();
+    natural_ = current_->outside() && real == Str(virt);
+    return current_->outside() || current_->is_dir() ? Result<void>() : Error(ENOTDIR);
+  }
+
+  Result<void> start_removed(const Held& held) {
+    TRY(enter_removed(held));
     start_ = current_;
-    if (current_->outside()) {
-      natural_ = real == Str(virt);
-      return {};
-    }
-    natural_ = false;
-    if (!current_->exists()) return Error(ENOENT);
-    if (!current_->is_dir()) return Error(ENOTDIR);
     return {};
   }
+
+  Result<void> enter_removed(const Held& held) {
+    removed_ = TRY(removed_directory(op_, held));
+    current_ = removed_.node;
+    removed_naturally_ = natural_;
+    natural_ = natural_ && current_->outside() && removed_.real == Str(current_->virt);
+    return {};
+  }
+
+  bool in_removed() const { return removed_.node != nullptr && current_ == removed_.node; }
 
   Result<void> to_root() {
     const bool was_outside = current_ == nullptr || current_->outside();
@@ -88,6 +100,7 @@ class Walk {
     Walked w;
     if (dirfd == AT_FDCWD) {
       TRY(begin(dirfd, "."));
+      if (in_removed()) return of_removed();
       w.native = natural_ && current_->outside();
       w.node = current_;
       TRY(load(w.node));
@@ -95,6 +108,8 @@ class Walk {
       FdNode fd = TRY(node_of_fd(op_, dirfd));
       w.native = fd.node == nullptr;
       w.node = fd.node;
+      if (fd.detached)
+        orphan_ = Orphan{fd.overlay, fd.on_lower, descriptor_link(op_.arena(), dirfd), dirfd};
     }
     if (w.native) return native();
     if (w.node->outside()) w.outside_path = w.node->virt;
@@ -159,6 +174,7 @@ class Walk {
     // The current node must be a directory that can be searched.
     if (!current_->outside() && !current_->is_dir()) return Error(ENOTDIR);
     found_ = nullptr;
+    if (in_removed()) return removed_step();
     if (name_ == Str(".")) {
       kind_ = Last::kDot;
       return search_current();
@@ -170,6 +186,20 @@ class Walk {
     kind_ = Last::kName;
     if (name_.size() > NAME_MAX) return Error(ENAMETOOLONG);
     return current_->outside() ? outside_step() : overlay_step();
+  }
+
+  Result<void> removed_step() {
+    kind_ = name_ == Str(".") ? Last::kDot : Last::kDotDot;
+    if (kind_ == Last::kDot) return {};
+    if (name_ != Str("..")) return Error(name_.size() > NAME_MAX ? ENAMETOOLONG : ENOENT);
+    if ((flags_ & (kBeneath | kInRoot)) && current_ == start_)
+      return (flags_ & kBeneath) ? Result<void>(Error(EXDEV)) : Result<void>();
+    Result<const Node*> up = parent_of(op_, removed_);
+    native_ = !up.ok() && natural_;  // the kernel words its own error
+    if (native_) return {};
+    const bool was_outside = current_->outside();
+    current_ = TRY(std::move(up));
+    return crossed(was_outside);
   }
 
   Result<void> search_current() { return may_search(op_, *current_); }
@@ -261,9 +291,8 @@ class Walk {
     if (magic.node == nullptr || (last_ && magic.node->outside())) {
       // A pipe, a deleted file, something of nobody's layer: only the kernel can go through it.
       orphan_ = magic.orphan;
-      orphan_fd_ = magic.fd;
-      if (!last_ && magic.node == nullptr) return Error(ENOTDIR);
-      return {};
+      if (last_ || magic.node != nullptr) return {};
+      return text.starts_with("/") ? enter_removed(Held{found_->virt, -1}) : Error(ENOTDIR);
     }
     TRY(crossed(true, magic.node));
     if (last_) {
@@ -354,11 +383,26 @@ class Walk {
     w.native = true;
     w.mapping_list = known.mapping_list;
     w.orphan = orphan_;
-    w.orphan_fd = orphan_fd_;
+    return w;
+  }
+
+  // The removed directory itself.
+  Result<Walked> of_removed() {
+    orphan_ = removed_.orphan;
+    if (removed_naturally_) return native();
+    Node* node = op_.arena().make<Node>();
+    if (node == nullptr) return Error(ENOMEM);
+    node->virt = removed_.link;
+    Walked w;
+    w.node = node;
+    w.last = Last::kDot;
+    w.outside_path = op_.arena().concat(removed_.link, "/.");
+    w.orphan = orphan_;
     return w;
   }
 
   Result<Walked> result() {
+    if (in_removed()) return of_removed();
     Walked w;
     w.last = kind_;
     w.trailing_slash = slash_;
@@ -375,7 +419,6 @@ class Walk {
       if (!slash_ && is_mapping_list(w.node->virt)) w.mapping_list = w.node->virt;
       if (natural_) return native(w);
       w.orphan = orphan_;
-      w.orphan_fd = orphan_fd_;
       w.outside_path =
           slash_ && kind_ == Last::kName ? op_.arena().concat(w.node->virt, "/") : w.node->virt;
       return w;
@@ -399,8 +442,9 @@ class Walk {
   bool natural_ = true;  // so far the kernel sees what we see
   bool native_ = false;
   int symlinks_ = 0;
-  bool orphan_ = false;  // see Walked
-  int orphan_fd_ = -1;
+  Orphan orphan_;    // see Walked
+  Removed removed_;  // a directory on the way
+  bool removed_naturally_ = false;
 };
 
 }  // namespace

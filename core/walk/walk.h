@@ -35,11 +35,8 @@ struct Walked {
   // path.
   CStr mapping_list;
 
-  // With native or outside_path: a magic link to a lower's object that programs see nowhere any
-  // more. Never to be opened for writing or changed. orphan_fd: the descriptor that it stands for,
-  // when it is the caller's own; else -1.
-  bool orphan = false;
-  int orphan_fd = -1;
+  // With native or outside_path: what a magic link leads to, or the caller's current directory.
+  Orphan orphan;
 
   const Node* node =
       nullptr;  // what the path names; kAbsent or kUpperWhiteout when the last name is absent

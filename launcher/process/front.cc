@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,15 +91,29 @@ class Front {
  private:
   // The keeper is gone and the command has not ended: either the start failed (and was told about),
   // or somebody killed the keeper. Then this process, the next subreaper, has inherited the
-  // command.
+  // command; the supervisor serves it as before.
   int without_keeper() {
     int status = 0;
-    waitpid(keeper_, &status, 0);
-    if (command_ <= 0) return WIFEXITED(status) ? status : W_EXITCODE(kExitFailure, 0);
-    complain("the session's keeper was killed; the command goes on");
-    for (pid_t pid; (pid = waitpid(command_, &status, 0)) != command_ && errno == EINTR;) {
+    if (command_ <= 0) {
+      waitpid(keeper_, &status, 0);
+      return WIFEXITED(status) ? status : W_EXITCODE(kExitFailure, 0);
     }
-    return status;
+    complain_through(command_, "the session's keeper was killed; the command goes on");
+    wait_for_inheritance();
+    pid_t pid;
+    while ((pid = waitpid(command_, &status, 0)) < 0 && errno == EINTR) {
+    }
+    return pid == command_ ? status : W_EXITCODE(kExitFailure, 0);
+  }
+
+  // The keeper's end of the channel is closed a little before its children are given away.
+  void wait_for_inheritance() const {
+    ProcessStat stat;
+    if (!read_process_stat(command_, &stat) || stat.parent == getpid()) return;
+    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, stat.parent, 0)));
+    struct pollfd wait = {pidfd.get(), POLLIN, 0};
+    while (pidfd.valid() && poll(&wait, 1, -1) < 0) {
+    }
   }
 
   void pass_on(const struct signalfd_siginfo& info) {

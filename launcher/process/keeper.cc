@@ -4,14 +4,12 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,12 +57,10 @@ class Keeper {
   void tell_of_supervisor() {
     supervisor_ = -1;
     if (command_ <= 0) return;
-    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, command_, 0)));
-    const UniqueFd to(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), STDERR_FILENO, 0)));
-    constexpr std::string_view kLine =
-        "ovlrun: the session's supervisor was killed: calls that do not come through the preload "
-        "object fail (ENOSYS) from now on\n";
-    (void)!write(to.get(), kLine.data(), kLine.size());
+    complain_through(
+        command_,
+        "the session's supervisor was killed: calls that do not come through the preload "
+        "object fail (ENOSYS) from now on");
   }
 
   // A message of the front. When it is gone the command goes on without it.

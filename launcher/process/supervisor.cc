@@ -2,6 +2,7 @@
 #include "launcher/supervisor/supervisor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +23,13 @@ int wait_for(pid_t keeper) {
   while (waitpid(keeper, &status, 0) < 0 && errno == EINTR) {
   }
   return status;
+}
+
+// Until the last task below the filter is gone.
+void wait_for_tasks(int listener) {
+  struct pollfd state = {listener, 0, 0};
+  while (poll(&state, 1, -1) < 0 || (state.revents & POLLHUP) == 0) {
+  }
 }
 
 }  // namespace
@@ -59,6 +67,8 @@ void be_supervisor(const RunOptions& options, const Plan& plan, const Ways& want
       (void)!chdir("/");
     }
     const int status = wait_for(keeper);
+    // Somebody has killed it. What it kept goes on, with the front or nobody to wait for it.
+    if (WIFSIGNALED(status) && supervisor != nullptr) wait_for_tasks(supervisor->listener());
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailure);
   } catch (const std::exception& error) {
     complain(error.what());

@@ -103,8 +103,7 @@ class Intercept(sandbox.Scenario):
         self.assertEqual(self.below([]).returncode, 0)  # the upper is free
 
     def test_a_keeper_that_is_killed_at_the_start_leaves_no_command(self):
-        if not has_supervisor():
-            self.skipTest("no supervisor here")
+        self.supervised()
         for option in ("--intercept=auto", "--strict"):
             # Returns when nobody has the pipes any more.
             done = self.below(["env", "LD_PRELOAD=" + KILLED_KEEPER], option, command=("sh", "-c", "echo ran"))

@@ -152,18 +152,22 @@ print(os.stat("inner", dir_fd=os.open("dir", os.O_RDONLY)).st_size)"""
         os.mkdir(mine)
         os.chown(mine, 65500, 65500)
         self.freeze()
+        script = """import ctypes, os
+print(os.fstat(0).st_size)
+libc, st = ctypes.CDLL(None), (ctypes.c_long * 32)()
+print(libc.syscall(262, 0, b"", st, 0x1100), st[6]) # newfstatat, AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW
+print(libc.syscall(332, 0, b"", 0x1000, 0x7ff, st), st[5]) # statx
+"""
         with open(self.lower + "/closed/output") as output:
             done = subprocess.run(["setpriv", "--reuid", "65500", "--regid", "65500", "--clear-groups", sandbox.OVLRUN,
-                                   "--lower", self.lower, "--upper", mine + "/upper", "--", "python3", "-S", "-c",
-                                   "import os; print(os.fstat(0).st_size)"], stdin=output, capture_output=True,
+                                   "--lower", self.lower, "--upper", mine + "/upper", "--", "python3", "-S", "-c", script],
+                                  stdin=output, capture_output=True,
                                   text=True, env=dict(self.environment(), HOME=mine, PATH="/usr/bin:/bin"), cwd=mine)
         sandbox.without_notice(done)
-        self.assertEqual((done.stdout, done.stderr), ("4\n", ""))
+        self.assertEqual((done.stdout, done.stderr), ("4\n0 4\n0 4\n", ""))
 
     def test_the_last_free_descriptor_is_enough_to_open_anything(self):
-        probe = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--intercept=both", "--", "true")
-        if probe.returncode != 0:
-            self.skipTest("no supervisor here: " + probe.stderr)
+        self.supervised("--intercept=both")
         script = """import mmap, os, resource
 with open("made", "w+b") as made:
     made.write(b"x")
@@ -182,6 +186,27 @@ print(mapped_at in text.split())
 """
         done = self.inside(sys.executable, "-S", "-c", script, cwd=self.lower)
         self.assertEqual((done.stdout, done.stderr), ("file 0\nnew 0\n/proc/self/maps 0\nTrue\n", ""))
+
+    def test_the_command_goes_on_when_the_keeper_is_killed(self):
+        for way in ("preload", "both", "seccomp"):
+            with self.subTest(way):
+                options = ("--intercept=" + way,)
+                upper = f"{self.upper}.{way}"
+                probe = self.ovlrun("--lower", self.lower, "--upper", upper, *options, "--", "true")
+                if probe.returncode != 0:
+                    self.skipTest(f"no {way} here: {probe.stderr}")
+                script = 'echo $PPID; read -r line; cat file; echo more >>file; mkdir made; cat file; ls -d made; exit 7'
+                child = subprocess.Popen([sandbox.OVLRUN, "--lower", self.lower, "--upper", upper, *options, "--", "sh", "-c",
+                                          script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                         text=True, cwd=self.lower)
+                os.kill(int(child.stdout.readline()), signal.SIGKILL)
+                told = child.stderr.readline()  # at once
+                self.assertEqual(told, "ovlrun: the session's keeper was killed; the command goes on\n")
+                out, error = child.communicate("\n", timeout=60)
+                self.assertEqual((out, error), ("lower\nlower\nmore\nmade\n", ""))
+                self.assertEqual(child.returncode, 7)
+                left = self.ovlrun("--lower", self.lower, "--upper", upper, *options, "--", "cat", self.lower + "/file")
+                self.assertEqual((left.stdout, left.stderr), ("lower\nmore\n", ""))
 
     def test_signals_are_passed_on(self):
         for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "WINCH"):

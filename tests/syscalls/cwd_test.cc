@@ -83,6 +83,121 @@ TEST_F(Cwd, InARemovedDirectory) {
   EXPECT_ERRNO(ENOENT, t_mkdir("new", 0755));
 }
 
+// A directory that has lost its name is still itself, and still has a parent.
+void look_around_from_removed(const std::string& top) {
+  struct stat st;
+  EXPECT_OK(t_stat(".", &st));
+  EXPECT_TRUE(S_ISDIR(st.st_mode));
+  EXPECT_EQ(identity(top), identity(".."));
+  EXPECT_EQ(identity(top), identity("./.././."));
+  EXPECT_EQ(identity(top), identity("/proc/self/cwd/.."));
+  EXPECT_EQ("hello lower\n", content_of("../file"));
+  EXPECT_EQ("x\n", content_of("../dir/sub/x"));
+  EXPECT_ERRNO(ENOENT, t_stat("x", &st));
+  EXPECT_ERRNO(ENOENT, t_stat("x/..", &st));
+  EXPECT_ERRNO(ENOENT, t_stat("/proc/self/cwd/x", &st));
+  EXPECT_ERRNO(ENOENT, t_open("new", O_WRONLY | O_CREAT, 0644));
+  EXPECT_ERRNO(ENOENT, t_mkdir("new", 0755));
+  EXPECT_ERRNO(ENOENT, t_rename("../other", "other"));
+  EXPECT_ERRNO(EEXIST, t_mkdir(".", 0755));
+  EXPECT_ERRNO(EINVAL, t_rmdir("."));
+  if (kLibcCalls) {
+    EXPECT_EQ(Names{}, names_in("."));  // getdents(2) says ENOENT, of which readdir(3) knows
+  }
+  EXPECT_OK(t_chdir("."));
+  char path[PATH_MAX];
+  EXPECT_EQ(nullptr, t_getcwd(path, sizeof path));
+  write_file("../made-from-inside", "new");
+  ASSERT_OK(t_unlink("../made-from-inside"));
+  ASSERT_OK(t_chdir(".."));
+  EXPECT_EQ(top, cwd());
+}
+
+TEST_F(Cwd, ARemovedDirectoryHasAParent) {
+  const std::string top = cwd();
+  ASSERT_OK(t_mkdir("made", 0755));
+  for (const char* name : {"emptydir", "made"}) {
+    SCOPED_TRACE(name);
+    ASSERT_OK(t_chdir(name));
+    ASSERT_OK(t_rmdir(("../"s + name).c_str()));
+    look_around_from_removed(top);
+  }
+}
+
+TEST_F(Cwd, ARemovedDirectoryThatWasMadeAgain) {
+  const std::string top = cwd();
+  ASSERT_OK(t_chdir("emptydir"));
+  ASSERT_OK(t_rmdir("../emptydir"));
+  ASSERT_OK(t_mkdir("../emptydir", 0755));
+  write_file("../emptydir/x", "another's");
+  look_around_from_removed(top);
+}
+
+TEST_F(Cwd, TheParentOfARemovedDirectoryMoves) {
+  const std::string top = cwd();
+  ASSERT_OK(t_mkdir("dir2/made", 0755));
+  ASSERT_OK(t_chdir("dir2/made"));
+  ASSERT_OK(t_rmdir((top + "/dir2/made").c_str()));
+  ASSERT_OK(t_rename((top + "/dir2").c_str(), (top + "/moved").c_str()));
+  EXPECT_EQ(identity(top + "/moved"), identity(".."));
+  EXPECT_EQ("hello lower\n", content_of("../../file"));
+  ASSERT_OK(t_chdir(".."));
+  EXPECT_EQ(top + "/moved", cwd());
+}
+
+TEST_F(Cwd, BelowADescriptorOfARemovedDirectory) {
+  const std::string top = cwd();
+  Fd removed(t_open("emptydir", O_RDONLY | O_DIRECTORY));
+  ASSERT_OK(t_rmdir("emptydir"));
+  struct stat st;
+  EXPECT_OK(t_fstatat(removed, "..", &st, 0));
+  EXPECT_EQ(stat_of(top).st_ino, st.st_ino);
+  EXPECT_OK(t_fstatat(removed, ".", &st, 0));
+  EXPECT_EQ("hello lower\n", read_all(Fd(t_openat(removed, "../file", O_RDONLY))));
+  EXPECT_ERRNO(ENOENT, t_fstatat(removed, "x", &st, 0));
+  EXPECT_ERRNO(ENOENT, t_mkdirat(removed, "x", 0755));
+  open_how how = {O_RDONLY, 0, RESOLVE_BENEATH};
+  EXPECT_ERRNO(EXDEV, t_openat2(removed, "..", &how, sizeof how));
+}
+
+TEST_F(Cwd, OutsideInARemovedDirectory) {
+  const std::string top = cwd(), outside = top + "/../../removed-outside";
+  ASSERT_OK(t_mkdir(outside.c_str(), 0755));
+  ASSERT_OK(t_chdir(outside.c_str()));
+  ASSERT_OK(t_rmdir(outside.c_str()));
+  EXPECT_EQ(identity(top + "/../.."), identity(".."));
+  // Into the tree.
+  const std::string back = top.substr(0, top.rfind('/'));
+  const std::string into = ".." + back.substr(back.rfind('/')) + top.substr(top.rfind('/'));
+  EXPECT_EQ("hello lower\n", content_of(into + "/file"));
+  write_file(into + "/new", "new");
+  EXPECT_EQ("new", content_of(top + "/new"));
+  ASSERT_OK(t_chdir(into.c_str()));
+  EXPECT_EQ(top, cwd());
+}
+
+// What is in no tree any more may take changes or not; the lower's object does not.
+TEST_F(Cwd, ARemovedDirectoryOfTheLowerStaysAsItIs) {
+  Fd file(t_open("file", O_RDONLY));
+  ASSERT_OK(t_unlink("file"));
+  ASSERT_OK(t_chdir("emptydir"));
+  ASSERT_OK(t_rmdir("../emptydir"));
+  const timespec times[2] = {{1, 0}, {1, 0}};
+  const std::string by_fd = "/proc/self/fd/" + std::to_string(file);
+  for (const std::string& path : {"."s, "/proc/self/cwd"s, by_fd}) {
+    (void)t_chmod(path.c_str(), 0700);
+    (void)t_utimensat(AT_FDCWD, path.c_str(), times, 0);
+    (void)t_setxattr(path.c_str(), "user.new", "1", 1, 0);
+    (void)t_chown(path.c_str(), geteuid(), getegid());
+    (void)t_truncate(path.c_str(), 0);
+    EXPECT_NE(0, t_mkdir((path + "/made").c_str(), 0755));
+    EXPECT_NE(0, t_linkat(AT_FDCWD, path.c_str(), AT_FDCWD, "../../../linked", AT_SYMLINK_FOLLOW));
+  }
+  EXPECT_NE(0, t_linkat(file, "", AT_FDCWD, "../../../linked", AT_EMPTY_PATH));
+  const int unnamed = t_open(".", O_TMPFILE | O_RDWR, 0600);
+  if (unnamed >= 0) close(unnamed);
+}
+
 TEST_F(Cwd, Refuses) {
   EXPECT_ERRNO(ENOENT, t_chdir("nothing"));
   EXPECT_ERRNO(ENOENT, t_chdir(""));

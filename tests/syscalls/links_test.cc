@@ -149,6 +149,15 @@ TEST_F(Symlink, IsFollowed) {
   EXPECT_EQ("a\nmore\n", content_of("dir/a"));
 }
 
+TEST_F(Symlink, OfProcTellsWhoAsks) {
+  ASSERT_OK(t_symlink("/proc", "toproc"));
+  const std::string self = std::to_string(getpid());
+  EXPECT_EQ(self, target_of("/proc/self"));
+  EXPECT_EQ(self, target_of("toproc/self"));
+  EXPECT_EQ(self + "/task/" + self, target_of("toproc/thread-self"));
+  EXPECT_EQ(cwd(), target_of("toproc/self/cwd"));
+}
+
 TEST_F(Symlink, Refuses) {
   EXPECT_ERRNO(EEXIST, t_symlink("x", "file"));
   EXPECT_ERRNO(EEXIST, t_symlink("x", "dir"));
