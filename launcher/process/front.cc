@@ -16,6 +16,7 @@
 #include "launcher/process/channel.h"
 #include "launcher/process/report.h"
 #include "launcher/process/run.h"
+#include "launcher/process/turns.h"
 #include "launcher/session/start.h"
 
 namespace ovl {
@@ -155,6 +156,7 @@ class Front {
 
 int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   const CallerSignals signals = take_signals();
+  take_short_turns();
   Channel channel = make_channel();
   const UniqueFd signal_fd = all_signals_fd();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
