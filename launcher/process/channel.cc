@@ -29,7 +29,10 @@ void send_message(int fd, const Message& message) {
 
 bool receive_message(int fd, Message* message) {
   ssize_t n;
-  while ((n = recv(fd, message, sizeof *message, 0)) < 0 && errno == EINTR) {
+  // ECONNRESET is told once, before what there is to read: the other side has gone without reading
+  // all that we sent.
+  while ((n = recv(fd, message, sizeof *message, 0)) < 0 &&
+         (errno == EINTR || errno == ECONNRESET)) {
   }
   return n == static_cast<ssize_t>(sizeof *message);
 }

@@ -16,6 +16,7 @@
 #include "launcher/process/channel.h"
 #include "launcher/process/run.h"
 #include "launcher/process/search.h"
+#include "launcher/process/turns.h"
 
 extern char** environ;
 
@@ -84,6 +85,7 @@ void prepare_command(bool own_exec) {
 void become_command(const RunOptions& options, const std::string& file, const Ways& ways,
                     const CallerSignals& signals) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  give_turns_back();
   if (ways.supervisor && gate_shift == 0) {
     give_signals_back(signals);
     give_up(options, exec_searching(exec_plainly, options.command));

@@ -15,6 +15,7 @@
 #include "launcher/process/channel.h"
 #include "launcher/process/report.h"
 #include "launcher/process/run.h"
+#include "launcher/process/turns.h"
 #include "launcher/process_stat.h"
 #include "launcher/session/start.h"
 
@@ -57,9 +58,9 @@ void stop_by(int signal_number, pid_t command) {
 
 class Front {
  public:
-  // `supervised`: the keeper is not this process's child; the supervisor is.
-  Front(int channel, pid_t keeper, bool supervised)
-      : channel_(channel), keeper_(keeper), supervised_(supervised) {}
+  // `inner`: a session around this one sees its processes come and go.
+  Front(int channel, pid_t keeper, bool inner)
+      : channel_(channel), keeper_(keeper), inner_(inner) {}
 
   // Until the command has ended. Returns its wait status.
   int wait_for_command(int signals, const std::function<void()>& on_start) {
@@ -78,7 +79,7 @@ class Front {
       }
       if (message.kind == Message::kEnded) {
         // A session around this one would take the keeper for something that the command left.
-        if (message.payload != 0 && !supervised_) waitpid(keeper_, nullptr, 0);
+        if (message.payload != 0 && inner_) waitpid(keeper_, nullptr, 0);
         return message.value;
       }
       if (message.kind == Message::kStopped) {
@@ -157,7 +158,7 @@ class Front {
 
   int channel_;
   pid_t keeper_;
-  bool supervised_;
+  bool inner_;
   pid_t command_ = 0;
   int64_t last_stop_ = 0;
 };
@@ -166,6 +167,7 @@ class Front {
 
 int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   const CallerSignals signals = take_signals();
+  take_short_turns();
   Channel channel = make_channel();
   const UniqueFd signal_fd = all_signals_fd();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -181,10 +183,8 @@ int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   EndReport report(options, plan);
   const int messages = report.needs_stderr() ? 2 : channel.front.get();
   keep_only({channel.front.get(), signal_fd.get(), messages}, nullptr, 0);
-  const int status =
-      Front(channel.front.get(), keeper, ways.supervisor).wait_for_command(signal_fd.get(), [&] {
-        report.start();
-      });
+  const int status = Front(channel.front.get(), keeper, plan.around != nullptr)
+                         .wait_for_command(signal_fd.get(), [&] { report.start(); });
   report.print();
   if (WIFSIGNALED(status)) die_by(WTERMSIG(status));
   return WEXITSTATUS(status);

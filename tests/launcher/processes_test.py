@@ -304,6 +304,27 @@ print(mapped_at in text.split())
         done = self.inside("grep", "NoNewPrivs", "/proc/self/status")
         self.assertEqual(done.stdout.split(), ["NoNewPrivs:", "1"])
 
+    def test_the_scheduler_treats_the_command_as_without_ovlrun(self):
+        attributes = """import ctypes, os, struct, sys
+            libc = ctypes.CDLL(None)
+            attributes = ctypes.create_string_buffer(56)
+            libc.syscall(315, 0, attributes, 56, 0)  # sched_getattr
+            if sys.argv[1] != "show":  # a turn of its own, for what is executed
+                struct.pack_into("Q", attributes, 24, int(sys.argv[1]))
+                libc.syscall(314, 0, attributes, 0)
+                os.execvp(sys.argv[2], sys.argv[2:])
+            print(struct.unpack("IIQiIQQQ", attributes[:48]))"""
+        script = "\n".join(line.strip() if not line.startswith(" " * 16) else "    " + line.strip()
+                           for line in attributes.splitlines())
+        show = [sys.executable, "-c", script, "show"]
+        for prefix in ([], [sys.executable, "-c", script, "1500000"], ["nice", "-n", "3"], ["chrt", "-b", "0"]):
+            for option in ("--intercept=auto", "--intercept=preload"):
+                with self.subTest(prefix=prefix[:1], option=option):
+                    plain = subprocess.run([*prefix, *show], stdout=subprocess.PIPE, check=True).stdout
+                    below = subprocess.run([*prefix, sandbox.OVLRUN, option, "--lower", self.lower, "--upper", self.upper,
+                                            "--", *show], stdout=subprocess.PIPE, check=True).stdout
+                    self.assertEqual(below, plain)
+
 
 if __name__ == "__main__":
     sandbox.main()
