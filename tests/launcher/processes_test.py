@@ -174,7 +174,7 @@ print(mapped_at in text.split())
 
     @unittest.skipIf(os.geteuid() != 0, "only root can become somebody else")
     def test_tasks_of_root_that_become_another_user_change_what_is_theirs(self):
-        for name in ("theirs", "dir/gone", "dir/changed"):
+        for name in ("theirs", "dir/gone", "dir/changed", "dir/renamed/inside"):
             self.write("lower/home/" + name, "one\n")
         os.mkdir(self.lower + "/home/dir/empty")
         for path, directories, files in os.walk(self.lower + "/home"):
@@ -191,12 +191,13 @@ print(mapped_at in text.split())
         os.chmod(self.top, 0o755)
         script = """exec 2>&1
 echo two >> home/theirs; cat home/theirs; chmod 600 home/dir/changed; touch -d @1 home/dir/changed; echo new > home/new
-rm home/dir/gone; rmdir home/dir/empty; ls home/dir; stat -c '%n %u %g %a %Y' home/dir/changed; stat -c '%n %u %g' home/theirs home/new home/dir
+rm home/dir/gone; rmdir home/dir/empty; mv home/dir/renamed home/dir2; ls home/dir home/dir2; stat -c '%n %u %g %a %Y' home/dir/changed; stat -c '%n %u %g' home/theirs home/new home/dir
 echo no >> home/roots || echo refused; echo no >> file || echo refused; chmod 777 file || echo refused; touch -d @1 file || echo refused
-rm -f file || echo refused; rm -f sticky/file || echo refused; mkdir made || echo refused; chown 65500 file || echo refused
+mv file home || echo refused; mv home/new . || echo refused; rm -f file || echo refused
+rm -f sticky/file || echo refused; mkdir made || echo refused; chown 65500 file || echo refused
 cat file sticky/file home/roots"""
-        expected = ["one", "two", "changed", "home/dir/changed 65500 65500 600 1", "home/theirs 65500 65500", "home/new 65500 65500",
-                    "home/dir 65500 65500", *["refused"] * 8, "root's", "root's", "root's"]
+        expected = ["one", "two", "home/dir:", "changed", "", "home/dir2:", "inside", "home/dir/changed 65500 65500 600 1",
+                    "home/theirs 65500 65500", "home/new 65500 65500", "home/dir 65500 65500", *["refused"] * 10, "root's", "root's", "root's"]
         for way in ("both", "seccomp"):
             with self.subTest(way):
                 done = self.ovlrun("--lower", self.lower, "--upper", f"{self.upper}.{way}", f"--intercept={way}", "--",
