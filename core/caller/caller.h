@@ -131,11 +131,6 @@ class Caller {
   // Tells callers apart whose descriptors have nothing to do with one another.
   virtual uint64_t identity() const = 0;
   virtual Credentials credentials() = 0;
-  // Is the caller the user whose session it is? Only root's has others.
-  virtual bool is_mounter() { return true; }
-  // From here on this thread works as that user (true), or as the caller again. Nothing where they
-  // are one.
-  virtual void work_as_mounter(bool) {}
   // Is the caller a member of this group (fsgid or supplementary)?
   virtual bool in_group(gid_t gid) = 0;
   // The umask, for the rare creation whose mode cannot be left to the kernel.
@@ -189,19 +184,6 @@ class Caller {
 
  protected:
   ~Caller() = default;
-};
-
-// What the caller has been allowed to do is done with the rights of the session's user. Kernel
-// counterpart: ovl_override_creds().
-class MountersWork {
- public:
-  explicit MountersWork(Caller& caller) : caller_(caller) { caller_.work_as_mounter(true); }
-  ~MountersWork() { caller_.work_as_mounter(false); }
-  MountersWork(const MountersWork&) = delete;
-  MountersWork& operator=(const MountersWork&) = delete;
-
- private:
-  Caller& caller_;
 };
 
 }  // namespace ovl

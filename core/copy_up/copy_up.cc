@@ -141,7 +141,6 @@ Result<const Node*> bring(Op& op, const Node& node, Data data) {
 }
 
 Result<const Node*> up_dir(Op& op, const Node& node) {
-  const MountersWork work(op.caller());
   Mutation mutation(op.session(), Mutation::Topology::kShared);
   const Node* now = TRY(again(op, node));
   if (!now->exists() || !now->is_dir()) return Error(ENOENT);
@@ -156,7 +155,6 @@ Result<const Node*> copy_up(Op& op, const Node& node, Data data) {
   for (int i = 0; i < kTries; i++) {
     // Another type is another object: what the caller wanted is gone.
     if (!now->exists() || (now->mode & S_IFMT) != (node.mode & S_IFMT)) return Error(ENOENT);
-    const MountersWork work(op.caller());
     if (now->in_upper()) {
       if (!now->metacopy() || data == Data::kNone) return now;
       TRY(complete(op, *now, data));

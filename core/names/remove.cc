@@ -48,13 +48,11 @@ Result<bool> really_empty(CStr real) {
 }  // namespace
 
 Result<void> remove_file(Op& op, const Place& place) {
-  const MountersWork work(op.caller());
   if (TRY(needs_whiteout(op, place))) return cover(op, place);
   return sys_unlink(place.node->upper);
 }
 
 Result<void> remove_directory(Op& op, const Place& place) {
-  const MountersWork work(op.caller());
   const Node& node = *place.node;
   const bool covered = TRY(needs_whiteout(op, place));
   // Most hold nothing at all, and rmdir(2) finds that out by itself.

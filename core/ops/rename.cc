@@ -68,7 +68,6 @@ class Rename {
     if (nothing_to_do_) return {};
     if (with_directory() && !exclusive) return Error(kLookAgain);
     if (!whole(*old_.node) || (exchange() && !whole(*new_.node))) return Error(kLookAgain);
-    const MountersWork work(op_.caller());
     return exchange() ? exchange_names(op_, old_, new_) : move_name(op_, old_, new_);
   }
 

@@ -60,8 +60,6 @@ class CompatCaller final : public Caller {
   bool may_preload() override { return real_.may_preload(); }
   Result<void> fstat(int fd, struct stat* out) override { return real_.fstat(fd, out); }
   Credentials credentials() override { return real_.credentials(); }
-  bool is_mounter() override { return real_.is_mounter(); }
-  void work_as_mounter(bool begins) override { real_.work_as_mounter(begins); }
   bool in_group(gid_t gid) override { return real_.in_group(gid); }
   mode_t umask() override { return real_.umask(); }
   At reach(Arena& arena, int dirfd, CStr path) override { return real_.reach(arena, dirfd, path); }

@@ -16,7 +16,7 @@ class Identity {
 
   void set_umask(mode_t mask);
   // Credentials are those of files: setfsuid(2), setfsgid(2), the groups of this thread alone.
-  static void take_on(const TaskStatus& status);
+  void take_on(const TaskStatus& status);
 
  private:
   mode_t umask_;

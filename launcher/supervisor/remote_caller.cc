@@ -59,7 +59,6 @@ Result<const TaskStatus*> RemoteCaller::status() {
 }
 
 const TaskStatus* RemoteCaller::who() {
-  if (mounters_work_ > 0) return &context_.own;
   if (!context_.credentials_change.load(std::memory_order_relaxed)) return &context_.own;
   Result<const TaskStatus*> of = status();
   return of.ok() ? of.value() : nullptr;
@@ -254,24 +253,6 @@ Credentials RemoteCaller::credentials() {
   const TaskStatus* is = who();
   if (is == nullptr) return Credentials{context_.own.fsuid, context_.own.fsgid, false};
   return Credentials{is->fsuid, is->fsgid, is->fsuid == 0 && (is->effective & kDacOverride) != 0};
-}
-
-bool RemoteCaller::is_mounter() {
-  const TaskStatus* is = who();
-  return is == &context_.own || (is != nullptr && is->fsuid == context_.own.fsuid);
-}
-
-void RemoteCaller::work_as_mounter(bool begins) {
-  if (begins) {
-    const TaskStatus* is = who();
-    mounters_work_++;
-    if (is == nullptr || is == &context_.own) return;
-    works_as_another_ = true;
-    Identity::take_on(context_.own);
-  } else if (--mounters_work_ == 0 && works_as_another_) {
-    works_as_another_ = false;
-    Identity::take_on(*status_);
-  }
 }
 
 bool RemoteCaller::in_group(gid_t gid) {

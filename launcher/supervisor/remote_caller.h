@@ -44,8 +44,6 @@ class RemoteCaller final : public Caller {
   bool has_own_descriptors() const override { return true; }
   uint64_t identity() const override { return static_cast<uint64_t>(call_.tid()); }
   Credentials credentials() override;
-  bool is_mounter() override;
-  void work_as_mounter(bool begins) override;
   bool in_group(gid_t gid) override;
   mode_t umask() override;
   void complain(Str line) override;
@@ -64,7 +62,7 @@ class RemoteCaller final : public Caller {
   CallAbi abi() const;
   // ESRCH: it is gone.
   Result<const TaskStatus*> status();
-  // Of its credentials alone, or those that it works with; nullptr: it is gone.
+  // Of its credentials alone; nullptr: it is gone.
   const TaskStatus* who();
 
  private:
@@ -88,8 +86,6 @@ class RemoteCaller final : public Caller {
   Notification& call_;
   RemoteContext& context_;
   std::optional<TaskStatus> status_;
-  int mounters_work_ = 0;  // how many are under way, one inside the other
-  bool works_as_another_ = false;
   CStr words_{nullptr, 0};  // the last path that was copied in
   uintptr_t page_at_ = 1;   // of page_: no page begins there
   char page_[4096];
