@@ -123,10 +123,11 @@ Outcome op_linkat(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_
     if (from.ours() && !from.walked().node->exists()) return Error(ENOENT);
     TRY(to.find(new_path, kParent));
     if (!from.ours()) {
+      // A lower's, which may lie in the upper of a session around.
+      if (from.walked().orphan && from.walked().orphan.on_lower) return Error(ENOENT);
       Unnamed unnamed;
       TRY(find_unnamed(op, dirfd, from.path(), flags, &unnamed));
       if (unnamed.overlay != nullptr) return link_unnamed(op, unnamed, to);
-      if (from.walked().orphan && from.walked().orphan.on_lower) return Error(ENOENT);
     }
     if (from.native() && to.native()) return Outcome::native();
     if (!from.ours() && !to.ours())

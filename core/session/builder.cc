@@ -236,7 +236,8 @@ class Filler {
         lower->has_format = specs[k].of->has_format;
       } else {
         const bool bottom = k + 1 == count;
-        lower->has_format = !bottom || looks_like_an_upper(specs[k].root, lower->format);
+        lower->has_format =
+            specs[k].has_format || !bottom || looks_like_an_upper(specs[k].root, lower->format);
       }
     }
     return {};

@@ -15,6 +15,7 @@ struct LowerSpec {
   CStr root;
   XattrFormat format;
   const Layer* of = nullptr;  // in `around`; nullptr: of none
+  bool has_format = false;    // it is known to have marks or records, if its root has none itself
 };
 
 // MountConfig.

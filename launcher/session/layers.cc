@@ -88,7 +88,8 @@ void OverlayLayers::add_lowers(const Around& around, const std::vector<std::stri
       const XattrFormat format = l.layer == nullptr
                                      ? XattrFormat(given_.prefix)
                                      : l.layer->format.of_layer_inside(given_.prefix);
-      lowers_.push_back(LowerSpec{keep(l.root), format});
+      const bool has_format = l.layer != nullptr && l.layer->has_format;
+      lowers_.push_back(LowerSpec{keep(l.root), format, nullptr, has_format});
       continue;
     }
     if (!last)

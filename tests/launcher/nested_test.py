@@ -99,6 +99,11 @@ class SamePlace(Nested):
             "$O" --lower "$L" --upper "$T/inner" -- cat "$L/closed/file" 2>&1 || echo $?""")
         self.assertEqual(out, f"cat: {self.lower}/closed/file: Permission denied\n1\n")
 
+    def test_recorded_modes_count_inside_where_only_the_outer_upper_has_the_lower(self):
+        out = self.outer("""mkdir -p "$L/only/closed"; echo x > "$L/only/file"; chmod 0 "$L/only/file" "$L/only/closed"
+            "$O" --lower "$L/only" --upper "$T/inner" -- stat -c %a "$L/only/file" "$L/only/closed" """)
+        self.assertEqual(out, "0\n0\n")
+
     def test_descriptors_and_attributes(self):
         self.outer("""cd $L
             chmod 640 a; touch -d @1000 b

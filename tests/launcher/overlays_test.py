@@ -132,6 +132,7 @@ class Overlays(sandbox.Scenario):
         left = [n for n in os.listdir(self.work + "/work") if n.startswith("#")]
         self.assertLessEqual(set(left), {"#whiteout"})
 
+    @sandbox.needs_real_upper
     def test_a_session_like_the_one_before_writes_its_files_no_second_time(self):
         def marks():
             times = {name: os.stat(f"{self.work}/ovlrun/{name}").st_mtime_ns for name in ("config", "format")}
@@ -147,6 +148,7 @@ class Overlays(sandbox.Scenario):
         self.ok("--lower", f"{self.lower}:{self.top}/other", "--at", self.lower, "--upper", self.upper, "--", "true")
         self.assertIn(f"lower={self.top}/other\n", open(self.work + "/ovlrun/config").read())
 
+    @sandbox.needs_real_upper
     def test_what_is_no_whiteout_is_replaced_before_it_is_linked(self):
         self.shell("true")
         os.unlink(self.work + "/work/#whiteout")
