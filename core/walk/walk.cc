@@ -144,6 +144,7 @@ class Walk {
     if (!op_.caller().has_own_descriptors() || !is_normal(rest, kFewest)) return false;
     const CStr path = op_.arena().concat("/", rest);
     if (path.data() == nullptr || op_.session().level() != 0 || passes_overlay(path)) return false;
+    if (is_mapping_list(path)) return false;  // the result says so
     const uint64_t last = (flags_ & kFollow) != 0 ? 0u : unsigned{O_NOFOLLOW};
     const Result<UniqueFd> found =
         sys_openat2(path, open_how{O_PATH | last, 0, RESOLVE_NO_SYMLINKS});

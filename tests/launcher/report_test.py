@@ -99,6 +99,7 @@ class Report(sandbox.Scenario):
             self.assertRegex(text, rf"(?m)^\d+ openat\({self.lower}/{name}\)( native)?\n    {call}\n")
         self.assertRegex(text, rf"(?m)^by_hand: 2 openat from {call}, not interposed$")
 
+    @sandbox.needs_own_supervisor
     def test_without_libunwind_a_trace_shows_the_place_of_the_call_alone(self):
         text = self.trace_by_hand(BY_HAND, env=self.environment(LD_PRELOAD=NO_UNWIND))
         self.assertRegex(text, rf"(?m)^\d+ openat\({self.lower}/file\)( native)?\n    by_hand\+0x[0-9a-f]+\n(?!    )")

@@ -14,8 +14,11 @@ tests='^(syscalls/(libc|static)/lower|launcher\.(status|overlays|diff|report|nes
 # Left out: sessions that tests put together without the launcher, which knows of the one around.
 units='^(launcher|scenario|syscalls|fuzz|lint|Preload|Trees)'
 remember "$build/launcher" "$build/tests/launcher" "$here/../launcher"
+# Near the root: sockets have short names.
+upper=$(mktemp -d /tmp/o.XXXXXX)
+trap 'chmod -R u+rwX "$upper"; rm -rf "$upper" "$upper.work"' EXIT
 below() {
-  env -u OVLRUN_INTERCEPT -u OVLRUN_TEST_DIRECTORY "${overlaid[@]}" --lower / --upper "$tmp/upper" -- \
+  env -u OVLRUN_INTERCEPT -u OVLRUN_TEST_DIRECTORY -u TMPDIR "${overlaid[@]}" --lower / --upper "$upper" -- \
     ctest --test-dir "$build" -j "$(nproc)" --timeout 500 --output-on-failure "$@" >"$tmp/result" 2>&1 || {
     tail -n 60 "$tmp/result" >&2
     fail "ovlrun's own tests fail below ovlrun"

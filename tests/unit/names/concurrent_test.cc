@@ -40,6 +40,32 @@ TEST_F(Concurrent, ExclusiveCreationHasOneWinner) {
   }
 }
 
+TEST_F(Concurrent, WhereWhiteoutsAreFilesNobodyReadsOne) {
+  write_file(lower("/f"), "content");
+  Options options;
+  options.can_whiteout_device = false;
+  start(options);
+  const std::string f = at("/f"), g = at("/g");
+  std::atomic<int> opened = 0, odd = 0;
+  in_threads(4, [&](int i) {
+    for (int k = 0; k < 1000; k++) {
+      if (i == 0) {
+        run<op_renameat2>(AT_FDCWD, UserPath(f.c_str()), AT_FDCWD, UserPath(g.c_str()), 0u);
+        run<op_renameat2>(AT_FDCWD, UserPath(g.c_str()), AT_FDCWD, UserPath(f.c_str()), 0u);
+        continue;
+      }
+      const long fd = call_open(f, O_RDONLY);
+      if (fd == -ENOENT) continue;
+      char bytes[8] = {};
+      if (fd < 0 || read(static_cast<int>(fd), bytes, sizeof bytes) != 7) odd++;
+      if (fd >= 0) close(static_cast<int>(fd));
+      opened++;
+    }
+  });
+  EXPECT_GT(opened, 0);
+  EXPECT_EQ(odd, 0);
+}
+
 TEST_F(Concurrent, CreationWithoutExclAlwaysSucceeds) {
   write_file(lower("/f"), "x");
   start();
