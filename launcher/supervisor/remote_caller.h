@@ -79,6 +79,8 @@ class RemoteCaller final : public Caller {
   long send_message(int fd, const void* message, int flags);
   long send_messages(int fd, const void* messages, size_t count, int flags, unsigned long there);
   bool may_block(CStr real, int flags) const;
+  // Does the kernel find what is at `real` by the task's own words, from its own directory?
+  bool finds_the_same(CStr real) const;
   Outcome open_itself(const At& at, int flags, mode_t mode);
   // A path that leads the task to what is at `at` for us, as long as that lives.
   static std::string name_for_task(const At& at);
@@ -87,6 +89,7 @@ class RemoteCaller final : public Caller {
   RemoteContext& context_;
   std::optional<TaskStatus> status_;
   CStr words_{nullptr, 0};  // the last path that was copied in
+  CStr start_{nullptr, 0};  // the real directory that was asked for since, from which it starts
   uintptr_t page_at_ = 1;   // of page_: no page begins there
   char page_[4096];
 };
