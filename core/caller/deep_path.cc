@@ -3,6 +3,7 @@
 
 #include <limits.h>
 
+#include "core/caller/descriptor_link.h"
 #include "core/sys/sys.h"
 
 namespace ovl {
@@ -34,13 +35,7 @@ Result<CStr> name_in(Arena& arena, int parent, const StatX& child) {
 
 // What /proc says, as long as it can.
 Result<CStr> short_path(Arena& arena, int fd, char* buffer) {
-  char name[40];
-  char* w = name + sizeof name;
-  *--w = 0;
-  for (int left = fd, first = 1; first || left > 0; left /= 10, first = 0)
-    *--w = char('0' + left % 10);
-  const Str digits(w, strlen(w));
-  const CStr link = arena.concat("/proc/thread-self/fd/", digits);
+  const CStr link = descriptor_link(arena, fd);
   if (link.data() == nullptr) return Error(ENOMEM);
   size_t n = TRY(sys_readlink(link, buffer, PATH_MAX));
   if (n == PATH_MAX) return Error(ENAMETOOLONG);

@@ -1,4 +1,4 @@
-// Decimal and octal numbers in xattr values: no sign, no blanks, no overflow, at least one digit.
+// Numbers in xattr values and in what procfs tells: no sign, no blanks, at least one digit.
 #pragma once
 
 #include <stdint.h>
@@ -7,8 +7,8 @@
 
 namespace ovl {
 
-// Reads digits of `base` (8 or 10) from *text and drops them from it. False: no digit, or more than
-// `limit`.
+// No overflow. Reads digits of `base` (8 or 10) from *text and drops them from it. False: no digit,
+// or more than `limit`.
 inline bool take_number(Str* text, uint32_t base, uint64_t limit, uint64_t* out) {
   uint64_t value = 0;
   size_t n = 0;
@@ -31,12 +31,13 @@ inline bool take(Str* text, char c) {
   return true;
 }
 
-// Writes `value` at out, with at least `width` digits; returns the number of bytes.
+// Writes `value` at out, in base 16 at most, with at least `width` digits; returns the number of
+// bytes.
 inline size_t put_number(char* out, uint64_t value, uint32_t base, size_t width) {
   char digits[24];
   size_t n = 0;
   do {
-    digits[n++] = static_cast<char>('0' + value % base);
+    digits[n++] = "0123456789abcdef"[value % base];
     value /= base;
   } while (value != 0 || n < width);
   for (size_t i = 0; i < n; i++) out[i] = digits[n - 1 - i];

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "core/attr/attr.h"
+#include "core/caller/descriptor_link.h"
 #include "core/copy_up/copy_up.h"
 #include "core/exec/environment.h"
 #include "core/exec/image.h"
@@ -26,14 +27,6 @@ struct Target {
   bool kernel_sees = false;
   CStr virt;  // as programs see it; empty: outside, and only by the program's own words
 };
-
-CStr number_text(Arena& arena, int number) {
-  char digits[12];
-  size_t at = sizeof digits;
-  for (int left = number; at == sizeof digits || left > 0; left /= 10)
-    digits[--at] = char('0' + left % 10);
-  return arena.dup(Str(digits + at, sizeof digits - at));
-}
 
 // Mostly all that is asked for stands in the file's beginning, which is read once.
 class FileSource : public ByteSource {
@@ -119,9 +112,7 @@ Result<UniqueFd> open_to_read(Op& op, const Target& target) {
     return sys_openat(op.caller().reach(op.arena(), target.dirfd, target.file),
                       O_RDONLY | O_NONBLOCK);
   BorrowedFd borrowed = TRY(op.caller().borrow(target.dirfd));
-  return sys_openat(
-      op.arena().concat("/proc/thread-self/fd/", number_text(op.arena(), borrowed.get())),
-      O_RDONLY | O_NONBLOCK);
+  return sys_openat(descriptor_link(op.arena(), borrowed.get()), O_RDONLY | O_NONBLOCK);
 }
 
 Result<Image> inspect(Op& op, const Target& target) {

@@ -3,6 +3,7 @@
 
 #include "core/attr/attr.h"
 #include "core/walk/magic.h"
+#include "core/walk/removed.h"
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -11,13 +12,8 @@ namespace {
 constexpr unsigned kCloseOnExec = 1, kAllowSealing = 2, kNoExecSeal = 8;  // MFD_*
 constexpr int kAddSeals = 1033;                                           // F_ADD_SEALS
 constexpr int kAllSeals = 1 | 2 | 4 | 8;  // seal, shrink, grow, write
-constexpr Str kDeleted(" (deleted)");
 constexpr Str kLink("/memfd:");
 constexpr Str kName("ovlrun:");  // in front of a list's own name
-
-bool ends_with(Str text, Str end) {
-  return text.size() >= end.size() && text.sub(text.size() - end.size()) == end;
-}
 
 bool is_octal(char c) { return c >= '0' && c <= '7'; }
 
@@ -91,13 +87,14 @@ class Names {
     if (path.empty() || path[0] != '/') return &last_;
     const CStr text = escapes_.undo(op_.arena(), path);
     if (text.data() == nullptr) return Error(ENOMEM);
-    const bool deleted = ends_with(text, kDeleted);
-    const CStr real = deleted ? op_.arena().dup(text.sub(0, text.size() - kDeleted.size())) : text;
+    const bool deleted = has_deleted_mark(text);
+    const CStr real =
+        deleted ? op_.arena().dup(text.sub(0, text.size() - kDeletedMark.size())) : text;
     if (real.data() == nullptr) return Error(ENOMEM);
     if (!op_.session().in_some_layer(real)) return &last_;
     const CStr virt = TRY(map_back(op_, real));
     if (virt == real) return &last_;
-    const CStr shown = deleted ? op_.arena().concat(virt, kDeleted) : virt;
+    const CStr shown = deleted ? op_.arena().concat(virt, kDeletedMark) : virt;
     last_.shown = escapes_.apply(op_.arena(), shown);
     if (shown.data() == nullptr || last_.shown.data() == nullptr) return Error(ENOMEM);
     if (!deleted) identify(virt);
@@ -151,12 +148,8 @@ class Output {
 struct Number {
   char text[24];
   size_t size;
-  Number(uint64_t value, unsigned base, size_t width) : size(0) {
-    char digits[24];
-    for (; size < width || value > 0; value /= base)
-      digits[size++] = "0123456789abcdef"[value % base];
-    for (size_t i = 0; i < size; i++) text[i] = digits[size - 1 - i];
-  }
+  Number(uint64_t value, unsigned base, size_t width)
+      : size(put_number(text, value, base, width)) {}
   explicit operator Str() const { return Str(text, size); }
 };
 
@@ -315,8 +308,7 @@ Result<UniqueFd> make_memory(CStr name) {
 Result<UniqueFd> reopen(Op& op, UniqueFd memory, int flags) {
   TRY(sys_fchmod(memory.get(), 0444));
   TRY(checked_void(raw_call(SYS_fcntl, memory.get(), kAddSeals, kAllSeals)));
-  const Number number(static_cast<uint64_t>(memory.get()), 10, 1);
-  const CStr path = op.arena().concat("/proc/thread-self/fd/", Str(number));
+  const CStr path = descriptor_link(op.arena(), memory.get());
   if (path.data() == nullptr) return Error(ENOMEM);
   const long fd = raw_call(SYS_openat, AT_FDCWD, path.c_str(), (flags & ~O_NOFOLLOW) | O_CLOEXEC);
   if (fd < 0) return Error(static_cast<int>(-fd));
@@ -341,8 +333,8 @@ Outcome open_mapping_list(Op& op, CStr name, int flags) {
 }
 
 Str shown_list_name(Str link) {
-  if (!link.starts_with(kLink) || !ends_with(link, kDeleted)) return Str();
-  const Str name = link.sub(kLink.size(), link.size() - kLink.size() - kDeleted.size());
+  if (!link.starts_with(kLink) || !has_deleted_mark(link)) return Str();
+  const Str name = link.sub(kLink.size(), link.size() - kLink.size() - kDeletedMark.size());
   if (!name.starts_with(kName)) return Str();
   const Str list = name.sub(kName.size());
   return is_mapping_list(list) ? list : Str();

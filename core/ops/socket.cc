@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "core/attr/attr.h"
+#include "core/caller/descriptor_link.h"
 #include "core/copy_up/copy_up.h"
 #include "core/ops/ops.h"
 #include "core/session/lock.h"
@@ -45,12 +46,8 @@ bool fits(Str real) {
 }
 
 CStr descriptor_path(Op& op, int fd, Str name) {
-  char digits[12];
-  size_t at = sizeof digits;
-  for (int left = fd; at == sizeof digits || left > 0; left /= 10)
-    digits[--at] = char('0' + left % 10);
-  return op.arena().concat("/proc/self/fd/", Str(digits + at, sizeof digits - at),
-                           name.empty() ? "" : "/", name);
+  return op.arena().concat("/proc/self/fd/", number_text(op.arena(), fd), name.empty() ? "" : "/",
+                           name);
 }
 
 void set_path(Address* address, CStr path) {

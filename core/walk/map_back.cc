@@ -3,6 +3,7 @@
 // need the session's list. In a session inside others that is done once per level: what the session
 // around would call it lies in the upper or a lower that the inner overlay was given there.
 #include "core/session/moved.h"
+#include "core/walk/removed.h"
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -108,11 +109,8 @@ Result<CStr> map_back(Op& op, CStr real) {
 
 namespace {
 
-constexpr Str kDeleted(" (deleted)");
-
 bool is_deleted(Op& op, int fd, CStr link) {
-  if (link.size() <= kDeleted.size() || link.sub(link.size() - kDeleted.size()) != kDeleted)
-    return false;
+  if (!has_deleted_mark(link)) return false;
   // A file may really be called so.
   Result<BorrowedFd> borrowed = op.caller().borrow(fd);
   StatX named, open;

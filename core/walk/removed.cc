@@ -10,12 +10,6 @@
 namespace ovl {
 namespace {
 
-constexpr Str kMark(" (deleted)");
-
-bool has_mark(Str real) {
-  return real.size() > kMark.size() && real.sub(real.size() - kMark.size()) == kMark;
-}
-
 // The link as this process finds it.
 CStr here(Op& op, CStr link) {
   const At at = op.caller().reach(op.arena(), AT_FDCWD, link);
@@ -39,7 +33,7 @@ bool stands_for(const Node& node, Str real) {
 }
 
 bool is_marked_removed(Op& op, const Held& held, Str real) {
-  return has_mark(real) && is_gone(here(op, held.link));
+  return has_deleted_mark(real) && is_gone(here(op, held.link));
 }
 
 Result<Removed> removed_directory(Op& op, const Held& held) {
@@ -53,8 +47,8 @@ Result<Removed> removed_directory(Op& op, const Held& held) {
   if (text == nullptr || node == nullptr) return Error(ENOMEM);
   Str real(text, TRY(sys_readlink(removed.link, text, PATH_MAX)));
   if (real.empty() || real[0] != '/') return Error(ENOENT);  // "(unreachable)"
-  removed.known = st.stx_nlink == 0 && has_mark(real);
-  if (removed.known) real = real.sub(0, real.size() - kMark.size());
+  removed.known = st.stx_nlink == 0 && has_deleted_mark(real);
+  if (removed.known) real = real.sub(0, real.size() - kDeletedMark.size());
   removed.real = op.arena().dup(real);
   if (removed.real.data() == nullptr) return Error(ENOMEM);
 
@@ -87,14 +81,6 @@ Result<const Node*> parent_of(Op& op, const Removed& removed) {
   const Node* node = TRY(node_at(op, virt, Purpose::kPass));
   if (!stands_for(*node, real) || !(node->outside() || node->is_dir())) return Error(ENOENT);
   return node;
-}
-
-CStr descriptor_link(Arena& arena, int fd) {
-  char digits[12];
-  size_t at = sizeof digits;
-  for (int left = fd; at == sizeof digits || left > 0; left /= 10)
-    digits[--at] = static_cast<char>('0' + left % 10);
-  return arena.concat("/proc/thread-self/fd/", Str(digits + at, sizeof digits - at));
 }
 
 }  // namespace ovl

@@ -3,10 +3,18 @@
 // unhashed, IS_DEADDIR().
 #pragma once
 
+#include "core/caller/descriptor_link.h"
 #include "core/caller/op.h"
 #include "core/walk/node.h"
 
 namespace ovl {
+
+// What the kernel writes behind a path whose object has lost its name. A name may end so too.
+inline constexpr Str kDeletedMark(" (deleted)");
+inline bool has_deleted_mark(Str real) {
+  return real.size() > kDeletedMark.size() &&
+         real.sub(real.size() - kDeletedMark.size()) == kDeletedMark;
+}
 
 // A directory (or file) that the caller holds: a link of procfs that leads to it, and the
 // descriptor, or -1.
@@ -35,8 +43,5 @@ Result<const Node*> parent_of(Op& op, const Removed& removed);
 
 // Did the kernel remove the object behind this link, or what it is called only looks so?
 bool is_marked_removed(Op& op, const Held& held, Str real);
-
-// "/proc/thread-self/fd/<fd>"
-CStr descriptor_link(Arena& arena, int fd);
 
 }  // namespace ovl

@@ -20,6 +20,7 @@
 #include <memory>
 
 #include "core/caller/deep_path.h"
+#include "core/walk/removed.h"
 #include "launcher/supervisor/backtrace.h"
 #include "launcher/supervisor/identity.h"
 
@@ -29,7 +30,6 @@ namespace {
 constexpr uintptr_t kPage = 4096;
 constexpr unsigned kOfThread = O_EXCL;  // PIDFD_THREAD, Linux 6.9
 constexpr size_t kLinkMax = PATH_MAX;
-constexpr Str kDeleted(" (deleted)");
 
 // The numbers of the calls that the assist makes, by the table of the caller.
 struct Numbers {
@@ -164,8 +164,7 @@ Result<CStr> RemoteCaller::cwd(Arena& arena) {
   const CStr real = TRY(link_of(arena, link));
   if (real.empty() || real[0] != '/') return Error(ENOENT);  // "(unreachable)"
   StatX st;
-  if (real.size() > kDeleted.size() && real.sub(real.size() - kDeleted.size()) == kDeleted &&
-      (!sys_statx(view(link), 0, &st).ok() || st.stx_nlink == 0))
+  if (has_deleted_mark(real) && (!sys_statx(view(link), 0, &st).ok() || st.stx_nlink == 0))
     return Error(ENOENT);
   start_ = real;
   return real;
