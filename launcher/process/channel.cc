@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "launcher/failure.h"
 
@@ -61,20 +60,8 @@ UniqueFd all_signals_fd() {
   return fd;
 }
 
-void keep_only(std::initializer_list<int> single, const int* more, size_t count) {
-  std::vector<int> keep(single);
-  keep.insert(keep.end(), more, more + count);
+void close_others(std::vector<int> keep) {
   std::sort(keep.begin(), keep.end());
-  int null = -1;
-  for (int fd = 0; fd <= 2; fd++) {
-    if (std::binary_search(keep.begin(), keep.end(), fd)) continue;
-    if (null < 0) null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null == fd) {
-      null = -1;  // it was closed: now it is /dev/null itself
-    } else if (null >= 0) {
-      dup2(null, fd);
-    }
-  }
   unsigned from = 3;
   for (int fd : keep) {
     if (fd < 3) continue;
@@ -83,6 +70,17 @@ void keep_only(std::initializer_list<int> single, const int* more, size_t count)
     from = static_cast<unsigned>(fd) + 1;
   }
   syscall(SYS_close_range, from, ~0u, 0);
+}
+
+void leave_standard_streams(const std::vector<int>& keep) {
+  const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (int fd = 0; fd <= 2; fd++)
+    if (null.valid() && std::find(keep.begin(), keep.end(), fd) == keep.end()) dup2(null.get(), fd);
+}
+
+void keep_only(const std::vector<int>& keep) {
+  leave_standard_streams(keep);
+  close_others(keep);
 }
 
 }  // namespace ovl

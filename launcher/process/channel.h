@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdint.h>
 
+#include <vector>
+
 #include "core/base/unique_fd.h"
 
 namespace ovl {
@@ -48,7 +50,10 @@ CallerSignals take_signals();
 void give_signals_back(const CallerSignals& signals);
 UniqueFd all_signals_fd();  // throws Failure
 
-// Closes every descriptor but these (and 0, 1, 2, which become /dev/null unless listed).
-void keep_only(std::initializer_list<int> single, const int* more, size_t count);
+// Closes every descriptor but these and 0, 1, 2. No other thread may have any.
+void close_others(std::vector<int> keep);
+// 0, 1 and 2, which are open, become /dev/null unless they are among these.
+void leave_standard_streams(const std::vector<int>& keep);
+void keep_only(const std::vector<int>& keep);  // both
 
 }  // namespace ovl

@@ -182,7 +182,7 @@ int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
   }
   EndReport report(options, plan);
   const int messages = report.needs_stderr() ? 2 : channel.front.get();
-  keep_only({channel.front.get(), signal_fd.get(), messages}, nullptr, 0);
+  keep_only({channel.front.get(), signal_fd.get(), messages});
   const int status = Front(channel.front.get(), keeper, plan.around != nullptr)
                          .wait_for_command(signal_fd.get(), [&] { report.start(); });
   report.print();

@@ -203,10 +203,10 @@ void be_keeper(const RunOptions& options, const Plan& plan, const Ways& wanted,
     }
     // Only now: a child of a new session could not go back to the caller's.
     setsid();
-    const std::vector<int> locks = session->descriptors();
-    std::vector<int> keep = locks;
+    std::vector<int> keep = session->descriptors();
+    keep.insert(keep.end(), {channel, signal_fd.get()});
     if (supervisor >= 0) keep.push_back(supervisor);
-    keep_only({channel, signal_fd.get()}, keep.data(), keep.size());
+    keep_only(keep);
     (void)!chdir("/");
     Keeper(channel, supervisor, front, command).keep(signal_fd.get(), std::move(session));
     _exit(0);

@@ -59,11 +59,13 @@ void be_supervisor(const RunOptions& options, const Plan& plan, const Ways& want
       if (!attached.ok()) fail("{}: {}", quote(file), error_text(attached.error()));
       supervisor =
           std::make_unique<Supervisor>(std::move(handover.listener), *session, handover.options);
+      // Before it serves: from then on its threads have descriptors of their own.
+      close_others({ends[0], supervisor->listener()});
       supervisor->start();
-      keep_only({ends[0], supervisor->listener()}, nullptr, 0);
+      leave_standard_streams({});
       send_ready(ends[0]);
     } else {  // there is none, or the keeper has given up
-      keep_only({}, nullptr, 0);
+      keep_only({});
       (void)!chdir("/");
     }
     const int status = wait_for(keeper);

@@ -13,6 +13,8 @@ NO_STATUS = (os.environ.get("OVLRUN_NO_STATUS") or
              os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/libno_status.so")
 KILLED_KEEPER = (os.environ.get("OVLRUN_KILLED_KEEPER") or
                  os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/libkilled_keeper.so")
+LATE_CLOSE = (os.environ.get("OVLRUN_LATE_CLOSE") or
+              os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/liblate_close.so")
 ALONE = ("ovlrun: going on with the preload alone: programs that it can't follow (static ones, other C libraries) "
          "are refused\n")
 
@@ -119,6 +121,14 @@ class Intercept(sandbox.Scenario):
                 with self.subTest(option=option, program=program):
                     done = self.below([], option, command=(program, new))
                     self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_calls_that_come_while_the_supervisor_still_starts_keep_their_descriptors(self):
+        self.supervised()
+        new = self.lower + "/only in the upper"
+        self.assertEqual(self.below([], command=("sh", "-c", f"echo x > '{new}'")).returncode, 0)
+        for _ in range(3):
+            done = self.below(["env", "LD_PRELOAD=" + LATE_CLOSE], command=(BY_HAND + "_static", *[new] * 60))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_the_preload_alone_refuses_what_it_can_not_follow(self):
         done = self.below([], "--intercept=preload", command=(BY_HAND + "_static", self.lower + "/file"))
