@@ -18,7 +18,7 @@ CancellationPoint::CancellationPoint() {
 }
 CancellationPoint::~CancellationPoint() { pthread_setcanceltype(old_type_, nullptr); }
 
-Outcome PreloadCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens) {
+Outcome PreloadCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens, bool) {
   At at(real);
   if (at.error()) return Error(at.error());
   // A path of more than PATH_MAX is held by a descriptor of ours, which a cancelled thread would

@@ -29,7 +29,8 @@ class CancellationPoint {
 // other end.
 class PreloadCaller final : public LocalCaller {
  public:
-  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
+  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what,
+                          bool kernel_finds) override;
 };
 
 // Arguments as the registers of a system call.

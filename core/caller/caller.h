@@ -154,13 +154,14 @@ class Caller {
   virtual Error too_large_for_this_process() const = 0;
   // Opens for the caller what may block (FIFO, device, lease) or is not the core's business:
   // `flags` with no O_CREAT effect left to decide. Cancellable as open(2) is. Returns the
-  // descriptor.
+  // descriptor. `kernel_finds`: the caller's own words lead there too (Walked).
   enum class Opens : uint8_t { kStored /* a file, directory or symlink of a layer */, kAnything };
-  virtual Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) = 0;
+  virtual Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what,
+                                  bool kernel_finds) = 0;
   // A descriptor of this process for what procfs tells of a task, with no more rights to be told it
   // than the caller has.
   virtual Result<UniqueFd> open_of_task(CStr name) = 0;
-  virtual Outcome change_directory(CStr real) = 0;
+  virtual Outcome change_directory(CStr real, bool kernel_finds) = 0;
   virtual Outcome execute(const ExecRequest& request) = 0;
   // Could the preload object make its own calls in a program that the caller becomes? Not below a
   // filter of the program's own, which knows nothing of them.

@@ -144,7 +144,7 @@ Outcome LocalCaller::give_fd(UniqueFd fd, int flags) {
   return fd.release();
 }
 
-Outcome LocalCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens) {
+Outcome LocalCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens, bool) {
   At at(real);
   if (at.error()) return Error(at.error());
   return raw_call(SYS_openat, at.dirfd(), at.name(), flags, mode);
@@ -152,7 +152,7 @@ Outcome LocalCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens) {
 
 Result<UniqueFd> LocalCaller::open_of_task(CStr name) { return sys_openat(name, O_RDONLY); }
 
-Outcome LocalCaller::change_directory(CStr real) {
+Outcome LocalCaller::change_directory(CStr real, bool) {
   At at(real);
   if (at.error()) return Error(at.error());
   if (at.dirfd() == AT_FDCWD) return raw_call(SYS_chdir, at.name());

@@ -25,9 +25,10 @@ class LocalCaller : public Caller {
   void complain(Str line) override;
   Outcome give_fd(UniqueFd fd, int flags) override;
   Error too_large_for_this_process() const override { return Error(EMFILE); }
-  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
+  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what,
+                          bool kernel_finds) override;
   Result<UniqueFd> open_of_task(CStr name) override;
-  Outcome change_directory(CStr real) override;
+  Outcome change_directory(CStr real, bool kernel_finds) override;
   Outcome execute(const ExecRequest& request) override;
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
 };

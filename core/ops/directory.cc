@@ -10,10 +10,10 @@
 namespace ovl {
 namespace {
 
-Outcome enter(Op& op, const Node& node) {
+Outcome enter(Op& op, const Node& node, bool kernel_finds) {
   if (!node.is_dir()) return Error(ENOTDIR);
   TRY(may(op, node, 1 /* X_OK */));
-  return op.caller().change_directory(node.top());
+  return op.caller().change_directory(node.top(), kernel_finds);
 }
 
 }  // namespace
@@ -22,8 +22,8 @@ Outcome op_chdir(Op& op, UserPath user_path) {
   CStr path = TRY(op.caller().copy_in_path(op.arena(), user_path));
   Walked w = TRY(walk_existing(op, AT_FDCWD, path, kFollow));
   if (w.native) return Outcome::native();
-  if (w.outside()) return op.caller().change_directory(w.outside_path);
-  return enter(op, *w.node);
+  if (w.outside()) return op.caller().change_directory(w.outside_path, w.kernel_follows);
+  return enter(op, *w.node, w.kernel_finds(w.node->top()));
 }
 
 Outcome op_fchdir(Op& op, int fd) {
@@ -34,7 +34,7 @@ Outcome op_fchdir(Op& op, int fd) {
     if (target.node != nullptr && target.node->is_dir()) TRY(may(op, *target.node, 1 /* X_OK */));
     return Outcome::native();
   }
-  return enter(op, *target.node);
+  return enter(op, *target.node, false);
 }
 
 Outcome op_getcwd(Op& op, UserBuf buffer, size_t size) {

@@ -97,16 +97,17 @@ bool has_changed(CStr real, long error) {
 }
 
 // In the caller's own context, as one plain call: what is only read, and what may block.
-Outcome open_plainly(Op& op, CStr real, int flags, Caller::Opens what) {
-  Outcome outcome = op.caller().open_for_caller(real, flags, 0, what);
+Outcome open_plainly(Op& op, const Walked& w, CStr real, int flags, Caller::Opens what) {
+  const bool kernel_finds = w.kernel_finds(real);
+  Outcome outcome = op.caller().open_for_caller(real, flags, 0, what, kernel_finds);
   // On behalf of a file's owner that the user isn't really.
   if (outcome.value() == -EPERM && (flags & O_NOATIME) != 0)
-    outcome = op.caller().open_for_caller(real, flags & ~O_NOATIME, 0, what);
+    outcome = op.caller().open_for_caller(real, flags & ~O_NOATIME, 0, what, kernel_finds);
   return outcome;
 }
 
-Outcome open_there(Op& op, CStr real, int flags) {
-  Outcome outcome = open_plainly(op, real, flags, Caller::Opens::kStored);
+Outcome open_there(Op& op, const Walked& w, CStr real, int flags) {
+  Outcome outcome = open_plainly(op, w, real, flags, Caller::Opens::kStored);
   if (outcome.value() < 0 && has_changed(real, -outcome.value())) return Error(kLookAgain);
   return outcome;
 }
@@ -150,11 +151,12 @@ Outcome open_checked(Op& op, const Request& r, const Node& node) {
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
-Outcome open_regular(Op& op, const Request& r, const Node& node) {
+Outcome open_regular(Op& op, const Request& r, const Walked& w) {
+  const Node& node = *w.node;
   const bool own_data = node.in_upper() && !node.metacopy();
   if (!r.writes() && own_data && !node.overlay->can_whiteout_device)
     return open_checked(op, r, node);
-  if (!r.writes()) return open_there(op, node.data(), r.plain_flags());
+  if (!r.writes()) return open_there(op, w, node.data(), r.plain_flags());
   Result<const Node*> now = copy_up(op, node, r.has(O_TRUNC) ? Data::kDrop : Data::kAll);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
   const CStr upper = now.value()->upper;
@@ -166,7 +168,8 @@ Outcome open_regular(Op& op, const Request& r, const Node& node) {
 
 // A FIFO connects those who open the same inode: all have to open the upper's, and what goes
 // through it changes its times.
-Outcome open_special(Op& op, const Request& r, const Node& node) {
+Outcome open_special(Op& op, const Request& r, const Walked& w) {
+  const Node& node = *w.node;
   const Node* now = &node;
   if (S_ISFIFO(node.mode) && node.overlay->upper_layer != nullptr) {
     Result<const Node*> brought = copy_up(op, node, Data::kNone);
@@ -175,14 +178,15 @@ Outcome open_special(Op& op, const Request& r, const Node& node) {
   }
   // A device that only is recorded leads nowhere.
   if ((now->real.stx_mode & S_IFMT) != (now->mode & S_IFMT)) return Error(ENXIO);
-  return open_plainly(op, now->top(), r.plain_flags() & ~O_TRUNC,
+  return open_plainly(op, w, now->top(), r.plain_flags() & ~O_TRUNC,
                       Caller::Opens::kAnything);  // ENXIO is a FIFO's own
 }
 
-Outcome open_existing(Op& op, const Request& r, const Node& node) {
+Outcome open_existing(Op& op, const Request& r, const Walked& w) {
+  const Node& node = *w.node;
   TRY(may_open(op, r, node));
-  if (r.has(O_PATH) || node.is_dir()) return open_there(op, node.top(), r.plain_flags());
-  return node.is_regular() ? open_regular(op, r, node) : open_special(op, r, node);
+  if (r.has(O_PATH) || node.is_dir()) return open_there(op, w, node.top(), r.plain_flags());
+  return node.is_regular() ? open_regular(op, r, w) : open_special(op, r, w);
 }
 
 // Does the kernel's own fstat(2) of this object tell what programs are to see?
@@ -193,8 +197,9 @@ bool tells_plainly(const Node& node) {
   return node.lower_count == 1 && node.priv.empty() && node.lowers[0].layer->fs_index == 0;
 }
 
-Outcome open_and_remember(Op& op, const Request& r, const Node& node, uint64_t stamp) {
-  Outcome outcome = open_existing(op, r, node);
+Outcome open_and_remember(Op& op, const Request& r, const Walked& w, uint64_t stamp) {
+  const Node& node = *w.node;
+  Outcome outcome = open_existing(op, r, w);
   if (outcome.value() >= 0 && tells_plainly(node))
     remember_plain(stamp, makedev(node.real.stx_dev_major, node.real.stx_dev_minor),
                    node.real.stx_ino);
@@ -271,12 +276,12 @@ Outcome attempt(Op& op, const Request& r, CStr path) {
   if (target.native()) return Outcome::native();
   if (target.outside())
     return op.caller().open_for_caller(walked.outside_path, r.flags, r.mode,
-                                       Caller::Opens::kAnything);
+                                       Caller::Opens::kAnything, walked.kernel_follows);
   if ((r.resolve & kResolveCached) != 0) return Error(EAGAIN);
   if (r.has(kTmpFile)) return open_unnamed(op, r, target);
   // A name that is to be a directory can't be made by open(2), whether or not it is there.
   if (r.creates() && walked.last == Last::kName && walked.trailing_slash) return Error(EISDIR);
-  if (walked.node->exists()) return open_and_remember(op, r, *walked.node, stamp);
+  if (walked.node->exists()) return open_and_remember(op, r, walked, stamp);
   return r.creates() ? open_new(op, r, target) : Error(ENOENT);
 }
 

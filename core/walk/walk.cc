@@ -61,13 +61,14 @@ class Walk {
 
   Result<void> start_at(CStr real, const Held& held) {
     CStr virt = TRY(map_back(op_, real));
+    kernel_follows_ = real == Str(virt);
     Result<const Node*> found = node_at(op_, virt, Purpose::kPass);
     if (!found.ok() && found.error() != ENOENT && found.error() != ENOTDIR)
       return Error(found.error());
     if (!found.ok() || !stands_for(*found.value(), real) || is_marked_removed(op_, held, real))
       return start_removed(held);
     start_ = current_ = found.value();
-    natural_ = current_->outside() && real == Str(virt);
+    natural_ = current_->outside() && kernel_follows_;
     return current_->outside() || current_->is_dir() ? Result<void>() : Error(ENOTDIR);
   }
 
@@ -78,6 +79,7 @@ class Walk {
   }
 
   Result<void> enter_removed(const Held& held) {
+    kernel_follows_ = false;
     removed_ = TRY(removed_directory(op_, held));
     current_ = removed_.node;
     removed_naturally_ = natural_;
@@ -212,6 +214,8 @@ class Walk {
       return {};
     }
     if (current_->virt == Str("/")) return {};
+    kernel_follows_ =
+        kernel_follows_ && (current_->outside() || stands_for(*current_, current_->virt));
     const bool was_outside = current_->outside();
     // Across a border of sessions the node above is not the one that the walk came through.
     const Node* up = op_.session().level() == 0 ? current_->up : nullptr;
@@ -233,6 +237,7 @@ class Walk {
       if (!found_->exists()) return last_ ? Result<void>() : Result<void>(Error(ENOENT));
       if (!found_->is_symlink() || !follows()) break;
       const Str text = TRY(link_text());
+      kernel_follows_ = kernel_follows_ && found_->top() == Str(found_->virt);
       if (text.data() != nullptr) return follow(text);
       if (++symlinks_ > kMaxSymlinks) return Error(ELOOP);
     }
@@ -288,6 +293,7 @@ class Walk {
   Result<void> outside_symlink(Str text) {
     Magic magic = TRY(magic_target(op_, found_->virt, text));
     if (!magic.is_magic) return follow(text);
+    kernel_follows_ = false;
     if (flags_ & (kNoMagic | kNoSymlinks)) return Error(ELOOP);
     if (magic.node == nullptr || (last_ && magic.node->outside())) {
       // A pipe, a deleted file, something of nobody's layer: only the kernel can go through it.
@@ -407,6 +413,7 @@ class Walk {
     Walked w;
     w.last = kind_;
     w.trailing_slash = slash_;
+    w.kernel_follows = kernel_follows_ && (flags_ & kInRoot) == 0;
     if (found_ == nullptr || kind_ != Last::kName) {  // "/", "x/..", "."
       w.node = current_;
       w.parent = current_->up;
@@ -438,9 +445,10 @@ class Walk {
   Str todo_;
   Str name_;
   Last kind_ = Last::kRoot;
-  bool last_ = false;    // name_ is the last component
-  bool slash_ = false;   // and is followed by slashes
-  bool natural_ = true;  // so far the kernel sees what we see
+  bool last_ = false;           // name_ is the last component
+  bool slash_ = false;          // and is followed by slashes
+  bool natural_ = true;         // so far the kernel sees what we see
+  bool kernel_follows_ = true;  // see Walked
   bool native_ = false;
   int symlinks_ = 0;
   Orphan orphan_;    // see Walked

@@ -45,7 +45,13 @@ struct Walked {
   Str name;     // last component as it is in parent
   Last last = Last::kName;      // rmdir("x/."), rename("x/..") differ by this
   bool trailing_slash = false;  // the path ended in '/': it must be a directory
+  // By the same words the kernel goes the same way, to the name node->virt.
+  bool kernel_follows = false;
 
+  // Would the kernel find what is at this real path by the caller's own words?
+  bool kernel_finds(CStr real) const {
+    return kernel_follows && (outside() || real == Str(node->virt));
+  }
   bool outside() const { return node != nullptr && node->outside(); }
 };
 

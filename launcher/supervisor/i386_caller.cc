@@ -171,7 +171,8 @@ Result<CStr> CompatCaller::copy_in_string(Arena& arena, UserPath text, size_t li
 }
 
 // The operations have looked at what is in an overlay. Kernel counterpart: generic_file_open().
-Outcome CompatCaller::open_for_caller(CStr path, int flags, mode_t mode, Opens what) {
+Outcome CompatCaller::open_for_caller(CStr path, int flags, mode_t mode, Opens what,
+                                      bool kernel_finds) {
   StatX st;
   const int follow = (flags & O_NOFOLLOW) != 0 ? AT_SYMLINK_NOFOLLOW : 0;
   if (what == Opens::kAnything && (flags & (kLargeFile | O_PATH)) == 0 &&
@@ -179,7 +180,7 @@ Outcome CompatCaller::open_for_caller(CStr path, int flags, mode_t mode, Opens w
       st.stx_size > kSmallFileMost && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL) &&
       (flags & O_DIRECTORY) == 0)
     return Error(EOVERFLOW);
-  return real_.open_for_caller(path, flags, mode, what);
+  return real_.open_for_caller(path, flags, mode, what, kernel_finds);
 }
 
 long CompatCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {

@@ -68,9 +68,12 @@ class CompatCaller final : public Caller {
   void complain(Str line) override { real_.complain(line); }
   bool has_own_descriptors() const override { return real_.has_own_descriptors(); }
   uint64_t identity() const override { return real_.identity(); }
-  Outcome open_for_caller(CStr path, int flags, mode_t mode, Opens what) override;
+  Outcome open_for_caller(CStr path, int flags, mode_t mode, Opens what,
+                          bool kernel_finds) override;
   Result<UniqueFd> open_of_task(CStr name) override { return real_.open_of_task(name); }
-  Outcome change_directory(CStr path) override { return real_.change_directory(path); }
+  Outcome change_directory(CStr path, bool kernel_finds) override {
+    return real_.change_directory(path, kernel_finds);
+  }
   Outcome execute(const ExecRequest& request) override { return real_.execute(request); }
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
 

@@ -137,10 +137,8 @@ Result<CStr> RemoteCaller::copy_in_string(Arena& arena, UserPath text, size_t li
 
 Result<CStr> RemoteCaller::copy_in_path(Arena& arena, UserPath path) {
   Result<CStr> text = copy_in_string(arena, path, PATH_MAX);
-  if (!text.ok()) return Error(text.error() == E2BIG ? ENAMETOOLONG : text.error());
-  words_ = text.value();
-  start_ = CStr(nullptr, 0);
-  return words_;
+  if (!text.ok() && text.error() == E2BIG) return Error(ENAMETOOLONG);
+  return text;
 }
 
 // --- where it is ---
@@ -166,7 +164,6 @@ Result<CStr> RemoteCaller::cwd(Arena& arena) {
   StatX st;
   if (has_deleted_mark(real) && (!sys_statx(view(link), 0, &st).ok() || st.stx_nlink == 0))
     return Error(ENOENT);
-  start_ = real;
   return real;
 }
 
@@ -179,7 +176,6 @@ Result<CStr> RemoteCaller::fd_link(Arena& arena, int fd) {
     const BorrowedFd borrowed = TRY(borrow(fd));
     return link_of(arena, fmt::format("/proc/thread-self/fd/{}", borrowed.get()));
   }
-  if (link.ok()) start_ = link.value();
   return link;
 }
 
@@ -349,18 +345,11 @@ Outcome RemoteCaller::open_itself(const At& at, int flags, mode_t mode) {
   return assist(call);
 }
 
-bool RemoteCaller::finds_the_same(CStr real) const {
-  if (context_.strict) return false;
-  if (words_.empty() || words_[0] == '/') return real == Str(words_);
-  if (start_.empty() || start_[0] != '/') return false;
-  const Str start = start_ == Str("/") ? Str() : Str(start_);
-  return real.size() == start.size() + 1 + words_.size() && real.starts_with(start) &&
-         real[start.size()] == '/' && real.sub(start.size() + 1) == Str(words_);
-}
-
-Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens what) {
+Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens what,
+                                      bool kernel_finds) {
   const bool only_reads = (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
-  if ((only_reads || what == Opens::kAnything) && finds_the_same(real)) return Outcome::native();
+  if ((only_reads || what == Opens::kAnything) && kernel_finds && !context_.strict)
+    return Outcome::native();
   At at(real);
   if (at.error()) return Error(at.error());
   // The kernel gives no O_PATH descriptors away.
@@ -381,8 +370,8 @@ Result<UniqueFd> RemoteCaller::open_of_task(CStr name) {
   return sys_openat(name, O_RDONLY);
 }
 
-Outcome RemoteCaller::change_directory(CStr real) {
-  if (finds_the_same(real)) return Outcome::native();
+Outcome RemoteCaller::change_directory(CStr real, bool kernel_finds) {
+  if (kernel_finds && !context_.strict) return Outcome::native();
   At at(real);
   if (at.error()) return Error(at.error());
   TaskCall call(abi(), numbers(abi()).chdir);

@@ -51,9 +51,10 @@ class RemoteCaller final : public Caller {
   Result<void> has_room_for_fd() override;
   Result<void> may_grow_to(uint64_t size) override;
   Error too_large_for_this_process() const override { return Error(EFBIG); }
-  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what) override;
+  Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what,
+                          bool kernel_finds) override;
   Result<UniqueFd> open_of_task(CStr name) override;
-  Outcome change_directory(CStr real) override;
+  Outcome change_directory(CStr real, bool kernel_finds) override;
   Outcome execute(const ExecRequest& request) override;
   bool may_preload() override;
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
@@ -79,8 +80,6 @@ class RemoteCaller final : public Caller {
   long send_message(int fd, const void* message, int flags);
   long send_messages(int fd, const void* messages, size_t count, int flags, unsigned long there);
   bool may_block(CStr real, int flags) const;
-  // Does the kernel find what is at `real` by the task's own words, from its own directory?
-  bool finds_the_same(CStr real) const;
   Outcome open_itself(const At& at, int flags, mode_t mode);
   // A path that leads the task to what is at `at` for us, as long as that lives.
   static std::string name_for_task(const At& at);
@@ -88,9 +87,7 @@ class RemoteCaller final : public Caller {
   Notification& call_;
   RemoteContext& context_;
   std::optional<TaskStatus> status_;
-  CStr words_{nullptr, 0};  // the last path that was copied in
-  CStr start_{nullptr, 0};  // the real directory that was asked for since, from which it starts
-  uintptr_t page_at_ = 1;   // of page_: no page begins there
+  uintptr_t page_at_ = 1;  // of page_: no page begins there
   char page_[4096];
 };
 

@@ -108,7 +108,7 @@ class Outside {
     if (words.empty()) return Error(ENOENT);
     const At at = reach(dirfd, words);
     return caller_.open_for_caller(CStr(at.name(), strlen(at.name())), flags, mode,
-                                   Caller::Opens::kAnything);
+                                   Caller::Opens::kAnything, false);
   }
 
   // openat2(2): what limits the way is bound to where it starts.

@@ -21,6 +21,22 @@ TEST_F(Open, ReadsWhereAnOffsetPoints) {
   EXPECT_EQ(kBigSize, lseek(fd, 0, SEEK_END));
 }
 
+TEST_F(Open, ReadsWhatTheNamesOnTheWayStandForNow) {
+  // Through what only was made here, and back to what was there before.
+  ASSERT_EQ(0, t_mkdir("made", 0755));
+  EXPECT_EQ("hello lower\n", content_of("made/../file"));
+  ASSERT_EQ(0, t_symlink("../dir", "made/in"));
+  EXPECT_EQ(content_of("dir/sub/x"), content_of("made/in/sub/x"));
+  EXPECT_EQ("hello lower\n", content_of("made/in/../file"));
+  // A symlink that was there, and leads elsewhere now.
+  EXPECT_EQ("z\n", content_of("dirlink/sub/deeper/z"));
+  ASSERT_EQ(0, t_unlink("dirlink"));
+  ASSERT_EQ(0, t_symlink("made", "dirlink"));
+  write_file("made/only", "new");
+  EXPECT_EQ("new", content_of("dirlink/only"));
+  EXPECT_ERRNO(ENOENT, t_open("dirlink/sub/deeper/z", O_RDONLY));
+}
+
 TEST_F(Open, GivesTheLowestFreeDescriptor) {
   int first = t_open("file", O_RDONLY), second = t_open("dir", O_RDONLY | O_DIRECTORY);
   EXPECT_EQ(first + 1, second);
