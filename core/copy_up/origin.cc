@@ -1,25 +1,9 @@
 // What an upper file was copied from. Kernel counterpart: ovl_encode_real_fh(), ovl_set_origin().
-#include <sys/ioctl.h>
-
 #include "core/copy_up/marks.h"
+#include "core/sys/file_handle.h"
 
 namespace ovl {
 namespace {
-
-// struct file_handle with room for the largest one (libc's header wants the whole of _GNU_SOURCE's
-// fcntl).
-struct Handle {
-  uint32_t bytes = 128;  // MAX_HANDLE_SZ
-  int32_t type = 0;
-  unsigned char data[128];
-};
-
-// FS_IOC_GETFSUUID of Linux 6.9.
-struct FsUuid {
-  uint8_t size;
-  uint8_t uuid[16];
-};
-constexpr unsigned long kGetFsUuid = _IOR(0x15, 0, FsUuid);
 
 // The file system's UUID; the kernel writes zeros where there is none, and so do we where it can't
 // be asked.
@@ -32,22 +16,15 @@ void read_uuid(CStr lower, int fd, uint8_t out[16]) {
     own = std::move(opened).value();
     fd = own.get();
   }
-  FsUuid uuid;
-  if (raw_call(SYS_ioctl, fd, kGetFsUuid, &uuid) == 0 && uuid.size == 16)
-    memcpy(out, uuid.uuid, 16);
+  ignore(sys_fs_uuid(fd, out));
 }
 
 }  // namespace
 
 size_t origin_of(CStr lower, int fd, void* out) {
-  Handle handle;
-  int mount_id;
-  const At at(lower);
-  if (at.error()) return 0;
-  const long r =
-      fd >= 0 ? raw_call(SYS_name_to_handle_at, fd, "", &handle, &mount_id, AT_EMPTY_PATH)
-              : raw_call(SYS_name_to_handle_at, at.dirfd(), at.name(), &handle, &mount_id, 0);
-  if (r != 0 || handle.type <= 0 || handle.type >= 0xff) return 0;
+  KernelHandle handle;
+  const Result<void> r = fd >= 0 ? sys_handle(fd, &handle) : sys_handle(At(lower), &handle);
+  if (!r.ok()) return 0;
   FileHandle fh = {};
   fh.type = static_cast<uint8_t>(handle.type);
   fh.fid_size = static_cast<uint8_t>(handle.bytes);

@@ -19,6 +19,8 @@ struct Layer {
   XattrFormat format;
   const Layer* source;    // the layer that this is a directory of: itself, but in inner sessions
   const Overlay* writer;  // whose layer the source is: absolute redirects start at its lowers
+  bool indexed;           // hard links of this lower stay linked
+  const uint8_t* uuid;    // 16 bytes: of the root's file system, as it stands in origins
 };
 
 // See MountConfig.
@@ -42,6 +44,7 @@ struct Overlay {
   XattrFormat format;  // of what is written to the upper and the workdir
   Perm perm;
   bool can_whiteout_device;
+  bool has_index;  // hard links of lowers stay linked, where their layer can
 
   // Only of inner sessions (OverlayConfig says more).
   uint32_t level;

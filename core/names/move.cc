@@ -1,7 +1,7 @@
 // See move.h. Before the one rename(2) that does it, the object is made to mean the same in its new
 // place: a directory with lowers gets a redirect to them, one without gets opaque where a lower has
-// something by the new name; a file's origin is made whole. All of that is true in the old place
-// too, so that a kill in between changes nothing.
+// something by the new name; a metacopy gets one to its data; a file's origin is made whole. All of
+// that is true in the old place too, so that a kill in between changes nothing.
 #include "core/names/move.h"
 
 #include "core/copy_up/marks.h"
@@ -9,6 +9,7 @@
 #include "core/names/remove.h"
 #include "core/readdir/readdir.h"
 #include "core/session/moved.h"
+#include "core/session/moved_file.h"
 
 #ifndef RENAME_WHITEOUT
 #define RENAME_WHITEOUT (1 << 2)
@@ -20,14 +21,31 @@ namespace {
 Str name_of(const Place& place) { return base_name(place.node->virt); }
 Str shown(const Node& node) { return below(node.virt, node.overlay->at); }
 
+Result<void> drop_redirect(const Node& node) {
+  const char* name = priv_name(node.overlay->format, Priv::kRedirect);
+  return ignore_if(sys_lremovexattr(node.upper, name), ENODATA);
+}
+
+// Wherever it comes to stand, a metacopy has to find its data, and a copy what it was copied from.
+Result<void> prepare_file(Op& op, const Node& node, const Node& to_dir, bool same_directory) {
+  if (node.metacopy()) {
+    TRY(set_redirect(op, node, same_directory));
+  } else {
+    // One that is left from a metacopy stays true, or goes.
+    if (node.priv.has(Priv::kRedirect)) {
+      const Result<void> kept = node.lower_count != 0 ? set_redirect(op, node, same_directory)
+                                                      : Result<void>(Error(EXDEV));
+      if (!kept.ok()) TRY(drop_redirect(node));
+    }
+    TRY(make_origin_whole(op, node));
+  }
+  return node.priv.has(Priv::kOrigin) ? mark_impure(op, to_dir) : Result<void>();
+}
+
 // Makes from.node fit to stand in to's place. `to_dir` is in the upper.
 Result<void> prepare(Op& op, const Place& from, const Place& to, const Node& to_dir) {
   const Node& node = *from.node;
-  if (!node.is_dir()) {
-    TRY(make_origin_whole(op, node));
-    if (node.priv.has(Priv::kOrigin)) return mark_impure(op, to_dir);
-    return {};
-  }
+  if (!node.is_dir()) return prepare_file(op, node, to_dir, from.dir->virt == Str(to.dir->virt));
   if (node.lower_count != 0) {
     const Node* dir = TRY(copy_up_dir(op, node));
     return set_redirect(op, *dir, from.dir->virt == Str(to.dir->virt));
@@ -47,6 +65,15 @@ Result<void> follow(Op& op, const Node& from, Str to) {
     r = moved_add(op.session(), overlay, lower, to);
   }
   return !r.ok() && r.error() == ENOSPC ? Result<void>(Error(EXDEV)) : r;
+}
+
+// Descriptors on the lower's file, and on files below a lower directory, find the new name.
+void follow_descriptors(Op& op, const Node& from, CStr to) {
+  Session& session = op.session();
+  if (from.is_dir())
+    moved_file_rename(session, from.virt, to);
+  else if (from.metacopy() && from.overlay->level == 0 && moved_file_has_plenty(session))
+    moved_file_note(session, from.data(), to);
 }
 
 // Leaves a whiteout at the old name in the same step.
@@ -105,7 +132,9 @@ Result<void> move_name(Op& op, const Place& from, const Place& to) {
   if (node.is_dir()) moved_remove(op.session(), overlay, shown(*to.node));
   TRY(follow(op, node, shown(*to.node)));
   Result<void> r = rename_upper(op, from, to, leave_whiteout);
-  if (!r.ok() && node.is_dir())
+  if (r.ok())
+    follow_descriptors(op, node, to.node->virt);
+  else if (node.is_dir())
     ignore(moved_rename(op.session(), overlay, shown(*to.node), shown(node)));
   return r;
 }
@@ -124,7 +153,16 @@ Result<void> exchange_names(Op& op, const Place& from, const Place& to) {
   TRY(follow(op, *from.node, new_shown));
   if (to.node->is_dir()) TRY(moved_rename(session, overlay, kAside, old_shown));
   TRY(follow(op, *to.node, old_shown));
-  return sys_rename(from.node->upper, to.node->upper, RENAME_EXCHANGE);
+  TRY(sys_rename(from.node->upper, to.node->upper, RENAME_EXCHANGE));
+  if (from.node->is_dir() || to.node->is_dir()) {
+    moved_file_rename(session, to.node->virt, kAside);
+    moved_file_rename(session, from.node->virt, to.node->virt);
+    moved_file_rename(session, kAside, from.node->virt);
+  } else {
+    follow_descriptors(op, *from.node, to.node->virt);
+    follow_descriptors(op, *to.node, from.node->virt);
+  }
+  return {};
 }
 
 }  // namespace ovl

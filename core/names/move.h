@@ -10,7 +10,7 @@ namespace ovl {
 Result<void> may_move(const Node& node);
 
 // Requires: a Mutation (exclusive when a directory is among them) with both directories locked;
-// from.node exists, and is in the upper with all its data unless it is a directory; permissions and
+// from.node exists, and can_move(); permissions and
 // types have been checked. On failure nothing that programs see has changed. Errors: ENOTEMPTY,
 // EXDEV, what rename(2) gives.
 Result<void> move_name(Op& op, const Place& from, const Place& to);

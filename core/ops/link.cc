@@ -1,9 +1,10 @@
-// linkat. A lower file is copied up with its data first: the names of a hard link share one upper
-// inode, and lookup by name could not find a metacopy's data for the new one. Kernel counterpart:
-// do_linkat(), ovl_link().
+// linkat. A lower file is copied up first, as a metacopy where it can be: the names of a hard link
+// share one upper inode, and so one redirect to the data. Kernel counterpart: do_linkat(),
+// ovl_link(), ovl_set_link_redirect().
 #include "core/attr/attr.h"
 #include "core/copy_up/marks.h"
 #include "core/names/create.h"
+#include "core/names/redirect.h"
 #include "core/ops/ops.h"
 #include "core/walk/magic.h"
 #include "core/walk/removed.h"
@@ -59,15 +60,14 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
   return {};
 }
 
-// Another name for what `from` names, an upper file with all its data. Errors: kLookAgain (it isn't
-// any more).
+// Another name for what `from` names. Errors: kLookAgain (it has changed hands).
 Result<void> link_named(Op& op, NamePath& from, NamePath& to) {
   const Node& seen = *from.walked().node;
   TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));
   if (seen.overlay != to.walked().parent->overlay) return Error(EXDEV);
   const Flags flags = flags_of(seen);
   if (flags.immutable || flags.append || seen.is_dir()) return Error(EPERM);
-  TRY(copy_up(op, seen, Data::kAll));
+  TRY(bring_to_move(op, seen, false));
 
   Mutation mutation(op.session(), Mutation::Topology::kShared);
   TRY(from.settle());
@@ -77,10 +77,13 @@ Result<void> link_named(Op& op, NamePath& from, NamePath& to) {
   mutation.lock_dirs(overlay, from.walked().parent->virt, to.walked().parent->virt);
   const Place old_place = TRY(look_again(op, from.walked()));
   const Node& node = *old_place.node;
-  if (!node.in_upper() || node.metacopy() || node.is_dir()) return Error(kLookAgain);
+  if (node.is_dir() || !TRY(can_move(op, node, false))) return Error(kLookAgain);
   const Place place = TRY(look_again(op, to.walked()));
   TRY(may_create(op, to.walked(), place, false));
-  TRY(make_origin_whole(op, node));
+  if (node.metacopy())
+    TRY(set_redirect(op, node, false));
+  else
+    TRY(make_origin_whole(op, node));
   const Node* dir = TRY(copy_up_dir(op, *place.dir));
   if (node.priv.has(Priv::kOrigin)) TRY(mark_impure(op, *dir));
   NewLink creation(node.upper);

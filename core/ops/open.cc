@@ -11,6 +11,7 @@
 #include "core/names/create.h"
 #include "core/ops/mappings.h"
 #include "core/ops/ops.h"
+#include "core/session/moved_file.h"
 #include "core/session/plain.h"
 
 namespace ovl {
@@ -151,11 +152,28 @@ Outcome open_checked(Op& op, const Request& r, const Node& node) {
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
+// A descriptor on the lower's file has to find the name that it has now. Where that can't be
+// remembered, the data comes.
+Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
+  const Node& node = *w.node;
+  if (node.overlay->level == 0 && moved_file_note(op.session(), node.data(), node.virt)) {
+    // A rename after this sees what was noted.
+    const Node* now = TRY(again(op, node));
+    if (!now->metacopy() || now->data() != Str(node.data())) return Error(kLookAgain);
+    return open_there(op, w, node.data(), r.plain_flags());
+  }
+  Result<const Node*> now = copy_up(op, node, Data::kAll);
+  if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
+  return open_there(op, w, now.value()->data(), r.plain_flags());
+}
+
 Outcome open_regular(Op& op, const Request& r, const Walked& w) {
   const Node& node = *w.node;
   const bool own_data = node.in_upper() && !node.metacopy();
   if (!r.writes() && own_data && !node.overlay->can_whiteout_device)
     return open_checked(op, r, node);
+  if (!r.writes() && node.metacopy() && node.priv.has(Priv::kRedirect))
+    return open_moved_metacopy(op, r, w);
   if (!r.writes()) return open_there(op, w, node.data(), r.plain_flags());
   Result<const Node*> now = copy_up(op, node, r.has(O_TRUNC) ? Data::kDrop : Data::kAll);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());

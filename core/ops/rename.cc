@@ -1,6 +1,7 @@
 // renameat2. Kernel counterpart: do_renameat2(), vfs_rename().
 #include "core/attr/attr.h"
 #include "core/names/move.h"
+#include "core/names/redirect.h"
 #include "core/ops/ops.h"
 
 namespace ovl {
@@ -51,8 +52,8 @@ class Rename {
     TRY(check_names());
     if (nothing_to_do_) return {};
     // Data comes without any lock.
-    if (!seen_from.is_dir()) TRY(copy_up(op_, seen_from, Data::kAll));
-    if (exchange() && !seen_to.is_dir()) TRY(copy_up(op_, seen_to, Data::kAll));
+    if (!seen_from.is_dir()) TRY(bring_to_move(op_, seen_from, same_directory()));
+    if (exchange() && !seen_to.is_dir()) TRY(bring_to_move(op_, seen_to, same_directory()));
     using Topology = Mutation::Topology;
     const bool exclusive = with_directory();
     Mutation mutation(op_.session(), exclusive ? Topology::kExclusive : Topology::kShared);
@@ -67,7 +68,9 @@ class Rename {
     TRY(check_names());
     if (nothing_to_do_) return {};
     if (with_directory() && !exclusive) return Error(kLookAgain);
-    if (!whole(*old_.node) || (exchange() && !whole(*new_.node))) return Error(kLookAgain);
+    if (!TRY(can_move(op_, *old_.node, same_directory())) ||
+        (exchange() && !TRY(can_move(op_, *new_.node, same_directory()))))
+      return Error(kLookAgain);
     return exchange() ? exchange_names(op_, old_, new_) : move_name(op_, old_, new_);
   }
 
@@ -76,9 +79,7 @@ class Rename {
   bool with_directory() const {
     return old_.node->is_dir() || (new_.node->exists() && new_.node->is_dir());
   }
-  static bool whole(const Node& node) {
-    return node.is_dir() || (node.in_upper() && !node.metacopy());
-  }
+  bool same_directory() const { return old_.dir->virt == Str(new_.dir->virt); }
 
   void places_of_walks() {
     old_ = Place{from_.walked().parent, from_.walked().node};

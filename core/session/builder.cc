@@ -7,6 +7,8 @@
 #include <sys/sysmacros.h>
 
 #include "core/format/format.h"
+#include "core/sys/file_handle.h"
+#include "core/sys/kernel_abi.h"
 #include "core/sys/sys.h"
 
 namespace ovl {
@@ -74,6 +76,22 @@ bool looks_like_an_upper(CStr root, XattrFormat format) {
   Result<size_t> n = sys_llistxattr(root, list, sizeof list);
   if (!n.ok()) return n.error() == ERANGE;
   return !parse_xattr_list(format, list, n.value()).empty();
+}
+
+// Has a workdir's index an entry? One that can't be read may have some.
+bool has_index_entries(CStr work) {
+  const Result<UniqueFd> fd = sys_openat(At(work), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (!fd.ok()) return false;
+  const Result<UniqueFd> index =
+      sys_openat(At(fd.value().get(), "index"), O_RDONLY | O_DIRECTORY, 0);
+  if (!index.ok()) return index.error() != ENOENT;
+  alignas(8) char buffer[512];
+  const Result<size_t> n = sys_getdents64(index.value().get(), buffer, sizeof buffer);
+  if (!n.ok()) return true;
+  size_t entries = 0;
+  for (size_t at = 0; at < n.value(); entries++)
+    at += reinterpret_cast<const KernelDirent*>(buffer + at)->d_reclen;
+  return entries > 2;
 }
 
 // Could the root of the overlay be one that its owner may not search?
@@ -197,6 +215,9 @@ class Filler {
     out->metacopy = spec.metacopy;
     out->perm = spec.perm;
     out->can_whiteout_device = spec.can_whiteout_device;
+    // What an inner overlay has below it are several real objects, of several file systems.
+    out->index = spec.index && !spec.upper.empty() && !spec.work.empty() && segment_->level == 0;
+    if (out->index && has_index_entries(spec.work)) state().index_used.store(1);
     out->given_upper = strings_.add(spec.given_upper);
     out->given_work = strings_.add(spec.given_work);
     out->first_given = segment_->given_count;
@@ -231,6 +252,7 @@ class Filler {
       lower->format = specs[k].format;
       lower->dev = TRY(device_of(specs[k].root));
       lower->fs_index = file_systems.index_of(lower->dev);
+      identify(segment_->level == 0 ? segment_->overlays[segment_->overlay_count].index : 0, lower);
       if (specs[k].of != nullptr) {
         lower->source = spec_.around->index_of(*specs[k].of->source);
         lower->has_format = specs[k].of->has_format;
@@ -241,6 +263,21 @@ class Filler {
       }
     }
     return {};
+  }
+
+  // What stands in origins of copies from this lower; and can an index tell its objects from those
+  // of other lowers? Kernel counterpart: ovl_get_fsid(), ovl_lower_fs().
+  void identify(uint8_t index, LayerConfig* lower) {
+    const CStr root = segment_->str(lower->root);
+    if (const Result<UniqueFd> fd = sys_openat(root, O_RDONLY | O_DIRECTORY); fd.ok())
+      ignore(sys_fs_uuid(fd.value().get(), lower->uuid));
+    if (index == 0) return;
+    KernelHandle handle;
+    lower->indexed = sys_handle(At(root), &handle).ok() ? 1 : 0;
+    const uint32_t first = segment_->overlays[segment_->overlay_count].first_layer + 1;
+    for (LayerConfig* other = &segment_->layers[first]; other < lower; other++)
+      if (other->dev != lower->dev && memcmp(other->uuid, lower->uuid, sizeof lower->uuid) == 0)
+        lower->indexed = other->indexed = 0;
   }
 
   LayerConfig* next_layer() {
@@ -290,8 +327,9 @@ Result<void> write_parts(int fd, const Segment& segment) {
   TRY(sys_ftruncate(fd, static_cast<off_t>(segment.size)));
   TRY(write_at(fd, segment, 0, segment.strings_offset + segment.strings_size));
   if (segment.outermost.size != 0) return {};  // the state is another file's
-  return write_at(fd, segment, segment.state_offset + offsetof(SharedState, overlay_ids),
-                  sizeof SharedState::overlay_ids);
+  constexpr size_t kFirst = offsetof(SharedState, overlay_ids);
+  constexpr size_t kEnd = offsetof(SharedState, index_used) + sizeof SharedState::index_used;
+  return write_at(fd, segment, segment.state_offset + kFirst, kEnd - kFirst);
 }
 
 }  // namespace

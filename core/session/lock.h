@@ -8,6 +8,8 @@
 // Lock order:
 //   topology (shared: one shard; exclusive: all shards in ascending order)
 //     directory locks (by ascending index of the bucket)
+//       an inode's (of the file that an index has): one at most
+//         the table of moved files: leaf
 //   completion (of one metacopy's data): alone, no other is taken while it is held
 // Readers take none: a walk that met an exclusive Mutation is done again inside a shared one
 // (walk(), Segment::epoch). Signals are blocked while any is held: a handler could want the same

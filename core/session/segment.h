@@ -19,7 +19,7 @@
 namespace ovl {
 
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
-constexpr uint32_t kSegmentVersion = 3;
+constexpr uint32_t kSegmentVersion = 4;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
 // A symbolic link, for readlink(2) alone, that only programs below ovlrun have: to the file of
 // their session. It tells an inner launcher where it is, however it was started.
@@ -46,8 +46,10 @@ struct LayerConfig {
                        // file system
   uint8_t has_format;  // this layer may hold overlay xattrs (it is somebody's upper): look for them
   XattrFormat format;
-  uint8_t pad[2];
-  uint32_t source;  // index of the layer that this one is a directory of; its own: of none
+  uint8_t indexed;  // 1: hard links of this lower stay linked, by the index of the workdir
+  uint8_t pad;
+  uint32_t source;   // index of the layer that this one is a directory of; its own: of none
+  uint8_t uuid[16];  // of the root's file system, as it stands in origins; zeros: it has none
 };
 
 // A place below an inner overlay's root where the lower that it was given shows another overlay, or
@@ -79,6 +81,7 @@ struct OverlayConfig {
   uint8_t metacopy;  // 0, 1
   Perm perm;
   uint8_t can_whiteout_device;  // mknod of 0:0 works in the upper
+  uint8_t index;                // 0, 1: hard links of lowers stay linked, where their layer can
 };
 
 // Bits of Segment::watch.
@@ -91,6 +94,7 @@ using LockWord = std::atomic<uint32_t>;
 constexpr uint32_t kTopologyShards = 16;
 constexpr uint32_t kDirLocks = 1024;
 constexpr uint32_t kCompletionLocks = 64;
+constexpr uint32_t kInodeLocks = 64;
 constexpr uint32_t kMovedMax = 4096;
 constexpr uint32_t kMovedStrings = 1 << 20;
 
@@ -102,6 +106,19 @@ struct MovedEntry {
   uint32_t pad;
   std::atomic<uint64_t> lower;  // relative to the lower roots: "/a/b"
   std::atomic<uint64_t> shown;  // relative to the overlay's root
+};
+
+// A file of a lower that is opened for reading under another name than it has there: a metacopy
+// that was renamed (session/moved_file.h). Changes under an odd `sequence`, with moved_file_lock
+// held.
+constexpr uint32_t kMovedFiles = 4096;
+constexpr uint32_t kMovedFileWords = 29;
+struct MovedFile {
+  std::atomic<uint32_t> sequence;
+  std::atomic<uint32_t> size;                    // of the name
+  std::atomic<uint64_t> key;                     // of the real path; 0: free
+  std::atomic<uint64_t> words[kMovedFileWords];  // the name: a virtual path
+  uint64_t pad;
 };
 
 // A directory of a lower, found to be one (and no symlink): true as long as the session lives,
@@ -193,14 +210,16 @@ struct SharedState {
   alignas(64) LockWord topology[kTopologyShards];
   alignas(64) LockWord dirs[kDirLocks];
   alignas(64) LockWord
-      completions[kCompletionLocks];        // by inode of the upper file whose data is on its way
-  alignas(64) std::atomic<uint64_t> epoch;  // odd while a directory is moved or removed, then the
-                                            // next even number
+      completions[kCompletionLocks];         // by inode of the upper file whose data is on its way
+  alignas(64) LockWord inodes[kInodeLocks];  // by the origin of a file that an index has, or gets
+  alignas(64) std::atomic<uint64_t> epoch;   // odd while a directory is moved or removed, then the
+                                             // next even number
   std::atomic<uint64_t> shown_started;  // changes of what programs see of some object: begun, and
                                         // done (session/plain.h)
   std::atomic<uint64_t> shown_finished;
   std::atomic<uint32_t> temp_counter;        // names of temporaries
   std::atomic<uint32_t> overlay_ids;         // given out so far
+  std::atomic<uint32_t> index_used;          // 1: the index of some workdir may have an entry
   std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by
                                              // its owner (Segment::closed_roots)
   alignas(64)
@@ -210,6 +229,10 @@ struct SharedState {
   uint32_t moved_strings_used;  // session/moved.cc
   MovedEntry moved[kMovedMax];
   char moved_strings[kMovedStrings];
+
+  alignas(64) LockWord moved_file_lock;
+  std::atomic<uint32_t> moved_file_count;  // entries that were ever taken
+  MovedFile moved_files[kMovedFiles];
 
   alignas(64) std::atomic<uint32_t> view_count;  // inner sessions that there are
   std::atomic<uint64_t> view_serial;             // and have been

@@ -146,6 +146,9 @@ class LayerSearch {
       TRY(redirect(node_->upper, node_->priv, layer, &target_, 0));
     } else if (!node_->priv.has(Priv::kOrigin)) {
       done_ = true;
+    } else {
+      // Left from when it was a metacopy, or nothing. The kernel asks the origin's handle.
+      TRY(redirect(node_->upper, node_->priv, layer, &target_, 0));
     }
     return {};
   }
@@ -285,7 +288,7 @@ class LayerSearch {
       done_ = true;
       return {};
     }
-    if (want_data_ && !S_ISREG(st.stx_mode)) return Error(EIO);
+    if (want_data_ && !S_ISREG(st.stx_mode)) return lost_data();
     if (passes && S_ISDIR(st.stx_mode) && op_.session().shared())
       remember_directory(op_.session().segment(), real);
     TRY(found(&target_, LowerRef{&layer, real}));
@@ -374,12 +377,20 @@ class LayerSearch {
   }
 
   Result<void> finish() {
-    if (want_data_) return Error(EIO);  // cleared by the object that has the data
+    if (want_data_) return lost_data();  // cleared by the object that has the data
     if (node_->in_upper() && !node_->is_dir() && !node_->metacopy() && target_.found_count != 0)
       TRY(check_origin());
     node_->lowers = target_.found;
     node_->lower_count = target_.found_count;
     return {};
+  }
+
+  // A lower that was changed, or another one than the upper was made for.
+  Result<void> lost_data() {
+    const CStr line = op_.arena().concat("ovlrun: ", node_->virt,
+                                         ": the data of this file is not in the lower any more\n");
+    if (line.data() != nullptr) op_.caller().complain(line);
+    return Error(EIO);
   }
 
   // Is the object below by name really the one that this upper file was copied from? The handle

@@ -3,6 +3,7 @@
 // need the session's list. In a session inside others that is done once per level: what the session
 // around would call it lies in the upper or a lower that the inner overlay was given there.
 #include "core/session/moved.h"
+#include "core/session/moved_file.h"
 #include "core/walk/removed.h"
 #include "core/walk/walk.h"
 
@@ -63,6 +64,10 @@ class Level {
 
   CStr of_lower(const LowerPlace& place, CStr path) {
     const CStr plain = shown_path(op_, *place.overlay, place.rest);
+    if (level_ == 0) {
+      const CStr file = moved_file_at(session_, op_.arena(), path);
+      if (!file.empty() && shows(file, path)) return file;
+    }
     if (session_.state().moved_count.load(std::memory_order_acquire) == 0) return plain;
     const CStr real = real_path(path);
     if (real.empty() || shows(plain, real)) return plain;

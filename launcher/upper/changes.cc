@@ -208,6 +208,16 @@ class Scan {
     return old;
   }
 
+  // A file's redirect may be a link's, and the file still have its first name too.
+  bool is_gone(const std::string& rel) {
+    Op op(caller_, now_.session());
+    const Result<const Node*> node = node_at(op, view(now_.shown(rel)));
+    if (!node.ok() || !node.value()->exists()) return true;
+    // Or something else has the name by now.
+    const Node& there = *node.value();
+    return there.in_upper() && !there.is_dir() && there.lower_count == 0;
+  }
+
   void entry(Op& before_op, const Node& now, const std::string& rel, const Node* before,
              const std::string& old) {
     if (!now.exists()) {
@@ -217,7 +227,8 @@ class Scan {
       return;
     }
     if (!now.in_upper()) return;
-    if (const std::optional<std::string> from = renamed_from(before_op, now, old)) {
+    const std::optional<std::string> from = renamed_from(before_op, now, old);
+    if (from && (now.is_dir() || is_gone(*from))) {
       if (before != nullptr) add(ChangeKind::kDeleted, rel, old);
       add(ChangeKind::kRenamed, rel, *from);
       sources_.insert(before_.shown(*from));

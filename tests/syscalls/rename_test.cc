@@ -345,6 +345,45 @@ TEST_F(Rename, MovesAFileThatTheCallerCannotRead) {
   EXPECT_EQ(mode_t(S_IFREG), stat_of("dir/noperm").st_mode);
 }
 
+TEST_F(Rename, ADescriptorOfAMovedFileIsThatFile) {
+  const struct stat before = stat_of("big");
+  ASSERT_OK(t_rename("big", "dir/moved"));
+  Fd fd(t_open("dir/moved", O_RDONLY));
+  EXPECT_EQ(identity("dir/moved"), identity(fd));
+  EXPECT_EQ(1u, fstat_of(fd).st_nlink);
+  EXPECT_EQ(before.st_size, fstat_of(fd).st_size);
+  EXPECT_EQ(before.st_blocks, stat_of("dir/moved").st_blocks);
+  EXPECT_EQ(kFileTime, fstat_of(fd).st_mtim);
+  ASSERT_OK(t_fchmod(fd, 0600));
+  EXPECT_EQ(mode_t(S_IFREG | 0600), stat_of("dir/moved").st_mode);
+  ASSERT_OK(t_rename("dir/moved", "again"));
+  const timespec times[2] = {kDirTime, kDirTime};
+  ASSERT_OK(t_futimens(fd, times));
+  EXPECT_EQ(kDirTime, stat_of("again").st_mtim);
+  EXPECT_EQ(cwd() + "/again", target_of("/proc/self/fd/" + std::to_string(fd)));
+  append_to("again", "more");
+  EXPECT_EQ(before.st_size + 4, stat_of("again").st_size);
+  EXPECT_EQ(identity("again"), identity(fd));
+}
+
+TEST_F(Rename, GoesOnThroughManyNames) {
+  const Identity file = identity("file");
+  ASSERT_OK(t_rename("file", "file2"));
+  ASSERT_OK(t_rename("file2", "dir/file3"));
+  ASSERT_OK(t_rename("dir", "moved"));
+  ASSERT_OK(t_rename("moved/file3", "moved/sub/file4"));
+  ASSERT_OK(t_mkdir("new", 0755));
+  ASSERT_OK(t_rename("moved/sub", "new/sub"));
+  EXPECT_EQ("hello lower\n", content_of("new/sub/file4"));
+  EXPECT_EQ(file, identity("new/sub/file4"));
+  ASSERT_OK(t_link("new/sub/file4", "linked"));
+  EXPECT_EQ(2u, stat_of("linked").st_nlink);
+  ASSERT_OK(t_rename("new/sub/file4", "file"));
+  append_to("linked", "more\n");
+  EXPECT_EQ("hello lower\nmore\n", content_of("file"));
+  EXPECT_EQ(file, identity("file"));
+}
+
 TEST_F(Rename, MovesADirectoryThatTheCallerCannotRead) {
   ASSERT_OK(t_rename("dir_none", "none"));  // within one directory nothing of it is written
   EXPECT_EQ(mode_t(S_IFDIR), stat_of("none").st_mode);

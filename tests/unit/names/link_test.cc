@@ -22,18 +22,6 @@ TEST_F(Link, LowerFileGetsASecondName) {
   EXPECT_EQ(read_file(lower("/f")), "content");
 }
 
-TEST_F(Link, MetacopyBringsItsData) {
-  write_file(lower("/f"), std::string(5000, 'm'));
-  start();
-  {
-    Op op(caller(), session());
-    const std::string virt = at("/f");
-    ASSERT_TRUE(copy_up(op, *node_at(op, Str(virt.data(), virt.size())).value(), Data::kNone).ok());
-  }
-  ASSERT_EQ(make_link("/f", "/g"), 0);
-  EXPECT_EQ(read_file(upper("/g")), std::string(5000, 'm'));
-}
-
 TEST_F(Link, OverAWhiteout) {
   write_file(lower("/f"), "f");
   write_file(lower("/g"), "g");

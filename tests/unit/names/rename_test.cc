@@ -13,8 +13,10 @@ TEST_F(Rename, LowerFileLeavesAWhiteoutAndKeepsItsInode) {
   const uint64_t inode = look("/f").stx_ino;
   ASSERT_EQ(move("/f", "/d/g"), 0);
   EXPECT_TRUE(is_whiteout(upper("/f")));
-  EXPECT_EQ(read_file(upper("/d/g")), "content");
+  EXPECT_EQ(read_virtual("/d/g"), "content");
   EXPECT_FALSE(there("/f"));
+  EXPECT_EQ(look("/d/g").stx_ino, inode);
+  ASSERT_EQ(try_open("/d/g", O_RDWR), 0);
   if (xattr(upper("/d/g"), name(Priv::kOrigin)) != "<none>") {
     EXPECT_EQ(look("/d/g").stx_ino, inode);
     EXPECT_EQ(xattr(upper("/d"), name(Priv::kImpure)), "y");
