@@ -54,17 +54,22 @@ Result<void> prepare(Op& op, const Place& from, const Place& to, const Node& to_
   return {};
 }
 
-// The session's list of moved directories follows `from` to the place of `to`. A directory that it
-// has no room for can't move.
-Result<void> follow(Op& op, const Node& from, Str to) {
-  if (!from.is_dir()) return {};
-  const Overlay& overlay = *from.overlay;
-  Result<void> r = moved_rename(op.session(), overlay, shown(from), to);
-  if (r.ok() && from.lower_count != 0) {
-    const Str lower = TRY(lower_path(op, from));
-    r = moved_add(op.session(), overlay, lower, to);
-  }
+// A directory that the session's list of moved ones has no room for can't move.
+Result<void> listed(Result<void> r) {
   return !r.ok() && r.error() == ENOSPC ? Result<void>(Error(EXDEV)) : r;
+}
+
+// The list tells that the directory's lower is shown at `to`.
+Result<void> list_at(Op& op, const Node& dir, Str to) {
+  if (!dir.is_dir() || dir.lower_count == 0) return {};
+  const Str lower = TRY(lower_path(op, dir));
+  return listed(moved_add(op.session(), *dir.overlay, lower, to));
+}
+
+// What the list has at `from` and below is shown at `to`.
+Result<void> list_moved(Op& op, const Node& node, Str from, Str to) {
+  return node.is_dir() ? listed(moved_rename(op.session(), *node.overlay, from, to))
+                       : Result<void>();
 }
 
 // Descriptors on the lower's file, and on files below a lower directory, find the new name.
@@ -130,7 +135,8 @@ Result<void> move_name(Op& op, const Place& from, const Place& to) {
   if (leave_whiteout && !overlay.can_whiteout_device)
     TRY(mark_xattr_whiteouts(op, overlay, from_dir->upper));
   if (node.is_dir()) moved_remove(op.session(), overlay, shown(*to.node));
-  TRY(follow(op, node, shown(*to.node)));
+  TRY(list_moved(op, node, shown(node), shown(*to.node)));
+  TRY(list_at(op, node, shown(*to.node)));
   Result<void> r = rename_upper(op, from, to, leave_whiteout);
   if (r.ok())
     follow_descriptors(op, node, to.node->virt);
@@ -140,7 +146,6 @@ Result<void> move_name(Op& op, const Place& from, const Place& to) {
 }
 
 Result<void> exchange_names(Op& op, const Place& from, const Place& to) {
-  const Overlay& overlay = *from.node->overlay;
   const Node* to_dir = TRY(copy_up_dir(op, *to.dir));
   const Node* from_dir = TRY(copy_up_dir(op, *from.dir));
   TRY(prepare(op, from, to, *to_dir));
@@ -149,10 +154,11 @@ Result<void> exchange_names(Op& op, const Place& from, const Place& to) {
   constexpr Str kAside("/\x01/");
   const Str old_shown = shown(*from.node), new_shown = shown(*to.node);
   Session& session = op.session();
-  if (to.node->is_dir()) TRY(moved_rename(session, overlay, new_shown, kAside));
-  TRY(follow(op, *from.node, new_shown));
-  if (to.node->is_dir()) TRY(moved_rename(session, overlay, kAside, old_shown));
-  TRY(follow(op, *to.node, old_shown));
+  TRY(list_moved(op, *to.node, new_shown, kAside));
+  TRY(list_moved(op, *from.node, old_shown, new_shown));
+  TRY(list_moved(op, *to.node, kAside, old_shown));
+  TRY(list_at(op, *from.node, new_shown));
+  TRY(list_at(op, *to.node, old_shown));
   TRY(sys_rename(from.node->upper, to.node->upper, RENAME_EXCHANGE));
   if (from.node->is_dir() || to.node->is_dir()) {
     moved_file_rename(session, to.node->virt, kAside);
