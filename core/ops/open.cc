@@ -196,8 +196,17 @@ Outcome open_special(Op& op, const Request& r, const Node& node) {
                       Caller::Opens::kAnything);  // ENXIO is a FIFO's own
 }
 
-Outcome open_existing(Op& op, const Request& r, const Node& node) {
-  TRY(may_open(op, r, node));
+Outcome open_existing(Op& op, const Request& r, const Node& found) {
+  TRY(may_open(op, r, found));
+  const Node* named = &found;
+  // A descriptor on the index would tell nobody what the file is called. Where the name can't come
+  // to the upper, it is the same file.
+  if (!found.index.empty()) {
+    Result<const Node*> now = copy_up(op, found, Data::kNone);
+    if (!now.ok() && now.error() == ENOENT) return Error(kLookAgain);
+    if (now.ok()) named = now.value();
+  }
+  const Node& node = *named;
   if (r.has(O_PATH) || node.is_dir()) return open_there(op, node.top(), r.plain_flags());
   return node.is_regular() ? open_regular(op, r, node) : open_special(op, r, node);
 }
@@ -207,7 +216,8 @@ bool tells_plainly(const Node& node) {
   if (node.in_upper())
     return node.is_regular() && node.priv.empty() && node.lower_count == 0 &&
            node.overlay->upper_layer->fs_index == 0;
-  return node.lower_count == 1 && node.priv.empty() && node.lowers[0].layer->fs_index == 0;
+  return !node.has_upper_inode() && node.lower_count == 1 && node.priv.empty() &&
+         node.lowers[0].layer->fs_index == 0;
 }
 
 Outcome open_and_remember(Op& op, const Request& r, const Node& node, uint64_t stamp) {
