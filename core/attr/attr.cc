@@ -47,9 +47,9 @@ uint64_t origin_ino(const Overlay& overlay, const Object& top) {
 // one.
 Identity identity_of(const Node& node, const Object& top, const StatX* below) {
   const Overlay& overlay = *node.overlay;
-  if (!node.in_upper()) return identity_of(overlay, node.real);
-  // A copy of a hard-linked file has left its links: they have the number.
-  if (below != nullptr && !node.is_dir() && below->stx_nlink > 1)
+  if (!node.has_upper_inode()) return identity_of(overlay, node.real);
+  // A copy of a hard-linked file that is in no index has left its links: they have the number.
+  if (below != nullptr && !node.is_dir() && below->stx_nlink > 1 && !node.priv.has(Priv::kNlink))
     return identity_of(overlay, node.real);
   if (below != nullptr) return identity_of(overlay, *below);
   if (!node.is_dir() && node.priv.has(Priv::kOrigin)) {
@@ -64,8 +64,8 @@ Identity identity_of(const Node& node, const Object& top, const StatX* below) {
 // A metacopy takes the room that its data takes.
 void show_blocks(const Node& node, const StatX* below, StatX* out) {
   if (!node.is_regular() || node.lower_count == 0) return;
-  if (node.in_upper() && !node.metacopy()) return;
-  if (node.in_upper() && node.lower_count == 1) {
+  if (node.has_upper_inode() && !node.metacopy()) return;
+  if (node.has_upper_inode() && node.lower_count == 1) {
     if (below != nullptr) out->stx_blocks = below->stx_blocks;
     return;
   }
@@ -73,16 +73,58 @@ void show_blocks(const Node& node, const StatX* below, StatX* out) {
   if (node.lower_count > 1 && sys_lstat(node.data(), &data).ok()) out->stx_blocks = data.stx_blocks;
 }
 
-// The link count that an index of the kernel's overlayfs keeps. A damaged one is left as the file
-// system has it.
-void show_nlink(const Node& node, const Object& top, const StatX* below, StatX* out) {
-  char value[16];
-  Result<size_t> n = top.get(priv_name(node.format(), Priv::kNlink), value, sizeof value);
-  if (!n.ok()) return;
-  Result<uint32_t> nlink =
-      decode_nlink(Str(value, n.value()), out->stx_nlink, below != nullptr ? below->stx_nlink : 0);
-  if (nlink.ok()) out->stx_nlink = nlink.value();
-}
+// The link count that an index keeps. A damaged one is left as the file system has it.
+//
+// It is told relative to one of the two inodes' own counts, and read apart from that. What is said
+// relative to the lower's is right by itself. What is said relative to the upper's is right where
+// that one's count was read in between two readings of the same value: only the name that comes to
+// an inode from its index changes the value, each one to another.
+class IndexedNlink {
+ public:
+  IndexedNlink(const Node& node, const Object& top, const StatX* below)
+      : name_(priv_name(node.format(), Priv::kNlink)), top_(top), below_(below) {}
+
+  void show(StatX* out) {
+    uint32_t real = out->stx_nlink;
+    if (!read()) return;
+    for (int i = 0; i < kTries; i++) {
+      if (relative_to_lower() && below_ != nullptr) break;
+      const size_t size = size_;
+      char before[kNlinkMax];
+      memcpy(before, value_, size);
+      StatX now;
+      if (!top_.stat(&now).ok() || !read()) return;
+      real = now.stx_nlink;
+      if (!relative_to_lower() && Str(before, size) == Str(value_, size_)) break;
+      if (relative_to_lower()) raw_call(SYS_sched_yield);
+    }
+    // Left so by a kill, while names were moved away from where the lower is found.
+    if (relative_to_lower() && below_ == nullptr) {
+      out->stx_nlink = real > 1 ? real - 1 : 1;
+      return;
+    }
+    const Result<uint32_t> nlink =
+        decode_nlink(Str(value_, size_), real, below_ != nullptr ? below_->stx_nlink : 0);
+    out->stx_nlink = nlink.ok() ? nlink.value() : real;
+  }
+
+ private:
+  static constexpr int kTries = 200;
+  bool read() {
+    Result<size_t> n = top_.get(name_, value_, sizeof value_);
+    size_ = n.ok() ? n.value() : 0;
+    return n.ok();
+  }
+  bool relative_to_lower() const {
+    return size_ != 0 && value_[0] == static_cast<char>(NlinkBase::kLower);
+  }
+
+  const char* const name_;
+  const Object& top_;
+  const StatX* const below_;
+  char value_[kNlinkMax];
+  size_t size_ = 0;
+};
 
 }  // namespace
 
@@ -104,16 +146,16 @@ Identity identity_of(const Overlay& overlay, const StatX& real) {
 
 Identity shown_identity(const Node& node) {
   StatX lower;
-  const bool has_below =
-      node.in_upper() && node.lower_count != 0 && sys_lstat(node.lowers[0].path, &lower).ok();
+  const bool has_below = node.has_upper_inode() && node.lower_count != 0 &&
+                         sys_lstat(node.lowers[0].path, &lower).ok();
   return identity_of(node, Object::at(node.top()), has_below ? &lower : nullptr);
 }
 
 Result<void> show(Op&, const Node& node, const Object& top, StatX* attributes) {
   StatX lower;
   // A lower that went away under us leaves the upper's own number: better than no answer.
-  const bool has_below =
-      node.in_upper() && node.lower_count != 0 && sys_lstat(node.lowers[0].path, &lower).ok();
+  const bool has_below = node.has_upper_inode() && node.lower_count != 0 &&
+                         sys_lstat(node.lowers[0].path, &lower).ok();
   const StatX* below = has_below ? &lower : nullptr;
   const Identity identity = identity_of(node, top, below);
   attributes->stx_dev_major = identity.dev_major;
@@ -126,8 +168,9 @@ Result<void> show(Op&, const Node& node, const Object& top, StatX* attributes) {
   attributes->stx_rdev_minor = node.rdev_minor;
   if (node.merged()) attributes->stx_nlink = 1;
   show_blocks(node, below, attributes);
-  if (!node.in_upper()) return {};
-  if (!node.is_dir() && node.priv.has(Priv::kNlink)) show_nlink(node, top, below, attributes);
+  if (!node.has_upper_inode()) return {};
+  if (!node.is_dir() && node.priv.has(Priv::kNlink))
+    IndexedNlink(node, top, below).show(attributes);
   // The upper may be a mount of its own; what programs see is the place of the lower.
   attributes->stx_attributes &= ~uint64_t{STATX_ATTR_MOUNT_ROOT};
   if (has_below) attributes->stx_attributes |= lower.stx_attributes & STATX_ATTR_MOUNT_ROOT;

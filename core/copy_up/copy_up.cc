@@ -2,10 +2,11 @@
 // is locked, looked at again, and the copy renamed into it. Kernel counterpart: ovl_copy_up_one(),
 // ovl_copy_up_workdir().
 //
-// Hard links of a lower are broken, as the kernel does without an index: the name alone is copied
-// up, without origin, with all its data. (A metacopy would go on showing the inode number of names
-// that it no longer shares anything with.) A device that the user can't make is kept as an empty
-// file with the type recorded; it can be moved and stat'ed, not opened.
+// Of a hard link of the lower the copy goes into the index first, and the name is a link to that
+// (linked.h). Where there is no index the link is broken, as by the kernel without one: the name
+// alone is copied up, without origin, with all its data. (A metacopy would go on showing the inode
+// number of names that it no longer shares anything with.) A device that the user can't make is
+// kept as an empty file with the type recorded; it can be moved and stat'ed, not opened.
 #include "core/copy_up/copy_up.h"
 
 #include <limits.h>
@@ -13,10 +14,12 @@
 
 #include "core/copy_up/complete.h"
 #include "core/copy_up/data.h"
+#include "core/copy_up/linked.h"
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
 #include "core/session/plain.h"
+#include "core/walk/index.h"
 #include "core/walk/lookup.h"
 
 namespace ovl {
@@ -32,6 +35,8 @@ class Copy {
       : op_(op), node_(node), data_(data), temp_(op, *node.overlay) {}
 
   Result<void> prepare() {
+    const LowerRef& lower = node_.lowers[0];
+    if (may_index(*node_.overlay, *lower.layer, node_.real)) key_ = TRY(index_key(lower));
     switch (node_.mode & S_IFMT) {
       case S_IFREG:
         TRY(prepare_file());
@@ -42,10 +47,16 @@ class Copy {
       default:
         TRY(prepare_special());
     }
+    if (indexed()) TRY(mark_indexed());
     return Times(node_.real).set(temp_.path());
   }
 
-  // Requires: the place is locked, `dir` is in the upper. Errors: EEXIST.
+  // Does it go into an index, where?
+  bool indexed() const { return key_.size != 0; }
+  Result<CStr> entry() const { return index_path(op_, *node_.overlay, key_.origin, key_.size); }
+  Temp& temp() { return temp_; }
+
+  // Requires: the place is locked, `dir` is in the upper; it isn't indexed. Errors: EEXIST.
   Result<void> publish(const Node& dir, CStr upper) {
     if (has_origin_) TRY(mark_impure(op_, dir));
     const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
@@ -57,10 +68,10 @@ class Copy {
 
  private:
   Result<void> prepare_file() {
-    const bool linked = node_.real.stx_nlink > 1;
+    const bool linked = node_.real.stx_nlink > 1 && !indexed();  // a link that will be broken
     const bool metacopy =
         data_ == Data::kNone && node_.overlay->metacopy && !linked && node_.real.stx_size > 0;
-    return metacopy ? prepare_metacopy() : prepare_whole(!linked);
+    return metacopy ? prepare_metacopy() : prepare_whole(!linked && !indexed());
   }
 
   // By path alone: a program may have used up its descriptors.
@@ -101,6 +112,15 @@ class Copy {
     return set_mark(op_, *node_.overlay, temp_.path(), Priv::kOrigin, Str(origin, size));
   }
 
+  Result<void> mark_indexed() {
+    const Overlay& overlay = *node_.overlay;
+    TRY(set_mark(op_, overlay, temp_.path(), Priv::kOrigin, Str(key_.origin, key_.size)));
+    char value[kNlinkMax];
+    // The entry will be the only link.
+    const size_t size = encode_nlink(NlinkBase::kUpper, node_.real.stx_nlink, 1, value);
+    return set_mark(op_, overlay, temp_.path(), Priv::kNlink, Str(value, size));
+  }
+
   Result<void> prepare_symlink() {
     char* text = op_.arena().array<char>(PATH_MAX);
     if (text == nullptr) return Error(ENOMEM);
@@ -123,7 +143,28 @@ class Copy {
   const Data data_;
   Temp temp_;
   bool has_origin_ = false;
+  IndexKey key_;
 };
+
+// nullptr: the name has changed hands meanwhile. Requires: a Mutation with the directory locked;
+// `now` is a lower's.
+Result<const Node*> bring_from_index(Op& op, Mutation& mutation, const Node& now, Copy* copy,
+                                     CStr entry) {
+  const Node* dir = TRY(copy_up_dir(op, *now.up));
+  mutation.lock_entry(entry);
+  if (copy != nullptr) TRY(publish_in_index(op, copy->temp(), entry));
+  if (!TRY(link_from_index(op, now, *dir, entry))) return nullptr;
+  return lookup(op, *dir, base_name(now.virt), Search::kUnchecked);
+}
+
+// A hard link whose inode was copied up by another name.
+Result<const Node*> link_up(Op& op, const Node& node) {
+  Mutation mutation(op.session(), Mutation::Topology::kShared);
+  mutation.lock_dir(*node.overlay, node.up->virt);
+  const Node* now = TRY(again(op, node));
+  if (now->where != Where::kLower || now->index.empty()) return nullptr;
+  return bring_from_index(op, mutation, *now, nullptr, now->index);
+}
 
 // nullptr: the name has changed hands meanwhile.
 Result<const Node*> bring(Op& op, const Node& node, Data data) {
@@ -133,6 +174,7 @@ Result<const Node*> bring(Op& op, const Node& node, Data data) {
   mutation.lock_dir(*node.overlay, node.up->virt);
   const Node* now = TRY(again(op, node));
   if (now->where != Where::kLower || !(now->lowers[0].path == node.lowers[0].path)) return nullptr;
+  if (copy.indexed()) return bring_from_index(op, mutation, *now, &copy, TRY(copy.entry()));
   const Node* dir = TRY(copy_up_dir(op, *now->up));
   Result<void> r = copy.publish(*dir, now->upper);
   if (!r.ok() && r.error() == EEXIST) return nullptr;
@@ -160,8 +202,9 @@ Result<const Node*> copy_up(Op& op, const Node& node, Data data) {
       TRY(complete(op, *now, data));
     } else {
       if (now->overlay->upper_layer == nullptr) return Error(EROFS);
-      const Node* done = TRY(bring(op, *now, data));
-      if (done != nullptr) return done;
+      const Node* done = now->index.empty() ? TRY(bring(op, *now, data)) : TRY(link_up(op, *now));
+      // Somebody else's copy in the index may be without its data.
+      if (done != nullptr && (!done->metacopy() || data == Data::kNone)) return done;
     }
     now = TRY(again(op, node));
   }

@@ -93,8 +93,15 @@ uint64_t inode_of(const FileHandle& handle);
 // metacopy: size 0 or ovl_metacopy. EIO when malformed.
 Result<void> decode_metacopy(const void* value, size_t size);
 
+// The name that an inode has in index/: its origin in hexadecimal. out[2 * size].
+void encode_index_name(const void* origin, size_t size, char* out);
+
 // nlink: "U+1", "L-1". Returns the nlink relative to the two real ones. EIO when malformed.
 Result<uint32_t> decode_nlink(Str value, uint32_t upper_nlink, uint32_t lower_nlink);
+constexpr size_t kNlinkMax = 16;
+enum class NlinkBase : char { kUpper = 'U', kLower = 'L' };
+// Says `nlink` relative to `real`, that of the base. out[kNlinkMax]; returns the length.
+size_t encode_nlink(NlinkBase base, uint32_t nlink, uint32_t real, char* out);
 
 // user.containers.override_stat
 struct OverrideStat {

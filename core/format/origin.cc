@@ -55,6 +55,14 @@ size_t encode_origin(const FileHandle& handle, void* out) {
   return kHeader + fid_size;
 }
 
+void encode_index_name(const void* origin, size_t size, char* out) {
+  const auto* bytes = static_cast<const uint8_t*>(origin);
+  for (size_t i = 0; i < size; i++) {
+    *out++ = "0123456789abcdef"[bytes[i] >> 4];
+    *out++ = "0123456789abcdef"[bytes[i] & 15];
+  }
+}
+
 uint64_t inode_of(const FileHandle& handle) {
   const uint8_t* fid = handle.fid;
   switch (handle.type) {

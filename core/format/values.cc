@@ -62,4 +62,11 @@ Result<uint32_t> decode_nlink(Str value, uint32_t upper_nlink, uint32_t lower_nl
   return static_cast<uint32_t>(nlink);
 }
 
+size_t encode_nlink(NlinkBase base, uint32_t nlink, uint32_t real, char* out) {
+  const bool less = nlink < real;
+  out[0] = static_cast<char>(base);
+  out[1] = less ? '-' : '+';
+  return 2 + put_number(out + 2, less ? real - nlink : nlink - real, 10, 1);
+}
+
 }  // namespace ovl

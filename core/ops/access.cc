@@ -17,7 +17,7 @@ bool is_special(const Node& node) {
 // kernel alone.
 int kernels_part(const Node& node, int mode) {
   if (is_special(node)) return S_ISREG(node.real.stx_mode) ? 0 : mode;
-  if (!node.in_upper()) return mode & (R_OK | X_OK);
+  if (!node.has_upper_inode()) return mode & (R_OK | X_OK);
   return node.is_regular() ? mode & X_OK : 0;
 }
 

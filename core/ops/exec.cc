@@ -58,7 +58,8 @@ Result<CStr> executable_file(Op& op, const Node& found) {
   const Node* node = &found;
   if (!node->is_regular()) return Error(EACCES);
   TRY(may(op, *node, 1 /* X_OK */));
-  if (node->metacopy()) node = TRY(copy_up(op, *node, Data::kAll));  // its mode is the upper's
+  if (!node->index.empty()) node = TRY(copy_up(op, *node, Data::kNone));  // it gets its name
+  if (node->metacopy()) node = TRY(copy_up(op, *node, Data::kAll));       // its mode is the upper's
   return node->data();
 }
 

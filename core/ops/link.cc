@@ -2,6 +2,7 @@
 // share one upper inode, and so one redirect to the data. Kernel counterpart: do_linkat(),
 // ovl_link(), ovl_set_link_redirect().
 #include "core/attr/attr.h"
+#include "core/copy_up/linked.h"
 #include "core/copy_up/marks.h"
 #include "core/names/create.h"
 #include "core/names/redirect.h"
@@ -84,6 +85,8 @@ Result<void> link_named(Op& op, NamePath& from, NamePath& to) {
     TRY(set_redirect(op, node, false));
   else
     TRY(make_origin_whole(op, node));
+  LinkCount count;
+  TRY(count.hold(op, mutation, node));
   const Node* dir = TRY(copy_up_dir(op, *place.dir));
   if (node.priv.has(Priv::kOrigin)) TRY(mark_impure(op, *dir));
   NewLink creation(node.upper);

@@ -200,9 +200,16 @@ Outcome open_special(Op& op, const Request& r, const Walked& w) {
                       Caller::Opens::kAnything);  // ENXIO is a FIFO's own
 }
 
-Outcome open_existing(Op& op, const Request& r, const Walked& w) {
+Outcome open_existing(Op& op, const Request& r, Walked w) {
+  TRY(may_open(op, r, *w.node));
+  // A descriptor on the index would tell nobody what the file is called. Where the name can't come
+  // to the upper, it is the same file.
+  if (!w.node->index.empty()) {
+    Result<const Node*> now = copy_up(op, *w.node, Data::kNone);
+    if (!now.ok() && now.error() == ENOENT) return Error(kLookAgain);
+    if (now.ok()) w.node = now.value();
+  }
   const Node& node = *w.node;
-  TRY(may_open(op, r, node));
   if (r.has(O_PATH) || node.is_dir()) return open_there(op, w, node.top(), r.plain_flags());
   return node.is_regular() ? open_regular(op, r, w) : open_special(op, r, w);
 }
@@ -212,7 +219,8 @@ bool tells_plainly(const Node& node) {
   if (node.in_upper())
     return node.is_regular() && node.priv.empty() && node.lower_count == 0 &&
            node.overlay->upper_layer->fs_index == 0;
-  return node.lower_count == 1 && node.priv.empty() && node.lowers[0].layer->fs_index == 0;
+  return !node.has_upper_inode() && node.lower_count == 1 && node.priv.empty() &&
+         node.lowers[0].layer->fs_index == 0;
 }
 
 Outcome open_and_remember(Op& op, const Request& r, const Walked& w, uint64_t stamp) {

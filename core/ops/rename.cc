@@ -1,5 +1,6 @@
 // renameat2. Kernel counterpart: do_renameat2(), vfs_rename().
 #include "core/attr/attr.h"
+#include "core/copy_up/linked.h"
 #include "core/names/move.h"
 #include "core/names/redirect.h"
 #include "core/ops/ops.h"
@@ -35,7 +36,8 @@ Result<void> check_last(const Session& session, const Walked& from, const Walked
 
 bool same_object(const Node& a, const Node& b) {
   if (a.virt == Str(b.virt)) return true;
-  if (!a.exists() || a.where != b.where || a.is_dir()) return false;
+  if (!a.exists() || !b.exists() || a.has_upper_inode() != b.has_upper_inode() || a.is_dir())
+    return false;
   return same_inode(a.real, b.real);
 }
 
@@ -54,6 +56,7 @@ class Rename {
     // Data comes without any lock.
     if (!seen_from.is_dir()) TRY(bring_to_move(op_, seen_from, same_directory()));
     if (exchange() && !seen_to.is_dir()) TRY(bring_to_move(op_, seen_to, same_directory()));
+    if (!exchange() && seen_to.exists()) TRY(bring_to_count(op_, seen_to));
     using Topology = Mutation::Topology;
     const bool exclusive = with_directory();
     Mutation mutation(op_.session(), exclusive ? Topology::kExclusive : Topology::kShared);
@@ -71,7 +74,12 @@ class Rename {
     if (!TRY(can_move(op_, *old_.node, same_directory())) ||
         (exchange() && !TRY(can_move(op_, *new_.node, same_directory()))))
       return Error(kLookAgain);
-    return exchange() ? exchange_names(op_, old_, new_) : move_name(op_, old_, new_);
+    if (exchange()) return exchange_names(op_, old_, new_);
+    LinkCount replaced;
+    TRY(replaced.hold(op_, mutation, *new_.node));
+    TRY(move_name(op_, old_, new_));
+    replaced.lost_name();
+    return {};
   }
 
  private:

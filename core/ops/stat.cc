@@ -57,7 +57,7 @@ void unlinked(StatX* attributes) {
 // size and blocks are of what it reads, so that nobody maps or reads past its end.
 Result<void> keep_size(const Target& t, StatX* attributes) {
   if (!t.by_fd || !t.on_lower || t.on_path || !t.node->is_regular()) return {};
-  if (!t.node->in_upper() || t.node->metacopy()) return {};
+  if (!t.node->has_upper_inode() || t.node->metacopy()) return {};
   StatX open;
   TRY(sys_fstat(t.fd.get(), &open));
   attributes->stx_size = open.stx_size;
@@ -74,7 +74,7 @@ Result<void> show_target(Op& op, const Target& t, StatX* attributes) {
 
 // The whole overlay is one mount for programs: the topmost lower's.
 Result<void> show_mount(const Target& t, unsigned mask, StatX* attributes) {
-  if ((mask & kMountMask) == 0 || !t.node->in_upper() || t.node->overlay->lower_count == 0)
+  if ((mask & kMountMask) == 0 || !t.node->has_upper_inode() || t.node->overlay->lower_count == 0)
     return {};
   StatX root;
   At at(t.node->overlay->lowers[0].root);

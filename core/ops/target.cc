@@ -112,7 +112,7 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
   t.node = found.node;
   // The descriptor itself is surer than the name; but not what it can't do, and not when a better
   // object stands above.
-  const bool usable = !t.on_path && t.on_lower != found.node->in_upper();
+  const bool usable = !t.on_path && t.on_lower != found.node->has_upper_inode();
   t.top = usable ? Object::open(t.fd.get()) : Object::at(found.node->top());
   return t;
 }

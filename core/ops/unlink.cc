@@ -1,5 +1,6 @@
 // unlinkat. Kernel counterpart: do_unlinkat(), do_rmdir(), may_delete().
 #include "core/attr/attr.h"
+#include "core/copy_up/linked.h"
 #include "core/names/remove.h"
 #include "core/ops/ops.h"
 
@@ -38,6 +39,7 @@ Outcome remove_name(Op& op, NamePath& target, bool directory) {
   if (is_mount_point(op.session(), first.node->virt)) return Error(directory ? EBUSY : EISDIR);
   if (first.parent->overlay->upper_layer == nullptr) return Error(EROFS);
   TRY(may_unlink(op, first, Place{first.parent, first.node}, directory));
+  if (!directory) TRY(bring_to_count(op, *first.node));
   Mutation mutation(op.session(),
                     directory ? Mutation::Topology::kExclusive : Mutation::Topology::kShared);
   TRY(target.settle());
@@ -46,7 +48,12 @@ Outcome remove_name(Op& op, NamePath& target, bool directory) {
   mutation.lock_dir(*walked.parent->overlay, walked.parent->virt);
   const Place place = TRY(look_again(op, walked));
   TRY(may_unlink(op, walked, place, directory));
-  return directory ? remove_directory(op, place) : remove_file(op, place);
+  if (directory) return remove_directory(op, place);
+  LinkCount count;
+  TRY(count.hold(op, mutation, *place.node));
+  TRY(remove_file(op, place));
+  count.lost_name();
+  return 0;
 }
 
 }  // namespace

@@ -9,11 +9,13 @@
 namespace ovl {
 namespace {
 
-uint32_t bucket_of(const Overlay& overlay, Str dir) {
-  uint64_t h = 0xcbf29ce484222325u + overlay.id;
-  for (char c : dir) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return static_cast<uint32_t>((h ^ (h >> 32)) % kDirLocks);
+uint32_t hash(Str text, uint32_t seed) {
+  uint64_t h = 0xcbf29ce484222325u + seed;
+  for (char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return static_cast<uint32_t>(h ^ (h >> 32));
 }
+
+uint32_t bucket_of(const Overlay& overlay, Str dir) { return hash(dir, overlay.id) % kDirLocks; }
 
 }  // namespace
 
@@ -92,6 +94,7 @@ Mutation::Mutation(Session& session, Topology topology)
 
 Mutation::~Mutation() {
   SharedState& state = session_.state();
+  if (entry_ != nullptr) unlock_word(*entry_, self_);
   for (int i = 1; i >= 0; i--)
     if (held_[i] >= 0) unlock_word(state.dirs[held_[i]], self_);
   if (exclusive_) {
@@ -115,6 +118,12 @@ void Mutation::lock_dirs(const Overlay& overlay, Str a, Str b) {
   if (first > second) std::swap(first, second);
   lock_bucket(first);
   if (second != first) lock_bucket(second);
+}
+
+void Mutation::lock_entry(Str entry) {
+  LockWord& word = session_.state().inodes[hash(entry, 0) % kInodeLocks];
+  lock_word(word, self_);
+  entry_ = &word;
 }
 
 Completion::Completion(Session& session, uint64_t ino, bool wanted) {

@@ -8,7 +8,7 @@
 // Lock order:
 //   topology (shared: one shard; exclusive: all shards in ascending order)
 //     directory locks (by ascending index of the bucket)
-//       an inode's (of the file that an index has): one at most
+//       an entry of an index: one at most
 //         the table of moved files: leaf
 //   completion (of one metacopy's data): alone, no other is taken while it is held
 // Readers take none: a walk that met an exclusive Mutation is done again inside a shared one
@@ -41,6 +41,9 @@ class Mutation {
   // stale.
   void lock_dir(const Overlay& overlay, Str dir);
   void lock_dirs(const Overlay& overlay, Str a, Str b);
+  // Excludes others that copy up, or count the names of, the inode with this entry in an index (its
+  // real path). After the directories; at most one call. Look again after it, too.
+  void lock_entry(Str entry);
 
  private:
   void lock_bucket(uint32_t index);
@@ -48,6 +51,7 @@ class Mutation {
   bool exclusive_;
   uint32_t shard_ = 0;
   int32_t held_[2] = {-1, -1};
+  LockWord* entry_ = nullptr;
   uint32_t self_;
   uint64_t old_mask_;
 };

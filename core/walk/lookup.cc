@@ -7,6 +7,7 @@
 
 #include "core/attr/attr.h"
 #include "core/session/known.h"
+#include "core/walk/index.h"
 
 namespace ovl {
 namespace {
@@ -112,10 +113,26 @@ class LayerSearch {
       : op_(op), dir_(dir), node_(node), overlay_(*dir.overlay), pass_(purpose == Purpose::kPass) {}
 
   Result<void> run(Str name) {
+    bool in_upper = overlay_.upper_layer != nullptr && dir_.in_upper();
+    for (int i = 0; i < kTries; i++) {
+      TRY(search(name, in_upper));
+      if (!stale_) return {};
+      node_->where = Where::kAbsent;
+      target_ = Path();
+      stale_ = done_ = want_data_ = false;
+      in_upper = true;  // the directory has come there meanwhile, if it was not
+    }
+    return Error(EIO);
+  }
+
+ private:
+  static constexpr int kTries = 64;
+
+  Result<void> search(Str name, bool in_upper) {
     target_.rest = name;
     target_.starts = dir_.lowers;
     target_.start_count = dir_.lower_count;
-    if (overlay_.upper_layer != nullptr && dir_.in_upper()) TRY(upper());
+    if (in_upper) TRY(upper());
     if (done_ || target_.start_count == 0) return finish();
     TRY(make_room(&target_));
     Mount mount;
@@ -126,7 +143,6 @@ class LayerSearch {
     return finish();
   }
 
- private:
   Result<void> upper() {
     const Layer& layer = *overlay_.upper_layer;
     StatX st;
@@ -382,7 +398,28 @@ class LayerSearch {
       TRY(check_origin());
     node_->lowers = target_.found;
     node_->lower_count = target_.found_count;
+    if (node_->where == Where::kLower && node_->real.stx_nlink > 1 && !node_->is_dir() &&
+        op_.session().state().index_used.load(std::memory_order_acquire) != 0)
+      return indexed();
     return {};
+  }
+
+  // A hard link whose inode was copied up by another name is the upper's inode.
+  Result<void> indexed() {
+    const LowerRef& lower = node_->lowers[0];
+    if (!may_index(overlay_, *lower.layer, node_->real)) return {};
+    const IndexKey key = TRY(index_key(lower));
+    if (key.size == 0) return {};
+    const CStr entry = TRY(index_path(op_, overlay_, key.origin, key.size));
+    StatX st;
+    if (!TRY(present(entry, &st))) {
+      // Not copied up; or all names went since the upper was looked at, and the entry with them.
+      stale_ = TRY(present(node_->upper, &st));
+      return {};
+    }
+    if (((st.stx_mode ^ node_->real.stx_mode) & S_IFMT) != 0) return Error(EIO);
+    node_->index = entry;
+    return set_attributes(op_, *overlay_.upper_layer, entry, st, node_);
   }
 
   // A lower that was changed, or another one than the upper was made for.
@@ -415,6 +452,7 @@ class LayerSearch {
   Path target_;
   bool want_data_ = false;
   bool done_ = false;
+  bool stale_ = false;  // what was seen in the upper is no more, so that it counts for nothing
 };
 
 }  // namespace
@@ -472,7 +510,8 @@ Result<void> may_search(Op& op, const Node& dir) {
 Result<void> load_attributes(Op& op, Node* node) {
   StatX st;
   TRY(sys_lstat(node->top(), &st));
-  const Layer& layer = node->in_upper() ? *node->overlay->upper_layer : *node->lowers[0].layer;
+  const Layer& layer =
+      node->has_upper_inode() ? *node->overlay->upper_layer : *node->lowers[0].layer;
   node->loaded = true;
   return set_attributes(op, layer, node->top(), st, node);
 }

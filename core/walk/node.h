@@ -41,6 +41,10 @@ struct Node {
   const LowerRef* lowers = nullptr;
   uint32_t lower_count = 0;
 
+  // Real path of the inode in an index that a hard link of the lower is by now (kLower): it was
+  // copied up by another name, and this name has not come to the upper yet. Empty: none.
+  CStr index;
+
   // Of the topmost object, when exists() and loaded. A directory that a walk only passes may not
   // be: then of these only the type in `mode` is known (lookup.h: ensure_loaded).
   bool loaded = true;
@@ -54,22 +58,26 @@ struct Node {
   bool outside() const { return overlay == nullptr; }
   bool exists() const { return where == Where::kLower || where == Where::kUpper; }
   bool in_upper() const { return where == Where::kUpper; }
+  // The object itself is in the upper or its index, whether or not its name is in the upper.
+  bool has_upper_inode() const { return in_upper() || !index.empty(); }
   bool is_dir() const { return S_ISDIR(mode); }
   bool is_regular() const { return S_ISREG(mode); }
   bool is_symlink() const { return S_ISLNK(mode); }
   // A directory with entries from the upper and a lower, or from several lowers.
   bool merged() const { return is_dir() && lower_count + (in_upper() ? 1 : 0) > 1; }
   // An upper file whose data still is in a lower.
-  bool metacopy() const { return in_upper() && priv.has(Priv::kMetacopy) && is_regular(); }
+  bool metacopy() const { return has_upper_inode() && priv.has(Priv::kMetacopy) && is_regular(); }
   // How the topmost object's xattrs are named.
   XattrFormat format() const {
-    return in_upper() || lower_count == 0 ? overlay->format : lowers[0].layer->format;
+    return has_upper_inode() || lower_count == 0 ? overlay->format : lowers[0].layer->format;
   }
   // Real path of the topmost object: metadata, symlink text, xattrs, directory descriptor. Requires
   // exists().
-  CStr top() const { return in_upper() ? upper : lowers[0].path; }
+  CStr top() const { return in_upper() ? upper : !index.empty() ? index : lowers[0].path; }
   // Real path of the object with the file's data. Requires exists().
-  CStr data() const { return in_upper() && !metacopy() ? upper : lowers[lower_count - 1].path; }
+  CStr data() const {
+    return has_upper_inode() && !metacopy() ? top() : lowers[lower_count - 1].path;
+  }
 };
 
 // An object of a layer that programs see nowhere any more.

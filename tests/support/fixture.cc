@@ -81,6 +81,7 @@ void OverlayTest::start(const Options& options) {
   overlay.perm = options.perm;
   overlay.format = options.prefix;
   overlay.can_whiteout_device = options.can_whiteout_device;
+  overlay.index = options.index;
   SessionSpec spec;
   spec.overlays = &overlay;
   spec.overlay_count = 1;

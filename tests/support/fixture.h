@@ -26,6 +26,7 @@ struct Options {
   RedirectDir redirect_dir = RedirectDir::kOn;
   Perm perm = Perm::kOwner;
   bool can_whiteout_device = true;
+  bool index = true;
   bool read_only = false;  // no upper
   XattrPrefix prefix = XattrPrefix::kUser;
   std::vector<std::string> excludes;  // relative to the overlay's root

@@ -181,10 +181,12 @@ TEST_F(CopyUp, HolesStayHoles) {
   EXPECT_EQ(read_file(upper("/sparse")), read_file(real));
 }
 
-TEST_F(CopyUp, HardLinkIsBroken) {
+TEST_F(CopyUp, HardLinkIsBrokenWithoutAnIndex) {
   write_file(lower("/a"), "content");
   ASSERT_EQ(link(lower("/a").c_str(), lower("/b").c_str()), 0);
-  start();
+  Options options;
+  options.index = false;
+  start(options);
   ASSERT_EQ(bring("/a", Data::kNone), 0);
   EXPECT_EQ(read_file(upper("/a")), "content");
   EXPECT_EQ(stat_of(upper("/a")).st_nlink, 1u);

@@ -126,5 +126,12 @@ TEST(InodeOf, Table) {
   }
 }
 
+TEST(IndexName, IsTheOriginInHexadecimal) {
+  const unsigned char origin[] = {0x00, 0xfb, 0x1d, 0x9a};
+  char name[8];
+  encode_index_name(origin, sizeof origin, name);
+  EXPECT_EQ(std::string(name, sizeof name), "00fb1d9a");
+}
+
 }  // namespace
 }  // namespace ovl

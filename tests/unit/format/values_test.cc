@@ -86,5 +86,22 @@ TEST(DecodeNlink, Table) {
     EXPECT_EQ(decode_nlink(value, 3, 7).error(), EIO) << value;
 }
 
+TEST(EncodeNlink, IsDecoded) {
+  char text[kNlinkMax];
+  const auto encoded = [&](NlinkBase base, uint32_t nlink, uint32_t real) {
+    return std::string(text, encode_nlink(base, nlink, real, text));
+  };
+  EXPECT_EQ(encoded(NlinkBase::kUpper, 3, 1), "U+2");
+  EXPECT_EQ(encoded(NlinkBase::kUpper, 3, 3), "U+0");
+  EXPECT_EQ(encoded(NlinkBase::kUpper, 3, 13), "U-10");
+  EXPECT_EQ(encoded(NlinkBase::kLower, 6, 7), "L-1");
+  EXPECT_EQ(encoded(NlinkBase::kLower, 1, UINT32_MAX), "L-4294967294");
+  for (const uint32_t nlink : {1u, 2u, 100u})
+    for (const uint32_t real : {1u, 2u, 50u})
+      EXPECT_EQ(decode_nlink(Str(text, encode_nlink(NlinkBase::kUpper, nlink, real, text)), real, 0)
+                    .value(),
+                nlink);
+}
+
 }  // namespace
 }  // namespace ovl

@@ -52,10 +52,14 @@ class Fault : public NamesTest, public ::testing::WithParamInterface<Case> {
     write_file(lower("/g"), "g");
     write_file(lower("/d/h"), "h", 0444);
     ASSERT_EQ(symlink("f", lower("/s").c_str()), 0);
+    write_file(lower("/linked"), "linked", 0644);
+    ASSERT_EQ(::link(lower("/linked").c_str(), lower("/e/linked2").c_str()), 0);
+    ASSERT_EQ(::link(lower("/linked").c_str(), lower("/e/linked3").c_str()), 0);
   }
 
   // An empty upper and a new session; then what the case wants.
   void reset() {
+    std::filesystem::remove_all(work("/index"));
     for (const std::string& dir : {upper(), work("/work")}) {
       std::filesystem::remove_all(dir);
       std::filesystem::create_directory(dir);
@@ -230,6 +234,23 @@ const Case kMutations[] = {
     {"link_lower", [](Fault*) {}, [](Fault* t) { return t->make_link("/f", "/d/link"); }},
     {"symlink_over_whiteout", [](Fault* t) { t->remove("/s"); },
      [](Fault* t) { return t->make_symlink("g", "/s"); }},
+    {"chmod_hard_link", [](Fault*) {}, [](Fault* t) { return t->change_mode("/e/linked2", 0600); }},
+    {"chmod_second_hard_link", [](Fault* t) { t->change_mode("/linked", 0600); },
+     [](Fault* t) { return t->change_mode("/e/linked2", 0640); }},
+    {"write_second_hard_link", [](Fault* t) { t->change_mode("/linked", 0600); },
+     [](Fault* t) { return t->try_open("/e/linked2", O_RDWR); }},
+    {"unlink_hard_link", [](Fault*) {}, [](Fault* t) { return t->remove("/e/linked2"); }},
+    {"unlink_last_hard_link",
+     [](Fault* t) {
+       t->remove("/linked");
+       t->remove("/e/linked2");
+     },
+     [](Fault* t) { return t->remove("/e/linked3"); }},
+    {"link_hard_link", [](Fault*) {},
+     [](Fault* t) { return t->make_link("/e/linked2", "/d/linked4"); }},
+    {"rename_hard_link", [](Fault*) {},
+     [](Fault* t) { return t->move("/e/linked2", "/d/linked4"); }},
+    {"rename_over_hard_link", [](Fault*) {}, [](Fault* t) { return t->move("/g", "/e/linked2"); }},
     {"chmod_lower", [](Fault*) {}, [](Fault* t) { return t->change_mode("/f", 0600); }},
     {"open_for_writing", [](Fault*) {},
      [](Fault* t) { return t->try_open("/d/sub/../../f", O_RDWR); }},

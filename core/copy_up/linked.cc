@@ -1,0 +1,124 @@
+// See linked.h.
+#include "core/copy_up/linked.h"
+
+#include "core/copy_up/marks.h"
+#include "core/copy_up/metadata.h"
+#include "core/session/plain.h"
+#include "core/walk/index.h"
+
+namespace ovl {
+namespace {
+
+// How an inode's link count stands.
+struct Count {
+  uint32_t real = 0;   // of the upper's inode
+  uint32_t shown = 0;  // to programs
+  NlinkBase base = NlinkBase::kUpper;
+};
+
+// `lower`: the lower's link count, or 0.
+Result<Count> read_count(const Overlay& overlay, CStr real, uint32_t lower) {
+  char value[kNlinkMax];
+  const size_t size =
+      TRY(sys_lgetxattr(real, priv_name(overlay.format, Priv::kNlink), value, sizeof value));
+  StatX st;
+  TRY(sys_lstat(real, &st));
+  Count count;
+  count.real = st.stx_nlink;
+  if (size != 0) count.base = static_cast<NlinkBase>(value[0]);
+  const Result<uint32_t> shown = decode_nlink(Str(value, size), st.stx_nlink, lower);
+  // Without the lower's nothing is known but that the index is no name.
+  count.shown = shown.ok() ? shown.value() : st.stx_nlink > 1 ? st.stx_nlink - 1 : 1;
+  return count;
+}
+
+Result<void> write_count(Op& op, const Overlay& overlay, CStr real, NlinkBase base, uint32_t shown,
+                         uint32_t relative_to) {
+  char value[kNlinkMax];
+  const size_t size = encode_nlink(base, shown, relative_to, value);
+  return set_mark(op, overlay, real, Priv::kNlink, Str(value, size));
+}
+
+// Of the lower's object that a node has below it; 0: none.
+Result<uint32_t> lower_nlink(const Node& node) {
+  if (node.lower_count == 0) return 0;
+  StatX st;
+  TRY(sys_lstat(node.lowers[0].path, &st));
+  return st.stx_nlink;
+}
+
+}  // namespace
+
+Result<bool> publish_in_index(Op& op, Temp& temp, CStr entry) {
+  // Whoever looks from now on asks the index too.
+  op.session().state().index_used.store(1, std::memory_order_seq_cst);
+  // Every name shows the copy's attributes at once.
+  const ShownChange change(op.session());
+  Result<void> r = temp.publish(entry, RENAME_NOREPLACE);
+  if (!r.ok() && r.error() == ENOENT) {
+    const CStr dir = op.arena().dup(dir_name(entry));
+    TRY(ignore_if(sys_mkdir(dir, 0700), EEXIST));
+    r = temp.publish(entry, RENAME_NOREPLACE);
+  }
+  if (!r.ok() && r.error() == EEXIST) return false;
+  TRY(r);
+  op.session().count(Counter::kCopyUps);
+  return true;
+}
+
+Result<bool> link_from_index(Op& op, const Node& node, const Node& dir, CStr entry) {
+  const Overlay& overlay = *node.overlay;
+  const uint32_t lower = TRY(lower_nlink(node));
+  Result<Count> read = read_count(overlay, entry, lower);
+  if (!read.ok() && read.error() == ENOENT) return false;
+  const Count count = TRY(read);
+  TRY(mark_impure(op, dir));
+  const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
+  TRY(write_count(op, overlay, entry, NlinkBase::kLower, count.shown, lower));
+  const Result<void> linked = sys_link(entry, node.upper);
+  const uint32_t real = linked.ok() ? count.real + 1 : count.real;
+  const Result<void> counted =
+      write_count(op, overlay, entry, NlinkBase::kUpper, count.shown, real);
+  if (!linked.ok()) return linked.error() == EEXIST ? Result<bool>(false) : Error(linked.error());
+  ignore(counted);  // as it stands it is right too
+  TRY(keep.restore());
+  return true;
+}
+
+Result<void> bring_to_count(Op& op, const Node& node) {
+  if (node.where != Where::kLower || node.is_dir() || node.overlay->upper_layer == nullptr)
+    return {};
+  if (node.index.empty() && !may_index(*node.overlay, *node.lowers[0].layer, node.real)) return {};
+  const Result<const Node*> brought = copy_up(op, node, Data::kNone);
+  if (brought.ok() || brought.error() == ENOENT) return {};
+  // What can't be read can't be copied, but removed: the other names go on with the lower's count.
+  return brought.error() == EACCES || brought.error() == EPERM ? Result<void>()
+                                                               : Error(brought.error());
+}
+
+Result<void> LinkCount::hold(Op& op, Mutation& mutation, const Node& node) {
+  if (!node.in_upper() || node.is_dir() || !node.priv.has(Priv::kNlink)) return {};
+  const Overlay& overlay = *node.overlay;
+  char origin[kFileHandleMax];
+  const Result<size_t> size =
+      sys_lgetxattr(node.upper, priv_name(overlay.format, Priv::kOrigin), origin, sizeof origin);
+  FileHandle handle;
+  if (!size.ok() && size.error() != ENODATA) return Error(size.error());
+  if (!size.ok() || !decode_origin(origin, size.value(), &handle).ok() || size.value() == 0)
+    return {};
+  const CStr entry = TRY(index_path(op, overlay, origin, size.value()));
+  mutation.lock_entry(entry);
+  const uint32_t lower = TRY(lower_nlink(node));
+  const Count count = TRY(read_count(overlay, node.upper, lower));
+  if (count.base != NlinkBase::kUpper)  // left so by a kill
+    TRY(write_count(op, overlay, node.upper, NlinkBase::kUpper, count.shown, count.real));
+  entry_ = entry;
+  nlink_ = count.shown;
+  return {};
+}
+
+void LinkCount::lost_name() const {
+  if (nlink_ == 1) ignore(sys_unlink(entry_));
+}
+
+}  // namespace ovl

@@ -1,0 +1,42 @@
+// See index.h.
+#include "core/walk/index.h"
+
+#include <sys/sysmacros.h>
+
+#include "core/sys/file_handle.h"
+
+namespace ovl {
+
+bool may_index(const Overlay& overlay, const Layer& layer, const StatX& lower) {
+  if (!overlay.has_index || !layer.indexed || lower.stx_nlink < 2) return false;
+  // Its link count and origin are kept in xattrs.
+  const bool can_tell = S_ISREG(lower.stx_mode) || overlay.format.prefix == XattrPrefix::kTrusted;
+  if (!can_tell || S_ISDIR(lower.stx_mode)) return false;
+  // The UUID is that of the layer's root, and what is mounted below has others.
+  return makedev(lower.stx_dev_major, lower.stx_dev_minor) == layer.dev;
+}
+
+Result<IndexKey> index_key(const LowerRef& lower) {
+  IndexKey key;
+  KernelHandle handle;
+  const Result<void> r = sys_handle(At(lower.path), &handle);
+  if (!r.ok() && (r.error() == EOPNOTSUPP || r.error() == EOVERFLOW)) return key;
+  TRY(r);
+  FileHandle fh = {};
+  fh.type = static_cast<uint8_t>(handle.type);
+  fh.fid_size = static_cast<uint8_t>(handle.bytes);
+  memcpy(fh.fid, handle.data, handle.bytes);
+  memcpy(fh.uuid, lower.layer->uuid, sizeof fh.uuid);
+  key.size = encode_origin(fh, key.origin);
+  return key;
+}
+
+Result<CStr> index_path(Op& op, const Overlay& overlay, const char* origin, size_t size) {
+  char name[2 * kFileHandleMax];
+  encode_index_name(origin, size, name);
+  const CStr path = op.arena().concat(overlay.work, "/index/", Str(name, 2 * size));
+  if (path.data() == nullptr) return Error(ENOMEM);
+  return path;
+}
+
+}  // namespace ovl
