@@ -10,17 +10,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <optional>
 #include <set>
 
 #include "core/caller/local_caller.h"
 #include "core/copy_up/complete.h"
+#include "core/copy_up/data.h"
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
 #include "core/walk/lookup.h"
 #include "launcher/session/listing.h"
 #include "launcher/session/plan.h"
-#include "launcher/upper/links.h"
+#include "launcher/upper/memory.h"
+#include "launcher/upper/object_copy.h"
 
 namespace ovl {
 namespace {
@@ -35,7 +38,7 @@ class Settler {
       : source_(source),
         progress_(progress),
         view_(source, true),
-        links_(source.work + "/work/#settle", source.upper) {}
+        memory_(source.work + "/work/#settle", source.upper) {}
 
   void run() {
     bring_data();
@@ -43,7 +46,7 @@ class Settler {
     unfold();
     if (!redirected_.empty()) sync();
     clean_whiteouts();
-    links_.remove();
+    memory_.remove();
     sync();
     remove_mark();
   }
@@ -77,6 +80,12 @@ class Settler {
     return *get(node_at(op, view(view_.shown(rel))), rel);
   }
 
+  StatX stat_of(const std::string& rel) const {
+    const std::string path = real(rel);
+    StatX st;
+    check(sys_lstat(view(path), &st), rel);
+    return st;
+  }
   std::string value(const std::string& rel, Priv which) const {
     char text[512];
     const std::string path = real(rel);
@@ -115,6 +124,7 @@ class Settler {
   // `above`: as the directory that holds it is.
   void bring_data_of(const Directory& above, std::vector<Directory>& todo) {
     const std::string& rel = above.rel;
+    memory_.finish_change(stat_of(rel), rel);
     Op op(caller_, session());
     const Node& dir = node(op, rel);
     Directory now = {rel, above.moved, above.pure};
@@ -136,42 +146,47 @@ class Settler {
     for (uint32_t i = 0; now.moved && i < dir.lower_count; i++)
       for (const RealEntry& entry : real_entries(text_of(dir.lowers[i].path)))
         names.insert(entry.name);
+    QuietDirectory quiet(memory_, dir.real, rel);
     for (const std::string& name : names) {
       const std::string below = joined(rel, view(name));
       const Node& child = *get(lookup(op, dir, view(name), Search::kUnchecked), below);
       if (!child.exists()) continue;
       if (!child.in_upper()) {
         if (!now.moved) continue;
+        quiet.begin();
         bring(below);
       } else if (!child.is_dir()) {
-        finish(child, below, now.moved);
+        finish(child, below, now.moved, quiet);
       }
       if (child.is_dir()) todo.push_back({below, now.moved, now.pure});
     }
+    quiet.end();
   }
 
   // An object of a lower, into the upper.
   void bring(const std::string& rel) {
     Op op(caller_, session());
     const Node& lower = node(op, rel);
-    if (lower.is_dir() || lower.real.stx_nlink < 2 || !links_.link(lower, rel)) {
-      if (!lower.is_dir() && lower.real.stx_nlink > 1) links_.will_copy(lower, rel);
+    if (lower.is_dir() || lower.real.stx_nlink < 2 || !memory_.link(lower, rel)) {
+      if (!lower.is_dir() && lower.real.stx_nlink > 1) memory_.will_copy(lower, rel);
       get(copy_up(op, lower, Data::kAll), rel);
-      if (!lower.is_dir() && lower.real.stx_nlink > 1) links_.copied(lower, rel);
+      if (!lower.is_dir() && lower.real.stx_nlink > 1) memory_.copied(lower, rel);
     }
     progress_.did("copied", view_.shown(rel), lower.is_regular() ? lower.real.stx_size : 0);
   }
 
   // A file of the upper that may refer to a lower one.
-  void finish(const Node& seen, const std::string& rel, bool moved) {
+  void finish(const Node& seen, const std::string& rel, bool moved, QuietDirectory& quiet) {
     const bool redirected = seen.priv.has(Priv::kRedirect);
+    if (!seen.metacopy()) memory_.finish_change(seen.real, rel);
     if (!seen.metacopy() && !redirected && !(moved && seen.priv.has(Priv::kOrigin))) return;
     Op op(caller_, session());
     const Node* file = &node(op, rel);
     const bool fill = file->metacopy();
     if (fill) {
       check_data(*file, rel);
-      check(complete(op, *file, Data::kAll), rel);
+      quiet.begin();
+      if (file->real.stx_nlink > 1 || !replace(op, *file, rel)) fill_in_place(op, *file, rel);
       file = &node(op, rel);
       if (file->metacopy()) fail_at(rel, EBUSY);
     }
@@ -180,6 +195,44 @@ class Settler {
     if (redirected) drop(rel, Priv::kRedirect);
     if (fill || redirected)
       progress_.did("completed", view_.shown(rel), fill ? file->real.stx_size : 0);
+  }
+
+  // Data and metadata as a new file in its place. False: this user can't make it the same.
+  bool replace(Op& op, const Node& file, const std::string& rel) {
+    Temp temp(op, view_.overlay());
+    UniqueFd to = get(sys_openat(temp.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600), rel);
+    const UniqueFd from = get(open_lower(file.data()), rel);
+    check(copy_data(op, from.get(), to.get(), file.real.stx_size), rel);
+    const auto new_name = [&](const std::string& name) -> std::optional<std::string> {
+      for (Priv reference : {Priv::kMetacopy, Priv::kRedirect, Priv::kOrigin})
+        if (name == priv_name(view_.overlay().format, reference)) return std::nullopt;
+      return name;
+    };
+    const Attributes same = {file.real.stx_uid, file.real.stx_gid, file.real.stx_mode};
+    const Result<void> given = give_attributes(file.upper, temp.path(), same, new_name);
+    if (!given.ok() && given.error() == EPERM) return false;
+    check(given, rel);
+    StatX lower;
+    check(sys_lstat(file.lowers[0].path, &lower), rel);
+    if (lower.stx_nlink < 2) {
+      char origin[kFileHandleMax];
+      const size_t size = origin_of(file.lowers[0].path, -1, origin);
+      check(set_mark(op, view_.overlay(), temp.path(), Priv::kOrigin, Str(origin, size)), rel);
+      check(mark_impure(op, *file.up), rel);
+    }
+    check(Times(file.real).set(temp.path()), rel);
+    const KeepTimes keep = get(KeepTimes::of(file.up->upper), rel);
+    check(temp.publish(file.upper), rel);
+    check(keep.restore(), rel);
+    return true;
+  }
+
+  void fill_in_place(Op& op, const Node& file, const std::string& rel) {
+    memory_.will_change(file.real);
+    check(complete(op, file, Data::kAll), rel);
+    StatX now;
+    check(sys_lstat(file.upper, &now), rel);
+    memory_.changed(now, rel);
   }
 
   // Is what lies below still the file that the metadata was copied from, as far as one can tell?
@@ -212,33 +265,31 @@ class Settler {
       const Opaque kind = decode_opaque(opaque.data(), opaque.size());
       if (kind == Opaque::kOpaque) dir.pure = true;
       const std::string path = real(dir.rel);
-      const KeepTimes keep = get(KeepTimes::of(view(path)), dir.rel);
-      bool changed = false;
+      QuietDirectory quiet(memory_, stat_of(dir.rel), dir.rel);
       for (const RealEntry& entry : real_entries(path)) {
         const std::string below = joined(dir.rel, view(entry.name));
         if (entry.is_dir)
           todo.push_back({below, false, dir.pure});
-        else if (clean_whiteout(below, dir.pure))
-          changed = true;
+        else
+          clean_whiteout(below, dir.pure, quiet);
       }
       check_settled(dir.rel);
-      if (changed) check(keep.restore(), dir.rel);
+      quiet.end();
       if (kind == Opaque::kHasXattrWhiteouts) drop(dir.rel, Priv::kOpaque);
     }
   }
 
-  // True: something was done.
-  bool clean_whiteout(const std::string& rel, bool pure) {
+  void clean_whiteout(const std::string& rel, bool pure, QuietDirectory& quiet) {
     const std::string path = real(rel);
-    StatX st;
-    check(sys_lstat(view(path), &st), rel);
+    const StatX st = stat_of(rel);
     const bool device = S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0;
     bool file = false;
     if (S_ISREG(st.stx_mode)) file = check_settled(rel).has(Priv::kWhiteout) && st.stx_size == 0;
-    if (!file && !(device && pure)) return false;
+    if (!file && !(device && pure)) return;
+    quiet.begin();
     if (pure) {
       check(sys_unlink(view(path)), rel);
-      return true;
+      return;
     }
     Op op(caller_, session());
     Mutation mutation(session(), Mutation::Topology::kExclusive);
@@ -246,7 +297,6 @@ class Settler {
     if (!put.ok())
       fail("{}: its whiteout can't become a device: {}", quote(view_.shown(rel)),
            error_text(put.error()));
-    return true;
   }
 
   // Nothing may be left when the mark goes.
@@ -275,7 +325,7 @@ class Settler {
   Progress& progress_;
   LocalCaller caller_;
   View view_;
-  SettledLinks links_;
+  SettleMemory memory_;
   std::vector<Directory> redirected_;  // those above come first
 };
 
