@@ -31,8 +31,7 @@ std::string cut(const std::string& text, size_t most) {
   return text.substr(0, end) + "...";
 }
 
-}  // namespace
-
+// "12.3 MiB".
 std::string size_text(uint64_t bytes) {
   constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB"};
   if (bytes < 1024) return fmt::format("{} bytes", bytes);
@@ -42,12 +41,19 @@ std::string size_text(uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
-Progress::Progress(const std::string& command, bool verbose)
-    : command_(command), verbose_(verbose), terminal_(!verbose && isatty(STDERR_FILENO) == 1) {}
+}  // namespace
+
+Progress::Progress(const std::string& command, bool verbose,
+                   const volatile sig_atomic_t* interrupted)
+    : command_(command),
+      verbose_(verbose),
+      terminal_(!verbose && isatty(STDERR_FILENO) == 1),
+      interrupted_(interrupted) {}
 
 Progress::~Progress() { clear(); }
 
 void Progress::did(const char* what, const std::string& path, uint64_t bytes) {
+  if (interrupted_ != nullptr && *interrupted_ != 0) fail("{}: interrupted", command_);
   objects_++;
   bytes_ += bytes;
   if (verbose_) complain(fmt::format("{}: {} {}", command_, what, quote(path)));

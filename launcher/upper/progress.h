@@ -2,6 +2,7 @@
 // over; with -v a line for each object.
 #pragma once
 
+#include <signal.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -11,7 +12,9 @@ namespace ovl {
 
 class Progress {
  public:
-  Progress(const std::string& command, bool verbose);
+  // `interrupted`: set by a signal; then the next step throws Failure.
+  Progress(const std::string& command, bool verbose,
+           const volatile sig_atomic_t* interrupted = nullptr);
   ~Progress();  // leaves no half line behind
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -21,21 +24,16 @@ class Progress {
   // Something long without objects: "waiting for the disk".
   void begins(const char* what);
 
-  uint64_t objects() const { return objects_; }
-  uint64_t bytes() const { return bytes_; }
-
  private:
   void show(const std::string& text);
   void clear();
 
   const std::string command_;
   const bool verbose_, terminal_;
+  const volatile sig_atomic_t* const interrupted_;
   uint64_t objects_ = 0, bytes_ = 0;
   bool shown_ = false;
   struct timespec last_ = {};
 };
-
-// "12.3 MiB".
-std::string size_text(uint64_t bytes);
 
 }  // namespace ovl
