@@ -7,6 +7,8 @@ namespace ovl {
 
 int run_main(const RunOptions& options);
 int diff_main(const DiffOptions& options);
+int settle_main(const SettleOptions& options);
+int export_main(const ExportOptions& options);
 int coverage_main();
 
 }  // namespace ovl

@@ -25,6 +25,10 @@ int run(int argc, char** argv) {
       return ovl::run_main(line.run);
     case ovl::CommandKind::kDiff:
       return ovl::diff_main(line.diff);
+    case ovl::CommandKind::kSettle:
+      return ovl::settle_main(line.settle);
+    case ovl::CommandKind::kExport:
+      return ovl::export_main(line.export_to);
     case ovl::CommandKind::kCoverage:
       return ovl::coverage_main();
     case ovl::CommandKind::kText:

@@ -19,7 +19,8 @@ constexpr const char kFooter[] =
     "Several pairs: each --lower starts one, and the --upper, --work and --at after it belong to "
     "it.\n"
     "Exit status: the command's own; 125 ovlrun failed, 126 CMD can't be run, 127 CMD not found.\n"
-    "'ovlrun diff --help' tells about listing what an upper changes.";
+    "'ovlrun diff --help' tells about listing what an upper changes, 'ovlrun settle --help' and\n"
+    "'ovlrun export --help' about handing an upper to the kernel's overlayfs.";
 
 const std::map<std::string, Perm> kPerms = {{"owner", Perm::kOwner}, {"posix", Perm::kPosix}};
 const std::map<std::string, RedirectDir> kRedirectDirs = {{"on", RedirectDir::kOn},
@@ -93,6 +94,17 @@ bool parse(CLI::App& app, const std::vector<std::string>& arguments) {
   return false;
 }
 
+// What --portable means for the other options.
+void make_portable(RunOptions& run, bool redirect_dir_given, bool metacopy_given) {
+  if (redirect_dir_given && run.redirect_dir == RedirectDir::kOn)
+    fail("--portable and --redirect-dir=on contradict one another");
+  if (metacopy_given && run.metacopy) fail("--portable and --metacopy=on contradict one another");
+  if (run.prefix == XattrPrefix::kTrusted)
+    fail("--portable and --xattr=trusted contradict one another");
+  if (!redirect_dir_given) run.redirect_dir = RedirectDir::kOff;
+  run.metacopy = false;
+}
+
 void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   RunOptions& run = line.run;
   PairBuilder pairs(run.pairs);
@@ -119,10 +131,14 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
       "where programs see the merged tree (default: the lower's own path)");
   add_choice(app, "--perm", run.perm, kPerms,
              "owner: may do what each file's owner may; posix: what overlayfs would allow");
-  add_choice(app, "--redirect-dir", run.redirect_dir, kRedirectDirs,
-             "rename lower directories by redirect");
-  add_choice(app, "--metacopy", run.metacopy, kOnOff,
-             "copy metadata only when only metadata changes");
+  const CLI::Option* redirect_dir =
+      add_choice(app, "--redirect-dir", run.redirect_dir, kRedirectDirs,
+                 "rename lower directories by redirect");
+  const CLI::Option* metacopy = add_choice(app, "--metacopy", run.metacopy, kOnOff,
+                                           "copy metadata only when only metadata changes");
+  app.add_flag("--portable", run.portable,
+               "write neither redirects nor metacopies: an unprivileged kernel mount shows the "
+               "upper as it is");
   add_choice(app, "--xattr", run.prefix, kPrefixes, "prefix of the private xattrs");
   each(
       "--exclude", [&](const std::string& v) { run.excludes.push_back(v); }, "DIR",
@@ -155,13 +171,15 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   } else if (coverage) {
     line.kind = CommandKind::kCoverage;
   }
+  if (run.portable) make_portable(run, redirect_dir->count() > 0, metacopy->count() > 0);
   if (trace) {
     run.trace = true;
     run.trace_file = *trace;
   }
 }
 
-void parse_diff(const std::vector<std::string>& arguments, DiffOptions& diff, CommandLine& line) {
+void parse_diff(const std::vector<std::string>& arguments, CommandLine& line) {
+  DiffOptions& diff = line.diff;
   CLI::App app(
       "Lists what an upper changes: A added, M modified, m metadata only, D deleted, R renamed, "
       "T type changed.",
@@ -192,6 +210,68 @@ void parse_diff(const std::vector<std::string>& arguments, DiffOptions& diff, Co
   diff.prefix_given = prefix->count() > 0;
 }
 
+// An option that may be given once.
+CLI::Option* add_once(CLI::App& app, const char* name, std::optional<std::string>& where,
+                      const char* type, const char* help) {
+  return app
+      .add_option_function<std::string>(
+          name, [&where, name](const std::string& v) { set_once(where, name, v); }, help)
+      ->type_name(type);
+}
+
+void parse_settle(const std::vector<std::string>& arguments, CommandLine& line) {
+  SettleOptions& settle = line.settle;
+  CLI::App app(
+      "Makes an upper portable: files get the data and directories the content that it refers to "
+      "in the lowers, so that an unprivileged kernel mount, and fuse-overlayfs, show it as ovlrun "
+      "does. May be killed and started again at any time.",
+      "ovlrun settle");
+  std::string lower;
+  add_once(app, "--upper", settle.pair.upper, "DIR", "the upper");
+  app.add_option("--lower", lower, "what lies below it (default: as in its last session)")
+      ->type_name("DIR[:DIR...]");
+  add_once(app, "--work", settle.pair.work, "DIR",
+           "its workdir (default: the upper's name with .work)");
+  add_once(app, "--at", settle.pair.at, "DIR",
+           "the paths that programs see, for messages (default: as in its last session)");
+  CLI::Option* prefix =
+      add_choice(app, "--xattr", settle.prefix, kPrefixes, "prefix of the private xattrs");
+  app.add_flag("-v,--verbose", settle.verbose, "say what is done, a line each");
+  if (parse(app, arguments)) {
+    line.kind = CommandKind::kText;
+    return;
+  }
+  if (!lower.empty()) settle.pair.lowers = split_lowers(lower);
+  settle.prefix_given = prefix->count() > 0;
+}
+
+void parse_export(const std::vector<std::string>& arguments, CommandLine& line) {
+  ExportOptions& to = line.export_to;
+  CLI::App app(
+      "Copies an upper into a new directory DEST for a kernel mount by root: its marks as "
+      "trusted.overlay.*, recorded owners, modes and devices made real. Mount it with "
+      "redirect_dir=on,metacopy=on over the same lowers.",
+      "ovlrun export");
+  app.add_flag("--trusted", to.trusted, "the form to write; there is no other yet");
+  add_once(app, "--upper", to.upper, "DIR", "the upper");
+  add_once(app, "--work", to.work, "DIR", "its workdir (default: the upper's name with .work)");
+  app.add_flag("-v,--verbose", to.verbose, "say what is done, a line each");
+  app.add_option("DEST", to.destination, "must not exist, or be empty")->type_name("");
+  if (parse(app, arguments)) line.kind = CommandKind::kText;
+}
+
+// A command other than that of running something: its name is the first word.
+struct Subcommand {
+  const char* name;
+  CommandKind kind;
+  void (*parse)(const std::vector<std::string>& arguments, CommandLine& line);
+};
+constexpr Subcommand kSubcommands[] = {
+    {"diff", CommandKind::kDiff, parse_diff},
+    {"settle", CommandKind::kSettle, parse_settle},
+    {"export", CommandKind::kExport, parse_export},
+};
+
 }  // namespace
 
 std::vector<std::string> split_lowers(const std::string& text) {
@@ -216,10 +296,11 @@ CommandLine parse_command_line(int argc, char** argv) {
   while (end < argc && strcmp(argv[end], "--") != 0) end++;
   std::vector<std::string> own(argv + 1, argv + end);
   if (end + 1 < argc) line.run.command.assign(argv + end + 1, argv + argc);
-  if (!own.empty() && own[0] == "diff") {
-    line.kind = CommandKind::kDiff;
+  for (const Subcommand& subcommand : kSubcommands) {
+    if (own.empty() || own[0] != subcommand.name) continue;
+    line.kind = subcommand.kind;
     own.erase(own.begin());
-    parse_diff(own, line.diff, line);
+    subcommand.parse(own, line);
     return line;
   }
   parse_run(own, line);

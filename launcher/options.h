@@ -28,6 +28,7 @@ struct RunOptions {
   Perm perm = Perm::kOwner;
   RedirectDir redirect_dir = RedirectDir::kOn;
   bool metacopy = true;
+  bool portable = false;  // neither redirects nor metacopies are written
   XattrPrefix prefix = XattrPrefix::kUser;
   std::vector<std::string> excludes;
   bool trace = false;
@@ -48,12 +49,35 @@ struct DiffOptions {
   bool null = false;  // names end in NUL, unquoted
 };
 
-enum class CommandKind { kRun, kDiff, kCoverage, kText /* --help, --version: printed already */ };
+struct SettleOptions {
+  PairOptions pair;
+  XattrPrefix prefix = XattrPrefix::kUser;
+  bool prefix_given = false;
+  bool verbose = false;
+};
+
+struct ExportOptions {
+  std::optional<std::string> upper, work;
+  std::string destination;
+  bool trusted = false;
+  bool verbose = false;
+};
+
+enum class CommandKind {
+  kRun,
+  kDiff,
+  kSettle,
+  kExport,
+  kCoverage,
+  kText /* --help, --version: printed already */
+};
 
 struct CommandLine {
   CommandKind kind = CommandKind::kRun;
   RunOptions run;
   DiffOptions diff;
+  SettleOptions settle;
+  ExportOptions export_to;
 };
 
 // Throws Failure for what can't be understood.

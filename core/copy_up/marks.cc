@@ -4,6 +4,17 @@
 #include "core/attr/attr.h"
 
 namespace ovl {
+namespace {
+
+Result<void> wait_for_disk(CStr dir) {
+  const Result<UniqueFd> fd = sys_openat(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fd.ok()) return sys_fsync(fd.value().get());
+  // A program that has used up its descriptors: the one call of this kind that needs none.
+  if (fd.error() == EMFILE || fd.error() == ENFILE) return checked_void(raw_call(SYS_sync));
+  return Error(fd.error());
+}
+
+}  // namespace
 
 Result<void> set_mark(Op& op, const Overlay& overlay, CStr real, Priv which, Str value) {
   const char* name = priv_name(overlay.format, which);
@@ -44,8 +55,13 @@ Result<void> mark_unportable(Op& op, const Overlay& overlay) {
   std::atomic<uint32_t>& known = op.session().segment().unportable;
   const uint32_t bit = 1u << overlay.index;
   if (known.load(std::memory_order_relaxed) & bit) return {};
-  TRY(ignore_if(sys_mkdir(op.arena().concat(overlay.work, "/work/incompat"), 0700), EEXIST));
-  TRY(ignore_if(sys_mkdir(op.arena().concat(overlay.work, "/work/incompat/ovlrun"), 0700), EEXIST));
+  const CStr incompat = op.arena().concat(overlay.work, "/work/incompat");
+  const CStr mark = op.arena().concat(overlay.work, "/work/incompat/ovlrun");
+  TRY(ignore_if(sys_mkdir(incompat, 0700), EEXIST));
+  TRY(ignore_if(sys_mkdir(mark, 0700), EEXIST));
+  // Whoever finds it may be faster than who made it: everybody's first one waits for the disk.
+  TRY(wait_for_disk(mark));
+  TRY(wait_for_disk(incompat));
   known.fetch_or(bit, std::memory_order_relaxed);
   return {};
 }

@@ -24,8 +24,9 @@ Result<void> mark_xattr_whiteouts(Op& op, const Overlay& overlay, CStr real);
 Result<void> mark_impure(Op& op, const Node& dir);
 
 // Before the first redirect, metacopy or xattr whiteout of an upper: <work>/work/incompat/ovlrun,
-// which makes the kernel refuse a mount that would misread it. Only under the prefix user: the
-// kernel reads them under trusted.
+// which makes the kernel refuse a mount that would misread it: on disk when this returns, since
+// what follows may come there at once (by an fsync of the file alone). Only under the prefix user:
+// the kernel reads them under trusted.
 Result<void> mark_unportable(Op& op, const Overlay& overlay);
 
 // The origin of an upper file that is a copy of the real object `lower`: its whole handle, or

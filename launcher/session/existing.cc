@@ -77,6 +77,11 @@ std::string holder_of(const std::string& upper, const std::string& work) {
   return holder.empty() ? work_holder(work) : holder;
 }
 
+bool is_marked_unportable(const std::string& work) {
+  std::error_code error;
+  return fs::exists(work + "/work/incompat/" + kIncompatName, error);
+}
+
 bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix) {
   const std::string holder = holder_of(upper, work);
   if (!holder.empty()) fail("--upper {}: is in use by {}", quote(upper), holder);

@@ -13,6 +13,9 @@ namespace ovl {
 // when the upper is empty (or missing) and nothing has used the workdir yet.
 bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix);
 
+// Does the upper carry the mark of one that the kernel's overlayfs would misread?
+bool is_marked_unportable(const std::string& work);
+
 // "pid 123 (make install)" of the session that holds the upper; empty: it is free.
 std::string holder_of(const std::string& upper, const std::string& work);
 

@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -20,9 +19,8 @@
 #include "core/session/session.h"
 #include "core/walk/lookup.h"
 #include "launcher/failure.h"
+#include "launcher/session/existing.h"
 #include "launcher/session/listing.h"
-
-namespace fs = std::filesystem;
 
 namespace ovl {
 namespace {
@@ -69,9 +67,7 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
 }  // namespace
 
 void fill_session(const Plan& plan, const std::string& session_file) {
-  const auto may_have_moved = [](const PlannedOverlay& o) {
-    return fs::exists(o.work + "/work/incompat/" + kIncompatName);
-  };
+  const auto may_have_moved = [](const PlannedOverlay& o) { return is_marked_unportable(o.work); };
   const auto needs_filling = [&](const PlannedOverlay& o) {
     return o.fresh_upper || may_have_moved(o);
   };

@@ -334,8 +334,14 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   plan_excludes(options, plan);
   // All of a tree of processes have one object.
   plan.preload = plan.around == nullptr ? find_preload() : preload_of(plan.around->session());
-  for (PlannedOverlay& o : plan.overlays)
+  for (PlannedOverlay& o : plan.overlays) {
     o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
+    if (options.portable && is_marked_unportable(o.work))
+      fail(
+          "--portable: --upper {} is not portable: an earlier session without --portable left "
+          "redirects, metacopies or whiteouts that are files; 'ovlrun settle' makes it portable",
+          quote(o.upper));
+  }
   return plan;
 }
 

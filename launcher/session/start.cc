@@ -80,17 +80,6 @@ void clean_temporaries(const std::string& work) {
   }
 }
 
-// The kernel leaves its "<work>/work" with mode 000.
-void open_work(const std::string& work) {
-  const std::string inner = work + "/work";
-  struct stat st;
-  if (stat(inner.c_str(), &st) != 0) fail("{}: {}", quote(inner), error_text(errno));
-  if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
-    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
-  if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
-    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
-}
-
 // LD_PRELOAD has no way to quote a blank, a colon or a dollar: such a path gets a plain name.
 // Empty: it needs none.
 std::string link_preload(const std::string& preload, Created& created) {
@@ -122,6 +111,16 @@ void write_text(const std::string& path, const std::string& text) {
 }
 
 }  // namespace
+
+void open_work(const std::string& work) {
+  const std::string inner = work + "/work";
+  struct stat st;
+  if (stat(inner.c_str(), &st) != 0) fail("{}: {}", quote(inner), error_text(errno));
+  if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
+    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+  if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
+    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+}
 
 std::string session_file(const Plan& plan) {
   return session_dir(plan.overlays[0].work) + "/session";
@@ -165,6 +164,11 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     spec.perm = options.perm;
     // Devices there would be the whiteouts of the overlay around.
     spec.can_whiteout_device = layers.back().upper_outside() && have_whiteout(o, created);
+    if (options.portable && !spec.can_whiteout_device)
+      fail("--portable: whiteouts in --upper {} would be files, which the kernel lists: {}",
+           quote(o.upper),
+           layers.back().upper_outside() ? "no device 0:0 can be made there"
+                                         : "it lies in the overlay of another ovlrun");
     specs.push_back(spec);
   }
   std::vector<CStr> excludes;

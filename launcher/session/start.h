@@ -37,6 +37,10 @@ class RunningSession {
   std::deque<UpperLock> locks_;
 };
 
+// Sees to it that "<work>/work", which the kernel leaves with mode 000, is this user's to use.
+// Throws Failure.
+void open_work(const std::string& work);
+
 // "<work>/ovlrun/session" of the session's first overlay, and where its operations are recorded.
 std::string session_file(const Plan& plan);
 std::string real_session_file(const Plan& plan);

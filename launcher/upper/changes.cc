@@ -17,65 +17,15 @@
 #include "core/caller/local_caller.h"
 #include "core/names/redirect.h"
 #include "core/ops/ops.h"
-#include "core/session/builder.h"
 #include "core/walk/lookup.h"
 #include "launcher/failure.h"
-#include "launcher/session/layers.h"
 #include "launcher/session/listing.h"
+#include "launcher/upper/view.h"
 
 namespace fs = std::filesystem;
 
 namespace ovl {
 namespace {
-
-CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }
-std::string text_of(Str s) { return std::string(s.data(), s.size()); }
-
-template <class T>
-T value_of(Result<T> result, const std::string& path) {
-  if (!result.ok()) fail("{}: {}", quote(path), error_text(result.error()));
-  return std::move(result).value();
-}
-
-// A session that only this process knows, for looking things up.
-class View {
- public:
-  View(const UpperSource& source, bool with_upper)
-      : at_(source.at), session_(std::make_unique<Session>()) {
-    const std::shared_ptr<Around> around = Around::find();
-    const OverlayLayers layers(
-        {source.at, with_upper ? source.upper : "", "", source.lowers, source.prefix}, around.get(),
-        around != nullptr ? around->closed() : std::vector<std::string>());
-    const OverlaySpec overlay = layers.spec();
-    SessionSpec spec;
-    if (around != nullptr) spec.around = &around->session();
-    spec.overlays = &overlay;
-    spec.overlay_count = 1;
-    // Of a session around this one nothing is to change.
-    std::string dir = around != nullptr ? "/dev/shm/ovlrun-diff-XXXXXX" : "/tmp/ovlrun-diff-XXXXXX";
-    if (mkdtemp(dir.data()) == nullptr) fail("{}: {}", dir, error_text(errno));
-    const std::string file = dir + "/session";
-    Result<void> done = write_segment(view(file), spec);
-    if (done.ok()) done = session_->attach(view(file));
-    unlink(file.c_str());
-    rmdir(dir.c_str());
-    if (!done.ok()) fail("{}: {}", quote(source.upper), error_text(done.error()));
-  }
-
-  Session& session() { return *session_; }
-  // The path that programs use: `rel` is "" or "/a/b".
-  std::string shown(const std::string& rel) const {
-    if (rel.empty()) return at_;
-    return (at_ == "/" ? "" : at_) + rel;
-  }
-  const Node& node(Op& op, const std::string& rel) {
-    return *value_of(node_at(op, view(shown(rel))), shown(rel));
-  }
-
- private:
-  std::string at_;
-  std::unique_ptr<Session> session_;
-};
 
 std::vector<std::string> names_in(const std::string& dir) {
   std::vector<std::string> names;

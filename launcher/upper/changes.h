@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/session/segment.h"
+#include "launcher/upper/view.h"
 
 namespace ovl {
 
@@ -24,12 +24,6 @@ struct Change {
   std::string path;      // as programs see it
   std::string old_path;  // the path that it had in the lowers (kRenamed; elsewhere the same unless
                          // a directory above was renamed)
-};
-
-struct UpperSource {
-  std::string at, upper;
-  std::vector<std::string> lowers;
-  XattrPrefix prefix = XattrPrefix::kUser;
 };
 
 // Sorted by path. Throws Failure. What is copied up and equal to what lies below is no change.

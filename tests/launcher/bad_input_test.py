@@ -225,6 +225,63 @@ class BadInput(sandbox.Scenario):
             self.assertIn(says, done.stderr)
             self.assertEqual(before, sandbox.fingerprint(self.top))
 
+    # --- portable uppers ---
+    def test_portable_and_its_contradictions(self):
+        for option in ("--redirect-dir=on", "--metacopy=on", "--xattr=trusted"):
+            with self.subTest(option):
+                self.refused("--lower", self.lower, "--upper", self.upper, "--portable", option, says=["--portable", option])
+
+    def test_portable_over_an_upper_that_is_not(self):
+        self.mkdir("upper.work/work/incompat/ovlrun")
+        self.refused("--lower", self.lower, "--upper", self.mkdir("upper"), "--portable", says=["--portable", "settle"])
+
+    def settle_refused(self, *args, says):
+        self.refused("settle", *args, says=says, command=None)
+
+    def test_settle_of_what_is_no_upper(self):
+        self.settle_refused(says="--upper")
+        self.settle_refused("--frobnicate", says="--frobnicate")
+        self.settle_refused("--lower", self.lower, "--upper", self.path("none"), says="No such file or directory")
+        self.settle_refused("--lower", self.lower, "--upper", self.lower + "/file", says="Not a directory")
+        self.settle_refused("--upper", self.mkdir("upper"), says="--lower")  # no session has used it
+        self.settle_refused("--lower", self.lower, "--upper", self.upper, "--upper", self.upper, says="--upper")
+
+    def test_settle_over_what_is_no_lower(self):
+        upper = self.mkdir("upper")
+        self.settle_refused("--lower", self.path("none"), "--upper", upper, says="No such file or directory")
+        self.settle_refused("--lower", self.lower + "/file", "--upper", upper, says="Not a directory")
+        self.settle_refused("--lower", upper, "--upper", upper, says="is the lower itself")
+        self.settle_refused("--lower", self.mkdir("upper/inside"), "--upper", upper, says="lies inside the upper")
+
+    def test_settle_with_a_strange_workdir(self):
+        upper = self.mkdir("upper")
+        self.settle_refused("--lower", self.lower, "--upper", upper, "--work", self.path("none"), says="--work")
+        self.settle_refused("--lower", self.lower, "--upper", upper, "--work", self.lower + "/file", says="Not a directory")
+        self.write("strange/file", "")
+        self.settle_refused("--lower", self.lower, "--upper", upper, "--work", self.path("strange"), says="not ovlrun's")
+        self.write("upper.work/ovlrun/format", "99\n")
+        self.settle_refused("--lower", self.lower, "--upper", upper, says="newer version")
+
+    def test_settle_over_another_lower_than_the_last_session_had(self):
+        self.assertEqual(self.inside("true").returncode, 0)
+        self.settle_refused("--lower", self.mkdir("other"), "--upper", self.upper, says=["last session", self.lower])
+
+    @sandbox.needs_real_upper
+    def test_settle_and_export_below_ovlrun(self):
+        self.assertEqual(self.inside("true").returncode, 0)
+        for command in (["settle", "--upper", self.upper], ["export", "--trusted", "--upper", self.upper, self.path("copy")]):
+            done = self.ovlrun("--lower", self.mkdir("l" + command[0]), "--upper", self.path("u" + command[0]), "--",
+                               sandbox.OVLRUN, *command)
+            says = "only root" if command[0] == "export" and os.geteuid() != 0 else "below another ovlrun"
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (125, 1), done.stderr)
+            self.assertIn(says, done.stderr)
+
+    def test_export_as_the_line_wants_it(self):
+        self.refused("export", self.path("copy"), says="--trusted", command=None)
+        self.refused("export", "--frobnicate", says="--frobnicate", command=None)
+        if os.geteuid() != 0:
+            self.refused("export", "--trusted", "--upper", self.mkdir("upper"), self.path("copy"), says="root", command=None)
+
 
 if __name__ == "__main__":
     sandbox.main()
