@@ -46,6 +46,9 @@ class Temp {
   bool remove_ = true;
 };
 
+// A directory of ours that we can enter and write to, whatever the program's umask is.
+Result<void> make_own_directory(CStr path);
+
 // Puts a whiteout at the upper path, over what is there or over nothing: atomically.
 // Requires: a Mutation with the directory locked. The parent exists in the upper and is not opaque.
 Result<void> put_whiteout(Op& op, const Overlay& overlay, CStr upper);

@@ -57,8 +57,8 @@ Result<void> mark_unportable(Op& op, const Overlay& overlay) {
   if (known.load(std::memory_order_relaxed) & bit) return {};
   const CStr incompat = op.arena().concat(overlay.work, "/work/incompat");
   const CStr mark = op.arena().concat(overlay.work, "/work/incompat/ovlrun");
-  TRY(ignore_if(sys_mkdir(incompat, 0700), EEXIST));
-  TRY(ignore_if(sys_mkdir(mark, 0700), EEXIST));
+  TRY(ignore_if(make_own_directory(incompat), EEXIST));
+  TRY(ignore_if(make_own_directory(mark), EEXIST));
   // Whoever finds it may be faster than who made it: everybody's first one waits for the disk.
   TRY(wait_for_disk(mark));
   TRY(wait_for_disk(incompat));

@@ -32,6 +32,11 @@ Temp::~Temp() {
   if (!r.ok() && r.error() == EISDIR) ignore(sys_rmdir(path_));
 }
 
+Result<void> make_own_directory(CStr path) {
+  TRY(sys_mkdir(path, 0700));
+  return sys_chmod(path, 0700);
+}
+
 Result<void> Temp::publish(CStr real, unsigned flags) {
   TRY(sys_rename(path_, real, flags));
   remove_ = (flags & RENAME_EXCHANGE) != 0;

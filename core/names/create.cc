@@ -44,7 +44,7 @@ class Nursery {
       return Error(size.error());
     const bool set_group = (dir_.real.stx_mode & S_ISGID) != 0;
     if (!size.ok() && !set_group) return {};
-    TRY(sys_mkdir(temp_.path(), 0700));
+    TRY(make_own_directory(temp_.path()));
     nested_ = true;
     path_ = op_.arena().concat(temp_.path(), "/0");
     if (size.ok()) TRY(sys_lsetxattr(temp_.path(), kDefaultAcl, acl, size.value()));

@@ -74,7 +74,7 @@ Result<void> clear_empty(Op& op, const Node& dir) {
   if (TRY(really_empty(dir.upper))) return {};
   const Overlay& overlay = *dir.overlay;
   Temp fresh(op, overlay);
-  TRY(sys_mkdir(fresh.path(), 0700));
+  TRY(make_own_directory(fresh.path()));
   StatX now;
   TRY(sys_lstat(fresh.path(), &now));
   TRY(set_shown(op, overlay, Object::at(fresh.path()), now, Shown{dir.uid, dir.gid, dir.mode},

@@ -51,7 +51,11 @@ Result<void> apply(Op& op, const Changing& c, uid_t uid, gid_t gid) {
   const Node& node = *c.node;
   const mode_t real_type = node.real.stx_mode & S_IFMT;
   // Nothing can be recorded on these: what the kernel says is the answer.
-  if (real_type != S_IFREG && real_type != S_IFDIR) return c.object.chown(uid, gid);
+  if (real_type != S_IFREG && real_type != S_IFDIR) {
+    TRY(c.object.chown(uid, gid));
+    if (real_type == S_IFLNK || without_privilege(op, node) == node.mode) return {};
+    return c.object.chmod(without_privilege(op, node));
+  }
   TRY(drop_stored_capability(op, c));
   const Shown shown = {uid == kKeep ? node.uid : uid, gid == kKeep ? node.gid : gid,
                        without_privilege(op, node), node.rdev_major, node.rdev_minor};
@@ -64,7 +68,8 @@ Result<void> apply(Op& op, const Changing& c, uid_t uid, gid_t gid) {
 Outcome change_owner(Op& op, const Target& t, uid_t uid, gid_t gid) {
   TRY(may_change(t));
   TRY(may_give(op, t, uid, gid));
-  const bool same = (uid == kKeep || uid == t.node->uid) && (gid == kKeep || gid == t.node->gid);
+  const bool same = (uid == kKeep || uid == t.node->uid) && (gid == kKeep || gid == t.node->gid) &&
+                    without_privilege(op, *t.node) == t.node->mode;
   // A copy of these would belong to the user, and could never be given back.
   if (same && !t.node->in_upper() && !t.node->is_dir() && !t.node->is_regular()) return 0;
   return change(op, t, Data::kNone, [&](const Changing& c) { return apply(op, c, uid, gid); });
