@@ -1,6 +1,7 @@
 // See acl.h.
 #include "core/attr/acl.h"
 
+#include <errno.h>
 #include <string.h>
 
 namespace ovl {
@@ -23,11 +24,22 @@ size_t Acl::find(uint16_t tag) const {
   return i;
 }
 
-bool Acl::valid() const {
-  if (size_ < 4 || (size_ - 4) % 8 != 0) return false;
+Result<void> Acl::check() const {
+  if (size_ == 0) return {};
+  if (size_ < 4) return Error(EINVAL);
   uint32_t version;
   memcpy(&version, value_, sizeof version);
-  return version == kVersion && find(kUserObj) < count() && find(kGroupObj) < count() &&
+  if (version != kVersion) return Error(EOPNOTSUPP);
+  if ((size_ - 4) % 8 != 0) return Error(EINVAL);
+  for (size_t i = 0; i < count(); i++) {
+    const uint16_t tag = entry(i).tag;
+    if (tag == 0 || (tag & (tag - 1)) != 0 || tag > kOther) return Error(EINVAL);
+  }
+  return {};
+}
+
+bool Acl::valid() const {
+  return size_ != 0 && check().ok() && find(kUserObj) < count() && find(kGroupObj) < count() &&
          find(kOther) < count();
 }
 

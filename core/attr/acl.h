@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/base/result.h"
 #include "core/base/str.h"
 #include "core/caller/caller.h"
 
@@ -21,6 +22,11 @@ class Acl {
  public:
   // Over the bytes of an xattr's value, which must outlive this.
   Acl(void* value, size_t size) : value_(static_cast<unsigned char*>(value)), size_(size) {}
+
+  // What setxattr(2) refuses whatever the object is: EINVAL, EOPNOTSUPP. No bytes, or no entries:
+  // the list is to be removed. Kernel counterpart: posix_acl_from_xattr().
+  Result<void> check() const;
+  bool removes() const { return size_ == 0 || count() == 0; }
 
   // Version and size right, and the three entries that every list has are there?
   bool valid() const;

@@ -58,7 +58,7 @@ class Copy {
 
   // Requires: the place is locked, `dir` is in the upper; it isn't indexed. Errors: EEXIST.
   Result<void> publish(const Node& dir, CStr upper) {
-    if (has_origin_) TRY(mark_impure(op_, dir));
+    TRY(mark_impure(op_, dir));
     const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
     const ShownChange change(op_.session());
     TRY(temp_.publish(upper, RENAME_NOREPLACE));
@@ -108,7 +108,6 @@ class Copy {
     char origin[kFileHandleMax];
     const size_t size =
         origin_of(node_.lowers[0].path, node_.lower_count == 1 ? lower.get() : -1, origin);
-    has_origin_ = true;
     return set_mark(op_, *node_.overlay, temp_.path(), Priv::kOrigin, Str(origin, size));
   }
 
@@ -142,7 +141,6 @@ class Copy {
   const Node& node_;
   const Data data_;
   Temp temp_;
-  bool has_origin_ = false;
   IndexKey key_;
 };
 

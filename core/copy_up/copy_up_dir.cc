@@ -1,6 +1,7 @@
 // Directories. Each is made whole in the workdir and then renamed into place, the topmost first.
 // Kernel counterpart: ovl_copy_up_flags(), ovl_copy_up_workdir() for a directory.
 #include "core/copy_up/copy_up.h"
+#include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/session/plain.h"
 #include "core/walk/lookup.h"
@@ -11,6 +12,7 @@ namespace {
 // Requires: the directory above is in the upper.
 Result<void> make(Op& op, const Node& dir) {
   Temp temp(op, *dir.overlay);
+  TRY(mark_impure(op, *dir.up));
   TRY(sys_mkdir(temp.path(), 0700));
   TRY(copy_metadata(op, dir, temp.path()));
   TRY(Times(dir.real).set(temp.path()));

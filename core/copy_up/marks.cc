@@ -2,6 +2,7 @@
 #include "core/copy_up/marks.h"
 
 #include "core/attr/attr.h"
+#include "core/walk/lookup.h"
 
 namespace ovl {
 namespace {
@@ -46,6 +47,7 @@ Result<void> mark_xattr_whiteouts(Op& op, const Overlay& overlay, CStr real) {
 }
 
 Result<void> mark_impure(Op& op, const Node& dir) {
+  TRY(ensure_loaded(op, dir));
   if (dir.in_upper() && dir.priv.has(Priv::kImpure)) return {};
   return set_mark(op, *dir.overlay, dir.upper, Priv::kImpure, "y");
 }

@@ -139,6 +139,11 @@ Outcome op_linkat(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_
     if (!from.ours() && !to.ours())
       return on_outside(op, dirfd, from.path(), from, new_dirfd, to.path(), to, flags);
     if (!from.ours()) TRY(from.exists_outside());
+    if (!to.ours()) {
+      const Result<void> there = to.exists_outside();
+      if (there.ok()) return Error(EEXIST);
+      if (there.error() != ENOENT) return Error(there.error());
+    }
     if (!from.ours() || !to.ours()) return Error(EXDEV);
     return link_named(op, from, to);
   });

@@ -38,14 +38,11 @@ class NewSymlink final : public Creation {
   const CStr text_;
 };
 
-// EPERM, EINVAL: what mknod(2) refuses before it looks at the path, and whiteouts, which belong to
-// the overlay.
-Result<void> check_node(mode_t mode, unsigned device) {
+// EPERM, EINVAL. Kernel counterpart: may_mknod(), which comes before the path.
+Result<void> check_type(mode_t mode) {
   switch (mode & S_IFMT) {
-    case S_IFCHR:
-      if (device == 0) return Error(EPERM);
-      return {};
     case 0:
+    case S_IFCHR:
     case S_IFREG:
     case S_IFBLK:
     case S_IFIFO:
@@ -56,6 +53,13 @@ Result<void> check_node(mode_t mode, unsigned device) {
     default:
       return Error(EINVAL);
   }
+}
+
+// Whiteouts belong to the overlay, other devices to root. Kernel counterpart: vfs_mknod(),
+// ovl_mknod().
+bool may_make_device(Op& op, mode_t mode, unsigned device) {
+  if (S_ISCHR(mode) && device == 0) return false;
+  return !(S_ISCHR(mode) || S_ISBLK(mode)) || op.caller().credentials().override_dac;
 }
 
 long on_outside(Op& op, long number, const NamePath& target, long a2, long a3) {
@@ -77,12 +81,17 @@ Outcome op_mkdirat(Op& op, int dirfd, UserPath path, mode_t mode) {
 }
 
 Outcome op_mknodat(Op& op, int dirfd, UserPath path, mode_t mode, unsigned device) {
+  TRY(check_type(mode));
   return until_still([&]() -> Outcome {
     NamePath target(op, dirfd);
     TRY(target.find(path, kParent));
     if (target.native()) return Outcome::native();
     if (target.outside()) return on_outside(op, SYS_mknodat, target, mode, device);
-    TRY(check_node(mode, device));
+    if (!may_make_device(op, mode, device)) {
+      const Walked& w = target.walked();
+      TRY(may_create(op, w, Place{w.parent, w.node}, false));
+      return Error(EPERM);
+    }
     NewNode creation(mode, device);
     return create_name(op, target, creation);
   });

@@ -19,9 +19,16 @@ Result<void> check_flags(unsigned flags) {
   return {};
 }
 
+// The overlay in whose directory the last name is looked up; nullptr: in none's.
+const Overlay* holder(const Walked& w) {
+  if (w.last != Last::kName) return w.node->overlay;
+  return w.parent != nullptr ? w.parent->overlay : nullptr;
+}
+
 // What the kernel refuses before it looks at the names.
 Result<void> check_last(const Session& session, const Walked& from, const Walked& to,
                         unsigned flags) {
+  if (holder(from) != holder(to)) return Error(EXDEV);
   if (from.last != Last::kName) return Error(EBUSY);
   if (to.last != Last::kName) return Error((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
   if (holds_mount_point(session, from.node->virt)) return Error(EBUSY);
@@ -29,7 +36,6 @@ Result<void> check_last(const Session& session, const Walked& from, const Walked
     return Error((flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
   if ((flags & RENAME_EXCHANGE) != 0 && holds_mount_point(session, to.node->virt))
     return Error(EBUSY);
-  if (from.parent->overlay != to.parent->overlay) return Error(EXDEV);
   if (from.parent->overlay->upper_layer == nullptr) return Error(EROFS);
   return {};
 }

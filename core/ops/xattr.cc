@@ -101,6 +101,7 @@ Result<void> may_write(Op& op, const Target& t, Space space) {
     case Space::kAccessAcl:
     case Space::kDefaultAcl:
       if (t.node->is_symlink()) return Error(EOPNOTSUPP);
+      if (space == Space::kDefaultAcl && !t.node->is_dir()) return Error(EACCES);
       return may_own(op, *t.node, t.top);
     case Space::kSecurity:
       return {};
@@ -251,17 +252,6 @@ Result<void> apply_set(Op& op, const Changing& c, CStr name, Space space, const 
   return c.object.set(real.c_str(), value.data, value.size, value.flags);
 }
 
-Outcome set_value(Op& op, const Target& t, CStr name, const Value& value) {
-  const Space space = space_of(name);
-  TRY(may_write(op, t, space));
-  if (TRY(disk_name(op, *t.node, name, false)).data() == nullptr) return Error(EPERM);
-  if (space == Space::kDefaultAcl && !t.node->is_dir()) return Error(EACCES);
-  // Before anything is copied up for it.
-  if (space == Space::kSecurity && !as_root(op, *t.node)) return Error(EPERM);
-  return change(op, t, Data::kNone,
-                [&](const Changing& c) { return apply_set(op, c, name, space, value); });
-}
-
 Result<void> apply_remove(Op& op, const Changing& c, CStr name, Space space) {
   const CStr real = TRY(disk_name(op, *c.node, name, false));
   if (space != Space::kSecurity) return c.object.remove(real.c_str());
@@ -275,7 +265,10 @@ Result<void> apply_remove(Op& op, const Changing& c, CStr name, Space space) {
 
 Outcome remove_value(Op& op, const Target& t, CStr name) {
   const Space space = space_of(name);
-  TRY(may_write(op, t, space));
+  const Result<void> may = may_write(op, t, space);
+  // Only directories have a default ACL, and to remove none is no error.
+  if (!may.ok() && may.error() == EACCES && space == Space::kDefaultAcl) return 0;
+  TRY(may);
   if (TRY(disk_name(op, *t.node, name, false)).data() == nullptr) return Error(ENODATA);
   if (space == Space::kSecurity && !as_root(op, *t.node)) return Error(EPERM);
   // Removing nothing must not copy anything up.
@@ -287,6 +280,21 @@ Outcome remove_value(Op& op, const Target& t, CStr name) {
   }
   return change(op, t, Data::kNone,
                 [&](const Changing& c) { return apply_remove(op, c, name, space); });
+}
+
+Outcome set_value(Op& op, const Target& t, CStr name, const Value& value) {
+  const Space space = space_of(name);
+  if (space == Space::kAccessAcl || space == Space::kDefaultAcl) {
+    const Acl acl(value.data, value.size);
+    TRY(acl.check());
+    if (acl.removes()) return remove_value(op, t, name);
+  }
+  TRY(may_write(op, t, space));
+  if (TRY(disk_name(op, *t.node, name, false)).data() == nullptr) return Error(EPERM);
+  // Before anything is copied up for it.
+  if (space == Space::kSecurity && !as_root(op, *t.node)) return Error(EPERM);
+  return change(op, t, Data::kNone,
+                [&](const Changing& c) { return apply_set(op, c, name, space, value); });
 }
 
 // --- the twelve calls ---
