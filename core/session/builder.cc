@@ -2,8 +2,10 @@
 #include "core/session/builder.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #include "core/format/format.h"
@@ -269,6 +271,8 @@ class Filler {
   // of other lowers? Kernel counterpart: ovl_get_fsid(), ovl_lower_fs().
   void identify(uint8_t index, LayerConfig* lower) {
     const CStr root = segment_->str(lower->root);
+    struct statfs fs;
+    lower->read_only = sys_statfs(root, &fs).ok() && fs.f_type == EROFS_SUPER_MAGIC_V1 ? 1 : 0;
     if (const Result<UniqueFd> fd = sys_openat(root, O_RDONLY | O_DIRECTORY); fd.ok())
       ignore(sys_fs_uuid(fd.value().get(), lower->uuid));
     if (index == 0) return;

@@ -106,6 +106,7 @@ Session::~Session() {
                             &layers_[l.source],
                             nullptr,
                             l.indexed != 0,
+                            l.read_only != 0,
                             l.uuid};
   }
   uint32_t lowers = 0, next_mount = 0;

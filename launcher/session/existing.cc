@@ -87,7 +87,9 @@ bool check_existing(const std::string& upper, const std::string& work, XattrPref
   if (!holder.empty()) fail("--upper {}: is in use by {}", quote(upper), holder);
   check_work(upper, work);
   check_xattrs(upper, prefix);
-  return names_in(upper).empty() && !fs::exists(session_dir(work) + "/format");
+  // The kernel leaves its own "work" in the workdir of each mount.
+  return names_in(upper).empty() && !fs::exists(session_dir(work) + "/format") &&
+         !fs::exists(fs::symlink_status(work + "/work"));
 }
 
 }  // namespace ovl
