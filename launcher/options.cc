@@ -123,6 +123,7 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
              "rename lower directories by redirect");
   add_choice(app, "--metacopy", run.metacopy, kOnOff,
              "copy metadata only when only metadata changes");
+  add_choice(app, "--index", run.index, kOnOff, "hard links of the lower stay linked");
   add_choice(app, "--xattr", run.prefix, kPrefixes, "prefix of the private xattrs");
   each(
       "--exclude", [&](const std::string& v) { run.excludes.push_back(v); }, "DIR",

@@ -28,6 +28,7 @@ struct RunOptions {
   Perm perm = Perm::kOwner;
   RedirectDir redirect_dir = RedirectDir::kOn;
   bool metacopy = true;
+  bool index = true;
   XattrPrefix prefix = XattrPrefix::kUser;
   std::vector<std::string> excludes;
   bool trace = false;

@@ -80,15 +80,20 @@ void clean_temporaries(const std::string& work) {
   }
 }
 
-// The kernel leaves its "<work>/work" with mode 000.
+// The kernel leaves its "<work>/work" and "<work>/index" with mode 000.
 void open_work(const std::string& work) {
-  const std::string inner = work + "/work";
-  struct stat st;
-  if (stat(inner.c_str(), &st) != 0) fail("{}: {}", quote(inner), error_text(errno));
-  if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
-    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
-  if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
-    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+  for (const char* name : {"/work", "/index"}) {
+    const std::string inner = work + name;
+    struct stat st;
+    if (stat(inner.c_str(), &st) != 0) {
+      if (errno == ENOENT && name == std::string("/index")) continue;
+      fail("{}: {}", quote(inner), error_text(errno));
+    }
+    if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
+      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+    if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
+      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+  }
 }
 
 // LD_PRELOAD has no way to quote a blank, a colon or a dollar: such a path gets a plain name.
@@ -162,6 +167,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     OverlaySpec spec = layers.back().spec();
     spec.redirect_dir = options.redirect_dir;
     spec.metacopy = options.metacopy;
+    spec.index = options.index;
     spec.perm = options.perm;
     // Devices there would be the whiteouts of the overlay around.
     spec.can_whiteout_device = layers.back().upper_outside() && have_whiteout(o, created);
