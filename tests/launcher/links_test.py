@@ -109,6 +109,19 @@ class Links(sandbox.Scenario):
         self.kernel("rm moved")
         self.assertEqual(os.listdir(self.upper + ".work/index"), [])
 
+    @unittest.skipIf(os.geteuid() != 0, "under user.* the kernel follows no redirect")
+    @sandbox.needs_real_upper
+    def test_the_kernel_finds_the_data_of_renamed_files(self):
+        for name in ("f", "g", "h"):
+            self.write("lower/" + name, name * 5000)
+        self.before = fingerprint(self.lower)
+        self.session("mv f f2; mv g d/g2; ln h d/h2; mv d d2; mv d2/h2 new; mv f2 d2/f3; mv a d2/a2; chmod 600 d2/a2", "--xattr=trusted")
+        for file in ("d2/f3", "d2/g2", "h", "new"):
+            self.assertEqual(os.stat(f"{self.upper}/{file}").st_blocks, 0, file)
+        names = ["d2/f3", "d2/g2", "h", "new", "d2/a2", "b"]
+        self.assertEqual(self.kernel(SHOW, *names), self.shown(*names, options=["--xattr=trusted"]))
+        self.assertEqual(self.kernel('cat "$@"', *names), "f" * 5000 + "g" * 5000 + "h" * 10000 + "one\none\n")
+
     @unittest.skipIf(os.geteuid() != 0, "an index needs root's mount")
     @sandbox.needs_real_upper
     def test_what_the_kernel_has_left(self):
