@@ -1,5 +1,6 @@
 """Hard links of a lower: from session to session, in a session inside another one, and as the kernel's overlayfs reads them."""
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -63,6 +64,22 @@ class Links(sandbox.Scenario):
         self.before = fingerprint(self.lower)
         out = self.session("sed -i s/0/0-new/ run; echo '#!/bin/sh\necho other $0' > run; ./run; ./run2; $PWD/run2")
         self.assertEqual(out.split("\n")[1:3], [out.split("\n")[1], out.split("\n")[2]])
+
+    def test_libraries_are_mapped_by_the_names_that_they_have(self):
+        with open("/proc/self/maps") as maps:
+            real = next((line.split()[-1] for line in maps if "/libm.so" in line), None)
+        if real is None:
+            self.skipTest("python3 needs no libm here")
+        shutil.copy(real, self.lower + "/renamed.so")
+        shutil.copy(real, self.lower + "/linked.so")
+        os.link(self.lower + "/linked.so", self.lower + "/linked2.so")
+        self.before = fingerprint(self.lower)
+        script = ("import ctypes, sys\nctypes.CDLL(sys.argv[1])\n"
+                  "print({l.split()[-1] for l in open('/proc/self/maps') if sys.argv[2] in l})")
+        self.write("maps.py", script)
+        out = self.session('mv renamed.so moved.so; touch linked.so\n'
+                           'python3 "$T/maps.py" ./moved.so "$L"; python3 "$T/maps.py" ./linked2.so "$L"')
+        self.assertEqual(out.split("\n")[:2], [str({f"{self.lower}/{n}"}) for n in ("moved.so", "linked2.so")])
 
     def test_inside_a_session(self):
         out = self.session(f"""echo two > a
