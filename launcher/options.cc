@@ -95,14 +95,17 @@ bool parse(CLI::App& app, const std::vector<std::string>& arguments) {
 }
 
 // What --portable means for the other options.
-void make_portable(RunOptions& run, bool redirect_dir_given, bool metacopy_given) {
+void make_portable(RunOptions& run, bool redirect_dir_given, bool metacopy_given,
+                   bool index_given) {
   if (redirect_dir_given && run.redirect_dir == RedirectDir::kOn)
     fail("--portable and --redirect-dir=on contradict one another");
   if (metacopy_given && run.metacopy) fail("--portable and --metacopy=on contradict one another");
+  if (index_given && run.index) fail("--portable and --index=on contradict one another");
   if (run.prefix == XattrPrefix::kTrusted)
     fail("--portable and --xattr=trusted contradict one another");
   if (!redirect_dir_given) run.redirect_dir = RedirectDir::kOff;
   run.metacopy = false;
+  run.index = false;
 }
 
 void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
@@ -136,9 +139,11 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
                  "rename lower directories by redirect");
   const CLI::Option* metacopy = add_choice(app, "--metacopy", run.metacopy, kOnOff,
                                            "copy metadata only when only metadata changes");
+  const CLI::Option* index =
+      add_choice(app, "--index", run.index, kOnOff, "hard links of the lower stay linked");
   app.add_flag("--portable", run.portable,
-               "write neither redirects nor metacopies: an unprivileged kernel mount shows the "
-               "upper as it is");
+               "write neither redirects nor metacopies nor an index: an unprivileged kernel mount "
+               "shows the upper as it is");
   add_choice(app, "--xattr", run.prefix, kPrefixes, "prefix of the private xattrs");
   each(
       "--exclude", [&](const std::string& v) { run.excludes.push_back(v); }, "DIR",
@@ -171,7 +176,8 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   } else if (coverage) {
     line.kind = CommandKind::kCoverage;
   }
-  if (run.portable) make_portable(run, redirect_dir->count() > 0, metacopy->count() > 0);
+  if (run.portable)
+    make_portable(run, redirect_dir->count() > 0, metacopy->count() > 0, index->count() > 0);
   if (trace) {
     run.trace = true;
     run.trace_file = *trace;

@@ -28,7 +28,8 @@ struct RunOptions {
   Perm perm = Perm::kOwner;
   RedirectDir redirect_dir = RedirectDir::kOn;
   bool metacopy = true;
-  bool portable = false;  // neither redirects nor metacopies are written
+  bool index = true;
+  bool portable = false;  // no redirects, no metacopies and no index are written
   XattrPrefix prefix = XattrPrefix::kUser;
   std::vector<std::string> excludes;
   bool trace = false;

@@ -5,6 +5,7 @@
 #include <sys/ipc.h>
 #include <unistd.h>
 
+#include "core/copy_up/copy_up.h"
 #include "core/walk/walk.h"
 #include "preload/call.h"
 #include "preload/interposers.h"
@@ -42,7 +43,13 @@ Result<CStr> real_path(Op& op, const char* path, unsigned walk_flags) {
   Walked w = TRY(walk_existing(op, AT_FDCWD, text, walk_flags));
   if (w.native) return text;
   if (w.outside()) return w.outside_path;
-  return w.node->data();
+  const Node* node = w.node;
+  // What is mapped from there is to be called by the name that the file has now; and a supervisor
+  // knows no lower's file by the name that it had.
+  if (!node->index.empty()) node = TRY(copy_up(op, *node, Data::kNone));
+  if (node->metacopy() && node->priv.has(Priv::kRedirect))
+    node = TRY(copy_up(op, *node, Data::kAll));
+  return node->data();
 }
 
 char* ip_realpath(const char* path, char* resolved) {

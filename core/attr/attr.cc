@@ -168,9 +168,12 @@ Result<void> show(Op&, const Node& node, const Object& top, StatX* attributes) {
   attributes->stx_rdev_minor = node.rdev_minor;
   if (node.merged()) attributes->stx_nlink = 1;
   show_blocks(node, below, attributes);
-  if (!node.has_upper_inode()) return {};
-  if (!node.is_dir() && node.priv.has(Priv::kNlink))
+  // Of a lower the real count is shown, unless the session around this one shows another.
+  const bool counted = node.has_upper_inode() ||
+                       (node.lower_count != 0 && node.lowers[0].layer->writer != node.overlay);
+  if (!node.is_dir() && node.priv.has(Priv::kNlink) && counted)
     IndexedNlink(node, top, below).show(attributes);
+  if (!node.has_upper_inode()) return {};
   // The upper may be a mount of its own; what programs see is the place of the lower.
   attributes->stx_attributes &= ~uint64_t{STATX_ATTR_MOUNT_ROOT};
   if (has_below) attributes->stx_attributes |= lower.stx_attributes & STATX_ATTR_MOUNT_ROOT;

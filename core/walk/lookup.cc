@@ -292,6 +292,20 @@ class LayerSearch {
       done_ = layer.format.depth == 0;
       return {};
     }
+    LowerRef entry;
+    StatX entry_st;
+    if (st.stx_nlink > 1 && !S_ISDIR(st.stx_mode) &&
+        TRY(indexed_around(layer, real, &entry, &entry_st))) {
+      TRY(take(entry, entry_st));
+      if (done_) return {};
+    }
+    return take(LowerRef{&layer, real}, st);
+  }
+
+  // A lower's object that is no whiteout device.
+  Result<void> take(const LowerRef& object, const StatX& st) {
+    const Layer& layer = *object.layer;
+    const CStr real = object.path;
     const bool first = !node_->exists();
     if (first) {
       TRY(set_attributes(op_, layer, real, st, node_));
@@ -305,9 +319,9 @@ class LayerSearch {
       return {};
     }
     if (want_data_ && !S_ISREG(st.stx_mode)) return lost_data();
-    if (passes && S_ISDIR(st.stx_mode) && op_.session().shared())
+    if (pass_ && !layer.has_format && S_ISDIR(st.stx_mode) && op_.session().shared())
       remember_directory(op_.session().segment(), real);
-    TRY(found(&target_, LowerRef{&layer, real}));
+    TRY(found(&target_, object));
     PrivSet priv = node_->priv;
     if (!first) {
       priv = PrivSet();
@@ -324,6 +338,29 @@ class LayerSearch {
     }
     TRY(check_metacopy(real, layer));
     return redirect(real, priv, layer, &target_, 1);
+  }
+
+  // In a session inside another one: the inode that a hard link is there, where its lower was
+  // copied up by another name. False: none.
+  Result<bool> indexed_around(const Layer& layer, CStr real, LowerRef* entry, StatX* st) {
+    const Layer& source = *layer.source;
+    const Overlay& writer = *source.writer;
+    if (&source == &layer || source.is_upper || op_.session().state().index_used.load() == 0)
+      return false;
+    TRY(sys_lstat(real, st));
+    if (!may_index(writer, source, *st)) return false;
+    const IndexKey key = TRY(index_key(LowerRef{&source, real}));
+    if (key.size == 0) return false;
+    const CStr path = TRY(index_path(op_, writer, key.origin, key.size));
+    if (!TRY(present(path, st))) return false;
+    Layer* upper = op_.arena().array<Layer>(1);
+    if (upper == nullptr) return Error(ENOMEM);
+    *upper = *writer.upper_layer;
+    for (uint32_t i = 0; i < kXattrPrefixes; i++)
+      upper->format.escapes[i] = static_cast<uint8_t>(
+          upper->format.escapes[i] + layer.format.escapes[i] - source.format.escapes[i]);
+    *entry = LowerRef{upper, path};
+    return true;
   }
 
   Result<void> known(const LowerRef& start, CStr real) {

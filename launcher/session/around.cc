@@ -90,6 +90,8 @@ Place Around::look(const std::string& dir) const {
     place.layers.push_back({text_of(node.lowers[i].path), node.lowers[i].layer});
   if (place.layers.size() != 1) return place;
   const Layer& layer = *place.layers[0].layer;
+  // Hard links that are another inode there only show so through the session around.
+  if (!layer.is_upper && layer.indexed && session_->state().index_used.load() != 0) return place;
   place.whole =
       !layer.has_format || (layer.is_upper && (session_->state().moved_count.load() == 0 ||
                                                !holds_moved(place.layers[0].root, layer.format)));

@@ -112,14 +112,20 @@ void write_text(const std::string& path, const std::string& text) {
 
 }  // namespace
 
+// The kernel leaves its "<work>/work" and "<work>/index" with mode 000.
 void open_work(const std::string& work) {
-  const std::string inner = work + "/work";
-  struct stat st;
-  if (stat(inner.c_str(), &st) != 0) fail("{}: {}", quote(inner), error_text(errno));
-  if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
-    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
-  if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
-    fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+  for (const char* name : {"/work", "/index"}) {
+    const std::string inner = work + name;
+    struct stat st;
+    if (stat(inner.c_str(), &st) != 0) {
+      if (errno == ENOENT && name == std::string("/index")) continue;
+      fail("{}: {}", quote(inner), error_text(errno));
+    }
+    if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
+      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+    if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
+      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+  }
 }
 
 std::string session_file(const Plan& plan) {
@@ -161,6 +167,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     OverlaySpec spec = layers.back().spec();
     spec.redirect_dir = options.redirect_dir;
     spec.metacopy = options.metacopy;
+    spec.index = options.index;
     spec.perm = options.perm;
     // Devices there would be the whiteouts of the overlay around.
     spec.can_whiteout_device = layers.back().upper_outside() && have_whiteout(o, created);

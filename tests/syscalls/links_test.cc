@@ -123,6 +123,79 @@ TEST_F(HardLinks, ReplacingOneLeavesTheOthers) {
   EXPECT_EQ("three names\n", content_of("dir/hard3"));
 }
 
+TEST_F(HardLinks, KeepTheirInodeInListings) {
+  const ino_t ino = stat_of("hard1").st_ino;
+  ASSERT_OK(t_chmod("dir/hard3", 0600));
+  for (const char* directory : {".", "dir"}) {
+    Fd fd(t_open(directory, O_RDONLY | O_DIRECTORY));
+    for (const Entry& entry : entries_of(fd)) {
+      if (!entry.name.starts_with("hard")) continue;
+      EXPECT_EQ(ino, entry.ino) << directory << "/" << entry.name;
+    }
+  }
+}
+
+TEST_F(HardLinks, RenamedOnesAreStillOneFile) {
+  const Identity file = identity("hard1");
+  ASSERT_OK(t_rename("hard1", "dir2/moved"));
+  ASSERT_OK(t_rename("dir", "other_dir"));
+  append_to("other_dir/hard3", "more\n");
+  for (const char* path : {"dir2/moved", "hard2", "other_dir/hard3"}) {
+    EXPECT_EQ("three names\nmore\n", content_of(path)) << path;
+    EXPECT_EQ(3u, stat_of(path).st_nlink) << path;
+    EXPECT_EQ(file, identity(path)) << path;
+  }
+  ASSERT_OK(t_rename("dir2/moved", "hard2"));  // two names of one file: both stay
+  EXPECT_TRUE(exists("dir2/moved"));
+}
+
+TEST_F(HardLinks, ReplacedAndRemovedOnesCountDownToNone) {
+  Fd fd(t_open("hard2", O_RDWR));
+  write_file("new", "new\n");
+  ASSERT_OK(t_rename("new", "hard1"));
+  EXPECT_EQ(2u, fstat_of(fd).st_nlink);
+  ASSERT_OK(t_unlink("hard2"));
+  EXPECT_EQ(1u, fstat_of(fd).st_nlink);
+  EXPECT_EQ(1u, stat_of("dir/hard3").st_nlink);
+  EXPECT_EQ(4, pwrite(fd, "less", 4, 0));
+  EXPECT_EQ("lesse names\n", content_of("dir/hard3"));
+  ASSERT_OK(t_unlink("dir/hard3"));
+  EXPECT_EQ(0u, fstat_of(fd).st_nlink);
+}
+
+TEST_F(HardLinks, ExchangedOnesKeepTheirCount) {
+  append_to("hard1", "more\n");
+  ASSERT_OK(t_renameat2(AT_FDCWD, "hard2", AT_FDCWD, "dir/a", RENAME_EXCHANGE));
+  EXPECT_EQ("three names\nmore\n", content_of("dir/a"));
+  EXPECT_EQ(3u, stat_of("dir/a").st_nlink);
+  EXPECT_EQ(identity("hard1"), identity("dir/a"));
+  EXPECT_EQ(1u, stat_of("hard2").st_nlink);
+  EXPECT_EQ("a\n", content_of("hard2"));
+}
+
+TEST_F(HardLinks, TwoProcessesChangeTwoNamesAtOnce) {
+  const Identity file = identity("hard1");
+  const auto change = [](const char* path, mode_t mode) {
+    for (int i = 0; i < 50; i++)
+      if (t_chmod(path, i % 2 == 0 ? 0600 : mode) != 0) return 1;
+    append_to(path, "+");
+    return 0;
+  };
+  fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) _exit(change("hard2", 0640));
+  EXPECT_EQ(0, change("dir/hard3", 0640));
+  int status = -1;
+  ASSERT_EQ(child, waitpid(child, &status, 0));
+  EXPECT_EQ(0, status);
+  EXPECT_EQ("three names\n++", content_of("hard1"));
+  for (const char* path : {"hard1", "hard2", "dir/hard3"}) {
+    EXPECT_EQ(file, identity(path)) << path;
+    EXPECT_EQ(3u, stat_of(path).st_nlink) << path;
+    EXPECT_EQ(mode_t(S_IFREG | 0640), stat_of(path).st_mode) << path;
+  }
+}
+
 TREE_SUITE(Symlink);
 
 TEST_F(Symlink, KeepsItsText) {

@@ -220,6 +220,18 @@ const Case kMutations[] = {
      },
      [](Fault* t) { return t->remove_dir("/empty"); }},
     {"rename_lower_file", [](Fault*) {}, [](Fault* t) { return t->move("/f", "/d/moved"); }},
+    {"rename_renamed_file", [](Fault* t) { t->move("/f", "/f2"); },
+     [](Fault* t) { return t->move("/f2", "/d/moved"); }},
+    {"rename_completed_file",
+     [](Fault* t) {
+       t->move("/f", "/f2");
+       t->try_open("/f2", O_RDWR);
+     },
+     [](Fault* t) { return t->move("/f2", "/d/moved"); }},
+    {"link_renamed_file", [](Fault* t) { t->move("/f", "/f2"); },
+     [](Fault* t) { return t->make_link("/f2", "/d/link"); }},
+    {"exchange_files", [](Fault*) {},
+     [](Fault* t) { return t->move("/f", "/d/h", RENAME_EXCHANGE); }},
     {"rename_over_lower", [](Fault*) {}, [](Fault* t) { return t->move("/f", "/g"); }},
     {"rename_lower_directory", [](Fault*) {}, [](Fault* t) { return t->move("/d", "/e/moved"); }},
     {"rename_directory_over_whiteout", [](Fault* t) { t->remove_dir("/empty"); },

@@ -278,10 +278,16 @@ TEST_F(Open, UnlinkedLowerFileIsNeverOpenedForWritingThroughItsDescriptor) {
   EXPECT_EQ(read_file(lower("/f")), "lower");
 }
 
-TEST_F(Open, DescriptorOpenedAgainForWritingCopiesUp) {
+// Of two names of one lower file: each is opened for reading, and twice again for writing.
+class OpenedAgain : public Open, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(OpenedAgain, ForWritingCopiesUp) {
   write_file(lower("/f"), "lower");
   ASSERT_EQ(link(lower("/f").c_str(), lower("/second").c_str()), 0);
-  start();
+  Options options;
+  options.index = GetParam();
+  start(options);
+  std::string written = "lower";
   for (const char* rest : {"/f", "/second"}) {
     const long fd = open_fd(rest, O_RDONLY);
     const std::string magic = "/proc/self/fd/" + std::to_string(fd);
@@ -292,11 +298,13 @@ TEST_F(Open, DescriptorOpenedAgainForWritingCopiesUp) {
       EXPECT_EQ(write(static_cast<int>(again), "+", 1), 1);
       close(static_cast<int>(again));
     }
-    EXPECT_EQ(read_virtual(rest), "lower++");
+    written = (GetParam() ? written : "lower") + "++";
+    EXPECT_EQ(read_virtual(rest), written);
     close(static_cast<int>(fd));
   }
   EXPECT_EQ(read_file(lower("/f")), "lower");
 }
+INSTANTIATE_TEST_SUITE_P(Index, OpenedAgain, ::testing::Bool());
 
 TEST_F(Open, Openat2ChecksItsStructure) {
   write_file(lower("/f"), "x");
