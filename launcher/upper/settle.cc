@@ -93,9 +93,13 @@ class Settler {
         sys_lgetxattr(view(path), priv_name(view_.overlay().format, which), text, sizeof text);
     return size.ok() ? std::string(text, size.value()) : "";
   }
-  bool is_opaque(const std::string& rel) const {
-    const std::string text = value(rel, Priv::kOpaque);
-    return decode_opaque(text.data(), text.size()) == Opaque::kOpaque;
+  bool is_opaque(const Node& dir) const {
+    if (dir.priv.has(Priv::kFuseOpaque)) return true;
+    if (!dir.priv.has(Priv::kOpaque)) return false;
+    char text[2];
+    const Result<size_t> size = sys_lgetxattr(
+        dir.upper, priv_name(view_.overlay().format, Priv::kOpaque), text, sizeof text);
+    return size.ok() && decode_opaque(text, size.value()) == Opaque::kOpaque;
   }
   void drop(const std::string& rel, Priv which) {
     const std::string path = real(rel);
@@ -128,10 +132,10 @@ class Settler {
     Op op(caller_, session());
     const Node& dir = node(op, rel);
     Directory now = {rel, above.moved, above.pure};
-    if (dir.priv.has(Priv::kOpaque) && is_opaque(rel)) now.pure = true;
+    if (is_opaque(dir)) now.pure = true;
     if (dir.priv.has(Priv::kRedirect)) {
       const bool absolute = value(rel, Priv::kRedirect).starts_with('/');
-      if (!now.pure || (absolute && !is_opaque(rel))) {
+      if (!now.pure || (absolute && !is_opaque(dir))) {
         now.pure = false;
         now.moved = true;
         if (dir.lower_count == 0)
@@ -266,6 +270,10 @@ class Settler {
       if (kind == Opaque::kOpaque) dir.pure = true;
       const std::string path = real(dir.rel);
       QuietDirectory quiet(memory_, stat_of(dir.rel), dir.rel);
+      if (check_settled(dir.rel).has(Priv::kFuseOpaque)) {
+        translate_opaque(dir.rel, quiet);
+        dir.pure = true;
+      }
       for (const RealEntry& entry : real_entries(path)) {
         const std::string below = joined(dir.rel, view(entry.name));
         if (entry.is_dir)
@@ -273,10 +281,19 @@ class Settler {
         else
           clean_whiteout(below, dir.pure, quiet);
       }
-      check_settled(dir.rel);
       quiet.end();
       if (kind == Opaque::kHasXattrWhiteouts) drop(dir.rel, Priv::kOpaque);
     }
+  }
+
+  // fuse-overlayfs reads the kernel's own as well.
+  void translate_opaque(const std::string& rel, QuietDirectory& quiet) {
+    const std::string path = real(rel), file = joined(path, kFuseOpaqueFile);
+    Op op(caller_, session());
+    check(mark_opaque(op, view_.overlay(), view(path)), rel);
+    quiet.begin();
+    check(ignore_if(sys_unlink(view(file)), ENOENT), rel);
+    drop(rel, Priv::kFuseOpaque);
   }
 
   void clean_whiteout(const std::string& rel, bool pure, QuietDirectory& quiet) {
