@@ -47,14 +47,6 @@ std::string checked_destination(const ExportOptions& options, const NamedUpper& 
   return to;
 }
 
-// The files of an index are names that are not there in the upper.
-void refuse_index(const NamedUpper& named) {
-  std::error_code error;
-  if (!fs::is_empty(named.work + "/index", error) && !error)
-    fail("export: --upper {}: has an index of hard links ({}), which can't be exported",
-         quote(named.upper), quote(named.work + "/index"));
-}
-
 volatile sig_atomic_t interrupted = 0;
 
 // The directory in which the copy comes to be; removed unless it got its name.
@@ -110,7 +102,6 @@ int export_main(const ExportOptions& options) {
   const std::string to = checked_destination(options, named);
   if (named.recorded && named.recorded->prefix == XattrPrefix::kTrusted)
     fail("export: --upper {}: is a trusted upper already", quote(named.upper));
-  refuse_index(named);
   const HeldUpper held(named, XattrPrefix::kUser);
   Unfinished copy(to);
   check_trusted(copy.path());
