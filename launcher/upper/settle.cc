@@ -153,7 +153,8 @@ class Settler {
     QuietDirectory quiet(memory_, dir.real, rel);
     for (const std::string& name : names) {
       const std::string below = joined(rel, view(name));
-      const Node& child = *get(lookup(op, dir, view(name), Search::kUnchecked), below);
+      Op inner(caller_, session());  // of many thousand names, memory for one
+      const Node& child = *get(lookup(inner, dir, view(name), Search::kUnchecked), below);
       if (!child.exists()) continue;
       if (!child.in_upper()) {
         if (!now.moved) continue;
@@ -317,12 +318,11 @@ class Settler {
   }
 
   // Nothing may be left when the mark goes.
-  PrivSet check_settled(const std::string& rel) const {
+  PrivSet check_settled(const std::string& rel) {
     const std::string path = real(rel);
-    std::vector<char> list(65536);
-    const Result<size_t> size = sys_llistxattr(view(path), list.data(), list.size());
+    const Result<size_t> size = sys_llistxattr(view(path), list_.data(), list_.size());
     if (!size.ok()) fail_at(rel, size.error());
-    const PrivSet found = parse_xattr_list(view_.overlay().format, list.data(), size.value());
+    const PrivSet found = parse_xattr_list(view_.overlay().format, list_.data(), size.value());
     if (found.has(Priv::kRedirect) || found.has(Priv::kMetacopy))
       fail("{}: is not settled: the upper was changed meanwhile", quote(view_.shown(rel)));
     return found;
@@ -343,7 +343,8 @@ class Settler {
   LocalCaller caller_;
   View view_;
   SettleMemory memory_;
-  std::vector<Directory> redirected_;  // those above come first
+  std::vector<Directory> redirected_;                  // those above come first
+  std::vector<char> list_ = std::vector<char>(65536);  // XATTR_LIST_MAX
 };
 
 }  // namespace

@@ -107,11 +107,10 @@ class TrustedCopy {
     check(sys_lstat(view(path), &object.real), rel);
     object.attributes = {object.real.stx_uid, object.real.stx_gid, object.real.stx_mode};
     object.device = makedev(object.real.stx_rdev_major, object.real.stx_rdev_minor);
-    std::vector<char> list(kListMost);
-    const Result<size_t> size = sys_llistxattr(view(path), list.data(), list.size());
+    const Result<size_t> size = sys_llistxattr(view(path), list_.data(), list_.size());
     if (!size.ok() && size.error() != EOPNOTSUPP)
       fail("{}: {}", quote(path), error_text(size.error()));
-    if (size.ok()) object.marks = parse_xattr_list(kFrom, list.data(), size.value());
+    if (size.ok()) object.marks = parse_xattr_list(kFrom, list_.data(), size.value());
     object.whiteout = object.marks.has(Priv::kWhiteout) && S_ISREG(object.real.stx_mode) &&
                       object.real.stx_size == 0;
     if (object.whiteout) {
@@ -231,6 +230,7 @@ class TrustedCopy {
   LocalCaller caller_;
   View view_;  // of nothing: for what the core wants to know of a session
   std::map<Inode, std::string> copies_;
+  std::vector<char> list_ = std::vector<char>(kListMost);
 };
 
 }  // namespace
