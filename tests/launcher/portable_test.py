@@ -109,6 +109,17 @@ except OSError as error:
                 shutil.rmtree(self.work)
 
 
+class Help(Uppers):
+    def test_each_command_tells_what_it_takes(self):
+        for command, words in ((["settle"], ("--upper", "--lower", "--work", "--at", "-v")),
+                               (["export"], ("--trusted", "--upper", "--work", "DEST")),
+                               ([], ("--portable", "ovlrun settle --help", "ovlrun export --help"))):
+            done = self.ovlrun(*command, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            for word in words:
+                self.assertIn(word, " ".join(done.stdout.split()))
+
+
 @sandbox.needs_real_upper
 class Settle(Uppers):
     def settles(self, *facts, lower=None):
