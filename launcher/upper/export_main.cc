@@ -29,7 +29,8 @@ bool overlap(const std::string& a, const std::string& b) {
 
 std::string checked_destination(const ExportOptions& options, const NamedUpper& named) {
   if (options.destination.empty()) fail("export: no DEST (see ovlrun export --help)");
-  const std::string to = canonical(options.destination), shown = quote(to);
+  std::string to = canonical(options.destination);
+  const std::string shown = quote(to);
   for (const std::string* own : {&named.upper, &named.work})
     if (overlap(to, *own)) fail("export: {}: overlaps {}", shown, quote(*own));
   const std::string parent = fs::path(to).parent_path();
