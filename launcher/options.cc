@@ -254,9 +254,9 @@ void parse_settle(const std::vector<std::string>& arguments, CommandLine& line) 
 void parse_export(const std::vector<std::string>& arguments, CommandLine& line) {
   ExportOptions& to = line.export_to;
   CLI::App app(
-      "Copies an upper into a new directory DEST for a kernel mount by root: its marks as "
-      "trusted.overlay.*, recorded owners, modes and devices made real. Mount it with "
-      "redirect_dir=on,metacopy=on over the same lowers.",
+      "Copies an upper into a new directory DEST for a kernel mount by root: its marks under the "
+      "prefix trusted, recorded owners, modes and devices made real. Mount it with "
+      "redirect_dir=on,metacopy=on,index=off over the same lowers.",
       "ovlrun export");
   app.add_flag("--trusted", to.trusted, "the form to write; there is no other yet");
   add_once(app, "--upper", to.upper, "DIR", "the upper");

@@ -27,12 +27,16 @@ enum class Priv : uint32_t {
   kProtattr,
   kWhiteout,
   kOverrideStat,  // user.containers.override_stat, whatever the prefix
+  kFuseOpaque,    // user.fuseoverlayfs.opaque likewise: fuse-overlayfs's own opaque, read only
   kCount
 };
 
 // The xattr's full name: "user.overlay.opaque"; in a layer inside another overlay
 // "user.overlay.overlay.opaque".
 const char* priv_name(XattrFormat format, Priv which);
+
+// What fuse-overlayfs puts into a directory that has kFuseOpaque, as an empty file.
+inline constexpr Str kFuseOpaqueFile(".wh..wh..opq");
 
 // Which private xattrs an object has.
 class PrivSet {

@@ -12,9 +12,10 @@ constexpr Str kEscape = "overlay.";
 // What containers' tools record about a file stands below this, whatever the overlay's prefix.
 constexpr Str kOverride = "user.containers.override_";
 constexpr char kOverrideName[] = "user.containers.override_stat";
+constexpr char kFuseOpaqueName[] = "user.fuseoverlayfs.opaque";
 constexpr Str kSecurity = "security.";
 
-// By Priv; the last one has no prefix.
+// By Priv; the last ones have no prefix.
 constexpr uint32_t kMarks = static_cast<uint32_t>(Priv::kOverrideStat);
 constexpr Str kMarkNames[kMarks] = {"opaque", "redirect", "origin",   "impure",   "nlink",
                                     "upper",  "uuid",     "metacopy", "protattr", "whiteout"};
@@ -66,6 +67,7 @@ Str prefix_of(XattrPrefix prefix) { return kPrefixes[static_cast<size_t>(prefix)
 
 const char* priv_name(XattrFormat format, Priv which) {
   if (which == Priv::kOverrideStat) return kOverrideName;
+  if (which == Priv::kFuseOpaque) return kFuseOpaqueName;
   return kNames
       .text[static_cast<uint32_t>(format.prefix)][format.depth][static_cast<uint32_t>(which)];
 }
@@ -86,6 +88,8 @@ PrivSet parse_xattr_list(XattrFormat format, const char* list, size_t size) {
         if (rest == kMarkNames[i]) found.add(static_cast<Priv>(i));
     } else if (name == Str(kOverrideName)) {
       found.add(Priv::kOverrideStat);
+    } else if (name == Str(kFuseOpaqueName)) {
+      found.add(Priv::kFuseOpaque);
     }
   }
   return found;
@@ -103,7 +107,7 @@ NameClass name_to_disk(Arena& arena, XattrFormat format, Str name, bool store_se
     if (out->data() != nullptr) *out = arena.concat(ours, *out);
     return NameClass::kStored;
   }
-  if (name.starts_with(kOverride)) return NameClass::kHidden;
+  if (name.starts_with(kOverride) || name == Str(kFuseOpaqueName)) return NameClass::kHidden;
   if (store_security && name.starts_with(kSecurity)) {
     *out = arena.concat(kOverride, name);
     return NameClass::kStored;
@@ -127,7 +131,7 @@ NameClass name_from_disk(Arena& arena, XattrFormat format, Str name, CStr* out) 
     *out = arena.dup(rest);
     return NameClass::kStored;
   }
-  return NameClass::kPlain;
+  return name == Str(kFuseOpaqueName) ? NameClass::kHidden : NameClass::kPlain;
 }
 
 }  // namespace ovl

@@ -128,7 +128,13 @@ Result<bool> Judge::look(CStr real, uint8_t* type, PrivSet* priv) {
   return st.stx_size == 0;
 }
 
+bool Judge::is_fuse_mark(Str name) const {
+  return name == kFuseOpaqueFile && (layer_->is_upper || layer_->has_format) &&
+         has_fuse_opaque_file(dir_);
+}
+
 Result<bool> Judge::hidden(Str name, uint8_t type) {
+  if (is_fuse_mark(name)) return true;
   if (!layer_->is_upper && !layer_->has_format && type != DT_CHR && type != DT_UNKNOWN)
     return false;
   PrivSet priv;
@@ -140,6 +146,10 @@ Result<Verdict> Judge::judge(Str name, uint8_t type, uint64_t ino, bool below) {
   Verdict verdict{false, type, identity_of(*dir_.overlay, real_).ino};
   const bool plain = !layer_->is_upper && !layer_->has_format;
   if (plain && type != DT_CHR && type != DT_UNKNOWN) return verdict;
+  if (is_fuse_mark(name)) {
+    verdict.hidden = true;
+    return verdict;
+  }
   const CStr real = full_path(name);
   PrivSet priv;
   verdict.hidden = TRY(look(real, &verdict.type, &priv));

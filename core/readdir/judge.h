@@ -37,6 +37,7 @@ class Judge {
 
  private:
   CStr full_path(Str name);
+  bool is_fuse_mark(Str name) const;
   Result<void> private_names(CStr real, PrivSet* out);
   Result<bool> look(CStr real, uint8_t* type, PrivSet* priv);
 

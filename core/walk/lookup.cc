@@ -388,6 +388,7 @@ class LayerSearch {
       if (value.data() != nullptr && decode_opaque(value.data(), value.size()) == Opaque::kOpaque)
         return true;
     }
+    if (priv.has(Priv::kFuseOpaque)) return true;
     TRY(redirect(real, priv, layer, path, next));
     return false;
   }
@@ -494,6 +495,17 @@ class LayerSearch {
 
 }  // namespace
 
+bool has_fuse_opaque_file(const Node& dir) {
+  const auto is_marked = [](CStr real, XattrFormat format) {
+    return sys_lgetxattr(real, priv_name(format, Priv::kFuseOpaque), nullptr, 0).ok();
+  };
+  if (dir.in_upper() && is_marked(dir.upper, dir.overlay->format)) return true;
+  // It is the last one: it hides those below.
+  if (dir.lower_count == 0) return false;
+  const LowerRef& last = dir.lowers[dir.lower_count - 1];
+  return last.layer->has_format && is_marked(last.path, last.layer->format);
+}
+
 Result<const Node*> lookup(Op& op, const Node& dir, Str name, Search search, Purpose purpose) {
   if (name.size() > NAME_MAX) return Error(ENAMETOOLONG);
   if (search == Search::kChecked) TRY(may_search(op, dir));
@@ -504,6 +516,7 @@ Result<const Node*> lookup(Op& op, const Node& dir, Str name, Search search, Pur
   node->virt = op.arena().join(dir.virt, name);
   if (!dir.upper.empty()) node->upper = op.arena().join(dir.upper, name);
   if (node->virt.data() == nullptr || node->upper.data() == nullptr) return Error(ENOMEM);
+  if (name == kFuseOpaqueFile && has_fuse_opaque_file(dir)) return node;
   TRY(LayerSearch(op, dir, node, purpose).run(name));
   return node;
 }

@@ -22,6 +22,10 @@ enum class Purpose : uint8_t { kResult, kPass };
 Result<const Node*> lookup(Op& op, const Node& dir, Str name, Search search = Search::kChecked,
                            Purpose purpose = Purpose::kResult);
 
+// Is there a kFuseOpaqueFile in the directory that is fuse-overlayfs's mark, and not a program's
+// own?
+bool has_fuse_opaque_file(const Node& dir);
+
 // The root of an overlay; perhaps not loaded.
 Result<const Node*> lookup_root(Op& op, const Overlay& overlay);
 

@@ -82,6 +82,8 @@ bool is_marked_unportable(const std::string& work) {
   return fs::exists(work + "/work/incompat/" + kIncompatName, error);
 }
 
+bool has_index(const std::string& work) { return !names_in(work + "/index").empty(); }
+
 bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix) {
   const std::string holder = holder_of(upper, work);
   if (!holder.empty()) fail("--upper {}: is in use by {}", quote(upper), holder);

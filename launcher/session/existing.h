@@ -16,6 +16,10 @@ bool check_existing(const std::string& upper, const std::string& work, XattrPref
 // Does the upper carry the mark of one that the kernel's overlayfs would misread?
 bool is_marked_unportable(const std::string& work);
 
+// Has the workdir an index with something in it? Then names of the lower show inodes of the upper
+// that they do not have there; only who reads the index knows.
+bool has_index(const std::string& work);
+
 // "pid 123 (make install)" of the session that holds the upper; empty: it is free.
 std::string holder_of(const std::string& upper, const std::string& work);
 

@@ -336,6 +336,9 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   plan.preload = plan.around == nullptr ? find_preload() : preload_of(plan.around->session());
   for (PlannedOverlay& o : plan.overlays) {
     o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
+    if (options.portable && has_index(o.work))
+      fail("--portable: --upper {} has an index of hard links ({}), which not every reader knows",
+           quote(o.upper), quote(o.work + "/index"));
     if (options.portable && is_marked_unportable(o.work))
       fail(
           "--portable: --upper {} is not portable: an earlier session without --portable left "

@@ -80,6 +80,26 @@ void clean_temporaries(const std::string& work) {
   }
 }
 
+}  // namespace
+
+// The kernel leaves its "<work>/work" and "<work>/index" with mode 000.
+void open_work(const std::string& work) {
+  for (const char* name : {"/work", "/index"}) {
+    const std::string inner = work + name;
+    struct stat st;
+    if (stat(inner.c_str(), &st) != 0) {
+      if (errno == ENOENT && name == std::string("/index")) continue;
+      fail("{}: {}", quote(inner), error_text(errno));
+    }
+    if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
+      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+    if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
+      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
+  }
+}
+
+namespace {
+
 // LD_PRELOAD has no way to quote a blank, a colon or a dollar: such a path gets a plain name.
 // Empty: it needs none.
 std::string link_preload(const std::string& preload, Created& created) {
@@ -111,22 +131,6 @@ void write_text(const std::string& path, const std::string& text) {
 }
 
 }  // namespace
-
-// The kernel leaves its "<work>/work" and "<work>/index" with mode 000.
-void open_work(const std::string& work) {
-  for (const char* name : {"/work", "/index"}) {
-    const std::string inner = work + name;
-    struct stat st;
-    if (stat(inner.c_str(), &st) != 0) {
-      if (errno == ENOENT && name == std::string("/index")) continue;
-      fail("{}: {}", quote(inner), error_text(errno));
-    }
-    if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
-      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
-    if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
-      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
-  }
-}
 
 std::string session_file(const Plan& plan) {
   return session_dir(plan.overlays[0].work) + "/session";

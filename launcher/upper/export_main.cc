@@ -29,7 +29,8 @@ bool overlap(const std::string& a, const std::string& b) {
 
 std::string checked_destination(const ExportOptions& options, const NamedUpper& named) {
   if (options.destination.empty()) fail("export: no DEST (see ovlrun export --help)");
-  const std::string to = canonical(options.destination), shown = quote(to);
+  std::string to = canonical(options.destination);
+  const std::string shown = quote(to);
   for (const std::string* own : {&named.upper, &named.work})
     if (overlap(to, *own)) fail("export: {}: overlaps {}", shown, quote(*own));
   const std::string parent = fs::path(to).parent_path();
@@ -45,14 +46,6 @@ std::string checked_destination(const ExportOptions& options, const NamedUpper& 
     fail("export: {}: is where a file system is mounted: give a directory inside", shown);
   if (!fs::is_empty(to)) fail("export: {}: {}", shown, error_text(ENOTEMPTY));
   return to;
-}
-
-// The files of an index are names that are not there in the upper.
-void refuse_index(const NamedUpper& named) {
-  std::error_code error;
-  if (!fs::is_empty(named.work + "/index", error) && !error)
-    fail("export: --upper {}: has an index of hard links ({}), which can't be exported",
-         quote(named.upper), quote(named.work + "/index"));
 }
 
 volatile sig_atomic_t interrupted = 0;
@@ -110,7 +103,6 @@ int export_main(const ExportOptions& options) {
   const std::string to = checked_destination(options, named);
   if (named.recorded && named.recorded->prefix == XattrPrefix::kTrusted)
     fail("export: --upper {}: is a trusted upper already", quote(named.upper));
-  refuse_index(named);
   const HeldUpper held(named, XattrPrefix::kUser);
   Unfinished copy(to);
   check_trusted(copy.path());

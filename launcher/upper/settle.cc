@@ -93,9 +93,13 @@ class Settler {
         sys_lgetxattr(view(path), priv_name(view_.overlay().format, which), text, sizeof text);
     return size.ok() ? std::string(text, size.value()) : "";
   }
-  bool is_opaque(const std::string& rel) const {
-    const std::string text = value(rel, Priv::kOpaque);
-    return decode_opaque(text.data(), text.size()) == Opaque::kOpaque;
+  bool is_opaque(const Node& dir) const {
+    if (dir.priv.has(Priv::kFuseOpaque)) return true;
+    if (!dir.priv.has(Priv::kOpaque)) return false;
+    char text[2];
+    const Result<size_t> size = sys_lgetxattr(
+        dir.upper, priv_name(view_.overlay().format, Priv::kOpaque), text, sizeof text);
+    return size.ok() && decode_opaque(text, size.value()) == Opaque::kOpaque;
   }
   void drop(const std::string& rel, Priv which) {
     const std::string path = real(rel);
@@ -128,10 +132,10 @@ class Settler {
     Op op(caller_, session());
     const Node& dir = node(op, rel);
     Directory now = {rel, above.moved, above.pure};
-    if (dir.priv.has(Priv::kOpaque) && is_opaque(rel)) now.pure = true;
+    if (is_opaque(dir)) now.pure = true;
     if (dir.priv.has(Priv::kRedirect)) {
       const bool absolute = value(rel, Priv::kRedirect).starts_with('/');
-      if (!now.pure || (absolute && !is_opaque(rel))) {
+      if (!now.pure || (absolute && !is_opaque(dir))) {
         now.pure = false;
         now.moved = true;
         if (dir.lower_count == 0)
@@ -149,7 +153,8 @@ class Settler {
     QuietDirectory quiet(memory_, dir.real, rel);
     for (const std::string& name : names) {
       const std::string below = joined(rel, view(name));
-      const Node& child = *get(lookup(op, dir, view(name), Search::kUnchecked), below);
+      Op inner(caller_, session());  // of many thousand names, memory for one
+      const Node& child = *get(lookup(inner, dir, view(name), Search::kUnchecked), below);
       if (!child.exists()) continue;
       if (!child.in_upper()) {
         if (!now.moved) continue;
@@ -266,6 +271,10 @@ class Settler {
       if (kind == Opaque::kOpaque) dir.pure = true;
       const std::string path = real(dir.rel);
       QuietDirectory quiet(memory_, stat_of(dir.rel), dir.rel);
+      if (check_settled(dir.rel).has(Priv::kFuseOpaque)) {
+        translate_opaque(dir.rel, quiet);
+        dir.pure = true;
+      }
       for (const RealEntry& entry : real_entries(path)) {
         const std::string below = joined(dir.rel, view(entry.name));
         if (entry.is_dir)
@@ -273,10 +282,19 @@ class Settler {
         else
           clean_whiteout(below, dir.pure, quiet);
       }
-      check_settled(dir.rel);
       quiet.end();
       if (kind == Opaque::kHasXattrWhiteouts) drop(dir.rel, Priv::kOpaque);
     }
+  }
+
+  // fuse-overlayfs reads the kernel's own as well.
+  void translate_opaque(const std::string& rel, QuietDirectory& quiet) {
+    const std::string path = real(rel), file = joined(path, kFuseOpaqueFile);
+    Op op(caller_, session());
+    check(mark_opaque(op, view_.overlay(), view(path)), rel);
+    quiet.begin();
+    check(ignore_if(sys_unlink(view(file)), ENOENT), rel);
+    drop(rel, Priv::kFuseOpaque);
   }
 
   void clean_whiteout(const std::string& rel, bool pure, QuietDirectory& quiet) {
@@ -300,12 +318,11 @@ class Settler {
   }
 
   // Nothing may be left when the mark goes.
-  PrivSet check_settled(const std::string& rel) const {
+  PrivSet check_settled(const std::string& rel) {
     const std::string path = real(rel);
-    std::vector<char> list(65536);
-    const Result<size_t> size = sys_llistxattr(view(path), list.data(), list.size());
+    const Result<size_t> size = sys_llistxattr(view(path), list_.data(), list_.size());
     if (!size.ok()) fail_at(rel, size.error());
-    const PrivSet found = parse_xattr_list(view_.overlay().format, list.data(), size.value());
+    const PrivSet found = parse_xattr_list(view_.overlay().format, list_.data(), size.value());
     if (found.has(Priv::kRedirect) || found.has(Priv::kMetacopy))
       fail("{}: is not settled: the upper was changed meanwhile", quote(view_.shown(rel)));
     return found;
@@ -326,7 +343,8 @@ class Settler {
   LocalCaller caller_;
   View view_;
   SettleMemory memory_;
-  std::vector<Directory> redirected_;  // those above come first
+  std::vector<Directory> redirected_;                  // those above come first
+  std::vector<char> list_ = std::vector<char>(65536);  // XATTR_LIST_MAX
 };
 
 }  // namespace

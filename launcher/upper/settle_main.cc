@@ -52,7 +52,7 @@ PlannedOverlay planned(const SettleOptions& options, const NamedUpper& named) {
     pair.at = named.recorded ? named.recorded->at : pair.lowers[0];
   run.pairs.push_back(pair);
   run.prefix = options.prefix_given || !named.recorded ? options.prefix : named.recorded->prefix;
-  const PlannedOverlay overlay = make_plan(run, nullptr).overlays[0];
+  PlannedOverlay overlay = make_plan(run, nullptr).overlays[0];
   check_lowers(overlay.lowers, named);
   return overlay;
 }

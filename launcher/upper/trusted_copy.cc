@@ -41,6 +41,7 @@ constexpr Fate kFates[] = {
     Fate::kRenamed,  // protattr
     Fate::kDropped,  // whiteout
     Fate::kDropped,  // override_stat
+    Fate::kRenamed,  // fuse-overlayfs's opaque
 };
 static_assert(std::size(kFates) == static_cast<size_t>(Priv::kCount));
 
@@ -70,7 +71,8 @@ class TrustedCopy {
       const std::string dir = std::move(todo.back());
       todo.pop_back();
       directories.push_back(look(dir));
-      const bool opaque = directories.back().opaque == Opaque::kOpaque;
+      const bool fuse = directories.back().marks.has(Priv::kFuseOpaque);
+      const bool opaque = fuse || directories.back().opaque == Opaque::kOpaque;
       for (const RealEntry& entry : real_entries(upper_ + dir)) {
         const std::string rel = dir + "/" + entry.name;
         if (entry.is_dir) {
@@ -79,6 +81,7 @@ class TrustedCopy {
           todo.push_back(rel);
           continue;
         }
+        if (fuse && view(entry.name) == kFuseOpaqueFile) continue;
         const Object object = look(rel);
         // There is nothing to hide, and the kernel would list it.
         if (!opaque || !object.whiteout) copy(object);
@@ -104,11 +107,10 @@ class TrustedCopy {
     check(sys_lstat(view(path), &object.real), rel);
     object.attributes = {object.real.stx_uid, object.real.stx_gid, object.real.stx_mode};
     object.device = makedev(object.real.stx_rdev_major, object.real.stx_rdev_minor);
-    std::vector<char> list(kListMost);
-    const Result<size_t> size = sys_llistxattr(view(path), list.data(), list.size());
+    const Result<size_t> size = sys_llistxattr(view(path), list_.data(), list_.size());
     if (!size.ok() && size.error() != EOPNOTSUPP)
       fail("{}: {}", quote(path), error_text(size.error()));
-    if (size.ok()) object.marks = parse_xattr_list(kFrom, list.data(), size.value());
+    if (size.ok()) object.marks = parse_xattr_list(kFrom, list_.data(), size.value());
     object.whiteout = object.marks.has(Priv::kWhiteout) && S_ISREG(object.real.stx_mode) &&
                       object.real.stx_size == 0;
     if (object.whiteout) {
@@ -200,13 +202,13 @@ class TrustedCopy {
   std::optional<std::string> new_name(const Object& object, const std::string& name) {
     for (uint32_t i = 0; i < static_cast<uint32_t>(Priv::kCount); i++) {
       const Priv which = static_cast<Priv>(i);
-      if (name == priv_name(kTo, which) && which != Priv::kOverrideStat)
+      if (name == priv_name(kTo, which) && name != priv_name(kFrom, which))
         fail("{}: has {}: it is of a trusted upper already", quote(upper_ + object.rel), name);
       if (name != priv_name(kFrom, which)) continue;
       if (kFates[i] == Fate::kDropped ||
           (which == Priv::kOpaque && object.opaque != Opaque::kOpaque))
         return std::nullopt;
-      return priv_name(kTo, which);
+      return priv_name(kTo, which == Priv::kFuseOpaque ? Priv::kOpaque : which);
     }
     // One of a program's: by the name that it has for that.
     Op op(caller_, view_.session());
@@ -228,6 +230,7 @@ class TrustedCopy {
   LocalCaller caller_;
   View view_;  // of nothing: for what the core wants to know of a session
   std::map<Inode, std::string> copies_;
+  std::vector<char> list_ = std::vector<char>(kListMost);
 };
 
 }  // namespace

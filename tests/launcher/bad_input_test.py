@@ -235,6 +235,12 @@ class BadInput(sandbox.Scenario):
         self.mkdir("upper.work/work/incompat/ovlrun")
         self.refused("--lower", self.lower, "--upper", self.mkdir("upper"), "--portable", says=["--portable", "settle"])
 
+    def test_an_index_of_hard_links(self):
+        upper = self.mkdir("upper")
+        self.write("upper.work/index/00fb", "")
+        self.refused("--lower", self.lower, "--upper", upper, "--portable", says=["--portable", "index"])
+        self.refused("settle", "--lower", self.lower, "--upper", upper, says="index", command=None)
+
     def settle_refused(self, *args, says):
         self.refused("settle", *args, says=says, command=None)
 

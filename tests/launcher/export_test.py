@@ -181,6 +181,21 @@ class ByRoot(Export):
                 self.assertEqual(sorted(os.listdir(self.top)), names)
                 os.removexattr(self.upper + "/new/file", name)
 
+    def test_interrupted_it_leaves_nothing(self):
+        if shutil.which("strace") is None:
+            self.skipTest("no strace here")
+        self.shell("mkdir -p new/a new/b new/c; echo x > new/a/file")
+        names = sorted(os.listdir(self.top)) + ["log"]
+        for number in ("HUP", "INT", "TERM"):
+            done = subprocess.run(["strace", "-f", "-o", self.top + "/log", "-e", "trace=mknod,symlink,linkat,fgetxattr,utimensat", "-e",
+                                   f"inject=utimensat:signal={number}:when=2", sandbox.OVLRUN, "export", "--trusted", "--upper",
+                                   self.upper, self.copy], env=self.environment(), capture_output=True, text=True)
+            with open(self.top + "/log", encoding="utf-8", errors="replace") as log:
+                if "utimensat" not in log.read():
+                    self.skipTest(f"strace may not trace here: {done.stderr}")
+            self.assertEqual((done.returncode, done.stderr), (125, "ovlrun: export: interrupted\n"))
+            self.assertEqual(sorted(os.listdir(self.top)), sorted(names))
+
     def test_an_upper_in_use_is_refused(self):
         process = self.start("sleep", "1000", stdout=subprocess.DEVNULL)
         try:

@@ -81,6 +81,9 @@ TEST(NameToDisk, Table) {
       {kUser, "user.containers.override_anything", false, "-"},
       {kUser, "user.containers.override_security.capability", false, "-"},
       {kUser, "user.containers.other", false, "="},
+      {kUser, "user.fuseoverlayfs.opaque", false, "-"},
+      {kTrusted, "user.fuseoverlayfs.opaque", false, "-"},
+      {kUser, "user.fuseoverlayfs.origin", false, "="},
       {kUser, "security.capability", false, "="},
       {kUser, "security.capability", true, "user.containers.override_security.capability"},
       {kTrusted, "security.selinux", true, "user.containers.override_security.selinux"},
@@ -118,6 +121,8 @@ TEST(NameFromDisk, Table) {
       {kUser, "user.containers.override_security.capability", "security.capability"},
       {kTrusted, "user.containers.override_security.capability", "security.capability"},
       {kUser, "user.containers.other", "="},
+      {kUser, "user.fuseoverlayfs.opaque", "-"},
+      {kUser, "user.fuseoverlayfs.origin", "="},
       {kUser, "security.capability", "="},
   };
   for (const Case& c : cases) EXPECT_EQ(from_disk(c.prefix, c.name), c.shown) << c.name;

@@ -137,6 +137,20 @@ TEST_F(Lookup, RecordedOwnerAndModeAreWhatIsSeen) {
   EXPECT_EQ(node->mode, mode_t{S_IFREG | 04711});
 }
 
+TEST_F(Lookup, FuseOverlayfsOpaqueEndsTheSearchAndItsFileIsNoName) {
+  dir(lower("/d"));
+  write_file(lower("/d/f"), "");
+  dir(upper("/d"));
+  set(upper("/d"), "user.fuseoverlayfs.opaque", "y");
+  write_file(upper("/d/.wh..wh..opq"), "");
+  write_file(upper("/.wh..wh..opq"), "");
+  start();
+  EXPECT_EQ(see("/d"), "upper");
+  EXPECT_EQ(see("/d/f"), see("/d/none"));
+  EXPECT_EQ(see("/d/.wh..wh..opq"), see("/d/none"));
+  EXPECT_EQ(see("/.wh..wh..opq"), "upper");  // a program's own
+}
+
 TEST_F(Lookup, CopiedFileKeepsTheObjectBelowOnlyWithAnOrigin) {
   write_file(lower("/f"), "");
   write_file(lower("/g"), "");
