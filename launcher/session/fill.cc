@@ -66,8 +66,11 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
 
 }  // namespace
 
-void fill_session(const Plan& plan, const std::string& session_file) {
-  const auto may_have_moved = [](const PlannedOverlay& o) { return is_marked_unportable(o.work); };
+void fill_session(const Plan& plan, XattrPrefix prefix, const std::string& session_file) {
+  // Below trusted.overlay redirects are the kernel's own, and are not marked.
+  const auto may_have_moved = [prefix](const PlannedOverlay& o) {
+    return prefix == XattrPrefix::kTrusted || is_marked_unportable(o.work);
+  };
   const auto needs_filling = [&](const PlannedOverlay& o) {
     return o.fresh_upper || may_have_moved(o);
   };

@@ -4,11 +4,12 @@
 
 #include <string>
 
+#include "core/format/xattr_format.h"
 #include "launcher/session/plan.h"
 
 namespace ovl {
 
 // Requires: the segment stands in `session_file`, the locks are held. Throws Failure.
-void fill_session(const Plan& plan, const std::string& session_file);
+void fill_session(const Plan& plan, XattrPrefix prefix, const std::string& session_file);
 
 }  // namespace ovl

@@ -210,7 +210,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   if (!written.ok())
     fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
 
-  fill_session(plan, real_file_);
+  fill_session(plan, options.prefix, real_file_);
   for (const PlannedOverlay& o : plan.overlays) {
     write_text(session_dir(o.work) + "/config", config_text(o, options));
     write_text(session_dir(o.work) + "/format", fmt::format("{}\n", kFormatVersion));

@@ -1,0 +1,95 @@
+// One operation while it is performed: its arguments, as operations.def asks for them, and what it
+// answered.
+#pragma once
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/model/observe.h"
+#include "tests/syscalls/calls.h"
+
+namespace model {
+
+constexpr int kSlots = 8;
+constexpr int kProcesses = 4;
+
+// What one process of the sequence has.
+struct Process {
+  int number = 0;
+  std::array<int, kSlots> slots;
+  std::array<bool, kSlots> position;  // the offset is the program's own, and can be compared
+  Process() { slots.fill(-1); }
+};
+
+class Call {
+ public:
+  Call(Process* process, const std::vector<std::string>& arguments, Observation* seen)
+      : process_(process), words_(arguments), seen_(seen) {}
+
+  // Arguments by their place.
+  int dir(size_t i) const;
+  int fd(size_t i) const;
+  const char* path(size_t i);
+  const char* name(size_t i) { return path(i); }
+  const char* proc_fd(size_t i);
+  const void* value(size_t i) { return path(i); }
+  size_t value_size(size_t i) { return text(i).size(); }
+  long num(size_t i) const;
+  int flags(size_t i) const { return static_cast<int>(num(i)); }
+  int open_flags(size_t i) const;
+  mode_t mode(size_t i) const { return static_cast<mode_t>(num(i)); }
+  unsigned id(size_t i) const { return static_cast<unsigned>(num(i)); }
+  size_t size(size_t i) const;
+  const timespec* times(size_t i);
+  const char* content(size_t i);
+
+  // Room for answers.
+  char* buffer() { return buffer_; }
+  size_t buffer_size() const { return sizeof buffer_; }
+  struct stat* st() {
+    return &st_;
+  }
+  struct statfs* stfs() {
+    return &stfs_;
+  }
+
+  // What becomes of an answer; each returns the call's result.
+  long opened(size_t slot, int fd);
+  long closed(size_t slot);
+  long read_some(size_t slot, long got);
+  long read_text(long got);
+  long read_names(long got);
+  long read_path(const char* path);
+  long shown(int result);
+  long shown_fs(int result);
+  long listed(int fd);
+  long listed_again(int fd);
+  long fork_process(size_t number);
+
+ private:
+  std::string& text(size_t i);
+
+  Process* process_;
+  const std::vector<std::string>& words_;
+  Observation* seen_;
+  std::array<std::string, 6> texts_;
+  std::array<bool, 6> decoded_{};
+  timespec times_[2];
+  struct stat st_;
+  struct statfs stfs_;
+  char buffer_[1 << 17];
+};
+
+// Performs the operation `words` (its name, then the arguments) and notes all that can be seen of
+// it.
+void perform(Process* process, const std::vector<std::string>& words, Observation* seen);
+
+// Defined with the processes: what the new process `number` does, for ever.
+[[noreturn]] void serve(Process* process);
+
+}  // namespace model
