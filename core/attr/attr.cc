@@ -189,7 +189,7 @@ Result<void> shown_stat(Op& op, const Node& node, StatX* out) {
 }
 
 Flags flags_of(const Node& node, const Object& top) {
-  const bool told = node.in_upper() || node.lower_count == 0 || !node.lowers[0].layer->read_only;
+  const bool told = node.in_upper() || node.lower_count == 0 || !node.lowers[0].layer->is_erofs;
   Flags flags = {told && (node.real.stx_attributes & STATX_ATTR_IMMUTABLE) != 0,
                  (node.real.stx_attributes & STATX_ATTR_APPEND) != 0};
   if (!node.priv.has(Priv::kProtattr)) return flags;

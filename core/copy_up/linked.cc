@@ -57,7 +57,7 @@ Result<bool> publish_in_index(Op& op, Temp& temp, CStr entry) {
   Result<void> r = temp.publish(entry, RENAME_NOREPLACE);
   if (!r.ok() && r.error() == ENOENT) {
     const CStr dir = op.arena().dup(dir_name(entry));
-    TRY(ignore_if(sys_mkdir(dir, 0700), EEXIST));
+    TRY(ignore_if(make_own_directory(dir), EEXIST));
     r = temp.publish(entry, RENAME_NOREPLACE);
   }
   if (!r.ok() && r.error() == EEXIST) return false;

@@ -17,18 +17,33 @@ Result<void> wait_for_disk(CStr dir) {
 
 }  // namespace
 
+namespace {
+
+mode_t needed_by_us(const StatX& st) {
+  return S_ISDIR(st.stx_mode) ? 0700 : S_ISREG(st.stx_mode) ? 0600 : 0;
+}
+
+bool is_open_to_us(const StatX& st) { return (st.stx_mode & needed_by_us(st)) == needed_by_us(st); }
+
+// What the kernel has put into the upper may have a real mode that keeps us out: then that is
+// recorded from now on.
+Result<void> open_to_us(Op& op, const Overlay& overlay, CStr real, const StatX& now) {
+  StatX open = now;
+  open.stx_mode = static_cast<uint16_t>(now.stx_mode | needed_by_us(now));
+  TRY(sys_chmod(real, open.stx_mode & 07777));
+  return set_shown(op, overlay, real, open, Shown{now.stx_uid, now.stx_gid, now.stx_mode});
+}
+
+}  // namespace
+
 Result<void> set_mark(Op& op, const Overlay& overlay, CStr real, Priv which, Str value) {
   const char* name = priv_name(overlay.format, which);
   Result<void> r = sys_lsetxattr(real, name, value.data(), value.size());
   if (r.ok() || r.error() != EACCES) return r;
   StatX now;
   TRY(sys_lstat(real, &now));
-  const mode_t needed = S_ISDIR(now.stx_mode) ? 0700 : S_ISREG(now.stx_mode) ? 0600 : 0;
-  if (needed == 0 || (now.stx_mode & needed) == needed) return r;
-  TRY(sys_chmod(real, (now.stx_mode & 07777) | needed));
-  StatX open = now;
-  open.stx_mode = static_cast<uint16_t>(now.stx_mode | needed);
-  TRY(set_shown(op, overlay, real, open, Shown{now.stx_uid, now.stx_gid, now.stx_mode}));
+  if (is_open_to_us(now)) return r;
+  TRY(open_to_us(op, overlay, real, now));
   return sys_lsetxattr(real, name, value.data(), value.size());
 }
 
@@ -48,7 +63,10 @@ Result<void> mark_xattr_whiteouts(Op& op, const Overlay& overlay, CStr real) {
 
 Result<void> mark_impure(Op& op, const Node& dir) {
   TRY(ensure_loaded(op, dir));
-  if (dir.in_upper() && dir.priv.has(Priv::kImpure)) return {};
+  if (dir.in_upper() && dir.priv.has(Priv::kImpure)) {
+    if (is_open_to_us(dir.real) || op.caller().credentials().override_dac) return {};
+    return open_to_us(op, *dir.overlay, dir.upper, dir.real);
+  }
   return set_mark(op, *dir.overlay, dir.upper, Priv::kImpure, "y");
 }
 

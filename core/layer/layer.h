@@ -20,7 +20,7 @@ struct Layer {
   const Layer* source;    // the layer that this is a directory of: itself, but in inner sessions
   const Overlay* writer;  // whose layer the source is: absolute redirects start at its lowers
   bool indexed;           // hard links of this lower stay linked
-  bool read_only;         // see LayerConfig
+  bool is_erofs;          // see LayerConfig
   const uint8_t* uuid;    // 16 bytes: of the root's file system, as it stands in origins
 };
 

@@ -39,7 +39,8 @@ Result<void> prepare_file(Op& op, const Node& node, const Node& to_dir, bool sam
     }
     TRY(make_origin_whole(op, node));
   }
-  return node.priv.has(Priv::kOrigin) ? mark_impure(op, to_dir) : Result<void>();
+  return node.priv.has(Priv::kOrigin) || node.lower_count != 0 ? mark_impure(op, to_dir)
+                                                               : Result<void>();
 }
 
 // Makes from.node fit to stand in to's place. `to_dir` is in the upper.
@@ -48,6 +49,7 @@ Result<void> prepare(Op& op, const Place& from, const Place& to, const Node& to_
   if (!node.is_dir()) return prepare_file(op, node, to_dir, from.dir->virt == Str(to.dir->virt));
   if (node.lower_count != 0) {
     const Node* dir = TRY(copy_up_dir(op, node));
+    TRY(mark_impure(op, to_dir));
     return set_redirect(op, *dir, from.dir->virt == Str(to.dir->virt));
   }
   if (TRY(lower_has(op, *to.dir, name_of(to)))) return mark_opaque(op, *node.overlay, node.upper);

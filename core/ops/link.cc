@@ -88,7 +88,7 @@ Result<void> link_named(Op& op, NamePath& from, NamePath& to) {
   LinkCount count;
   TRY(count.hold(op, mutation, node));
   const Node* dir = TRY(copy_up_dir(op, *place.dir));
-  if (node.priv.has(Priv::kOrigin)) TRY(mark_impure(op, *dir));
+  if (node.priv.has(Priv::kOrigin) || node.lower_count != 0) TRY(mark_impure(op, *dir));
   NewLink creation(node.upper);
   return create_at(op, Place{dir, place.node}, creation);
 }

@@ -44,6 +44,8 @@ bool same_object(const Node& a, const Node& b) {
   if (a.virt == Str(b.virt)) return true;
   if (!a.exists() || !b.exists() || a.has_upper_inode() != b.has_upper_inode() || a.is_dir())
     return false;
+  // Links of a lower that no index holds together are objects of their own.
+  if (!a.has_upper_inode() && !(a.overlay->has_index && a.lowers[0].layer->indexed)) return false;
   return same_inode(a.real, b.real);
 }
 

@@ -272,7 +272,7 @@ class Filler {
   void identify(uint8_t index, LayerConfig* lower) {
     const CStr root = segment_->str(lower->root);
     struct statfs fs;
-    lower->read_only = sys_statfs(root, &fs).ok() && fs.f_type == EROFS_SUPER_MAGIC_V1 ? 1 : 0;
+    lower->is_erofs = sys_statfs(root, &fs).ok() && fs.f_type == EROFS_SUPER_MAGIC_V1 ? 1 : 0;
     if (const Result<UniqueFd> fd = sys_openat(root, O_RDONLY | O_DIRECTORY); fd.ok())
       ignore(sys_fs_uuid(fd.value().get(), lower->uuid));
     if (index == 0) return;

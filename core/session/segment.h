@@ -46,10 +46,10 @@ struct LayerConfig {
                        // file system
   uint8_t has_format;  // this layer may hold overlay xattrs (it is somebody's upper): look for them
   XattrFormat format;
-  uint8_t indexed;    // 1: hard links of this lower stay linked, by the index of the workdir
-  uint8_t read_only;  // 1: its file system calls everything immutable (erofs), which says nothing
-  uint32_t source;    // index of the layer that this one is a directory of; its own: of none
-  uint8_t uuid[16];   // of the root's file system, as it stands in origins; zeros: it has none
+  uint8_t indexed;   // 1: hard links of this lower stay linked, by the index of the workdir
+  uint8_t is_erofs;  // 1: what it calls immutable is no flag, and its handles tell no inode numbers
+  uint32_t source;   // index of the layer that this one is a directory of; its own: of none
+  uint8_t uuid[16];  // of the root's file system, as it stands in origins; zeros: it has none
 };
 
 // A place below an inner overlay's root where the lower that it was given shows another overlay, or

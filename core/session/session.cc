@@ -97,17 +97,9 @@ Session::~Session() {
 [[gnu::hot]] void Session::decode(const Segment& segment) {
   for (uint32_t k = 0; k < segment.layer_count; k++) {
     const LayerConfig& l = segment.layers[k];
-    new (&layers_[k]) Layer{segment.str(l.root),
-                            l.dev,
-                            l.fs_index,
-                            l.has_format != 0,
-                            false,
-                            l.format,
-                            &layers_[l.source],
-                            nullptr,
-                            l.indexed != 0,
-                            l.read_only != 0,
-                            l.uuid};
+    new (&layers_[k])
+        Layer{segment.str(l.root), l.dev,   l.fs_index,     l.has_format != 0, false, l.format,
+              &layers_[l.source],  nullptr, l.indexed != 0, l.is_erofs != 0,   l.uuid};
   }
   uint32_t lowers = 0, next_mount = 0;
   for (uint32_t i = 0; i < segment.overlay_count; i++) {

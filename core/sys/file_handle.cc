@@ -13,6 +13,14 @@ struct FsUuid {
 };
 constexpr unsigned long kGetFsUuid = _IOR(0x15, 0, FsUuid);
 
+// The beginning of struct btrfs_ioctl_fs_info_args.
+struct BtrfsInfo {
+  uint64_t max_id, devices;
+  uint8_t fsid[16];
+  uint8_t others[992];
+};
+constexpr unsigned long kBtrfsInfo = _IOR(0x94, 31, BtrfsInfo);
+
 Result<void> handle_at(int dirfd, const char* name, int flags, KernelHandle* out) {
   int mount_id;
   out->bytes = sizeof out->data;
@@ -32,7 +40,13 @@ Result<void> sys_handle(int fd, KernelHandle* out) { return handle_at(fd, "", AT
 
 Result<void> sys_fs_uuid(int fd, uint8_t out[16]) {
   FsUuid uuid;
-  TRY(checked_void(raw_call(SYS_ioctl, fd, kGetFsUuid, &uuid)));
+  const Result<void> told = checked_void(raw_call(SYS_ioctl, fd, kGetFsUuid, &uuid));
+  if (!told.ok()) {  // btrfs has only a call of its own
+    BtrfsInfo btrfs = {};
+    TRY(checked_void(raw_call(SYS_ioctl, fd, kBtrfsInfo, &btrfs)));
+    memcpy(out, btrfs.fsid, sizeof btrfs.fsid);
+    return {};
+  }
   if (uuid.size != sizeof uuid.uuid) return Error(ENOTTY);
   memcpy(out, uuid.uuid, sizeof uuid.uuid);
   return {};

@@ -476,9 +476,12 @@ class LayerSearch {
     Result<OriginState> state = decode_origin(value.data(), value.size(), &handle);
     StatX st;
     TRY(sys_lstat(target_.found[0].path, &st));
-    const bool known = state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0;
-    if (S_ISREG(st.stx_mode) != node_->is_regular() || (known && inode_of(handle) != st.stx_ino))
-      target_.found_count = 0;
+    // The handles of erofs tell places, no inode numbers.
+    const bool known = state.ok() && state.value() == OriginState::kKnown &&
+                       inode_of(handle) != 0 && !target_.found[0].layer->is_erofs;
+    // Where only the name tells, several names of one file would tell several things.
+    const bool same = known ? inode_of(handle) == st.stx_ino : node_->real.stx_nlink == 1;
+    if (S_ISREG(st.stx_mode) != node_->is_regular() || !same) target_.found_count = 0;
     return {};
   }
 

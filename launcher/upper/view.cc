@@ -19,6 +19,7 @@ View::View(const UpperSource& source, bool with_upper)
   OverlaySpec overlay = layers.spec();
   overlay.redirect_dir = RedirectDir::kFollow;
   overlay.metacopy = false;
+  overlay.index = false;
   SessionSpec spec;
   if (around != nullptr) spec.around = &around->session();
   spec.overlays = &overlay;
