@@ -25,8 +25,6 @@ mode_t needed_by_us(const StatX& st) {
 
 bool is_open_to_us(const StatX& st) { return (st.stx_mode & needed_by_us(st)) == needed_by_us(st); }
 
-// What the kernel has put into the upper may have a real mode that keeps us out: then that is
-// recorded from now on.
 Result<void> open_to_us(Op& op, const Overlay& overlay, CStr real, const StatX& now) {
   StatX open = now;
   open.stx_mode = static_cast<uint16_t>(now.stx_mode | needed_by_us(now));
@@ -35,6 +33,13 @@ Result<void> open_to_us(Op& op, const Overlay& overlay, CStr real, const StatX& 
 }
 
 }  // namespace
+
+Result<void> keep_open_to_us(Op& op, const Overlay& overlay, CStr real) {
+  if (op.caller().credentials().override_dac) return {};
+  StatX now;
+  TRY(sys_lstat(real, &now));
+  return is_open_to_us(now) ? Result<void>() : open_to_us(op, overlay, real, now);
+}
 
 Result<void> set_mark(Op& op, const Overlay& overlay, CStr real, Priv which, Str value) {
   const char* name = priv_name(overlay.format, which);

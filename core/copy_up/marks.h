@@ -14,6 +14,10 @@ constexpr char kSharedWhiteout[] = "#whiteout";
 // its owner from that gets u+rw (u+rwx) first, and the mode that it shows is recorded.
 Result<void> set_mark(Op& op, const Overlay& overlay, CStr real, Priv which, Str value);
 
+// The real mode of a directory or file of the upper must not keep us out: one that does (the
+// kernel's mount or a umask made it so) is recorded from now on.
+Result<void> keep_open_to_us(Op& op, const Overlay& overlay, CStr real);
+
 // opaque=y: nothing below the directory shows through.
 Result<void> mark_opaque(Op& op, const Overlay& overlay, CStr real);
 // opaque=x: the directory (in the upper) may hold xattr whiteouts. The kernel honours that in

@@ -106,7 +106,12 @@ Result<void> create_at(Op& op, const Place& place, Creation& creation) {
   const bool inherits = creation.kind() != Creation::Kind::kLink;
   const bool as_it_is = creation.kind() != Creation::Kind::kClosedDirectory &&
                         !(inherits && hands_down_recorded_group(*dir));
-  if (node.where == Where::kAbsent && as_it_is) return creation.make(node.upper);
+  if (node.where == Where::kAbsent && as_it_is) {
+    TRY(creation.make(node.upper));
+    // A umask may have closed it. Nobody's business if it is gone again.
+    if (!creation.directory()) return {};
+    return ignore_if(keep_open_to_us(op, *dir->overlay, node.upper), ENOENT);
+  }
   return create_prepared(op, *dir, node, creation);
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/caller/local_caller.h"
 #include "core/caller/op.h"
+#include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/names/redirect.h"
 #include "core/session/lock.h"
@@ -58,6 +59,7 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
         }
       }
     }
+    TRY(keep_open_to_us(op, overlay, CStr(real.c_str(), real.size())));
     for (const RealEntry& entry : real_entries(real))
       if (entry.is_dir) todo.push_back(dir + "/" + entry.name);
   }
