@@ -92,6 +92,8 @@ Result<void> create_prepared(Op& op, const Node& dir, const Node& node, Creation
   const bool group = creation.kind() != Creation::Kind::kLink && hands_down_recorded_group(dir);
   if (group || creation.kind() == Creation::Kind::kClosedDirectory)
     TRY(record(op, dir, nursery.path(), group));
+  else if (directory)
+    TRY(keep_open_to_us(op, *dir.overlay, nursery.path()));
   if (directory && whiteout && TRY(lower_has(op, dir, base_name(node.virt))))
     TRY(mark_opaque(op, *dir.overlay, nursery.path()));
   if (!whiteout) return nursery.publish(node.upper, RENAME_NOREPLACE);
