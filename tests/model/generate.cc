@@ -333,7 +333,7 @@ class Generator {
 
 const std::vector<Feature>& features() {
   static const std::vector<Feature> all = {
-      {"hardlinks", "hard links in the layers", true},
+      {"hardlinks", "hard links in the layers"},
       {"symlinks", "symlinks in the layers"},
       {"specials", "FIFOs, sockets and devices in the layers"},
       {"acls", "access control lists"},

@@ -24,7 +24,6 @@ struct Wanted {
 struct Feature {
   const char* name;
   const char* what;
-  bool only_if_asked = false;  // ovlrun is known not to do it yet
 };
 const std::vector<Feature>& features();
 

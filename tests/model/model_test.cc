@@ -24,7 +24,7 @@ constexpr int kSkipped = 77;  // as ctest knows it
 
 struct Options {
   std::string ovlrun, executors, variant = "owner", form = "libc", found;
-  std::vector<std::string> deviations, replay, with, without;
+  std::vector<std::string> deviations, replay, without;
   std::optional<uint64_t> seed;
   size_t operations = 600, length = 60, most = 2;
   double minutes = 0;
@@ -75,9 +75,6 @@ int search(const Options& options, Runner* runner, const Variant& variant) {
   wanted.owner = runner->stage().owner().uid;
   wanted.operations = options.length;
   wanted.without = {options.without.begin(), options.without.end()};
-  const std::set<std::string> asked = {options.with.begin(), options.with.end()};
-  for (const Feature& feature : features())
-    if (feature.only_if_asked && !asked.contains(feature.name)) wanted.without.insert(feature.name);
   for (const std::string& left_out : CLI::detail::split(variant.without, ','))
     wanted.without.insert(left_out);
   if (!variant.same_xattrs()) wanted.without.insert("by-kernel");
@@ -146,10 +143,9 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   model::Options options;
   CLI::App app{"The same sequences of operations below ovlrun and on the kernel's overlayfs"};
-  std::string names = "features for --with and --without:\n";
+  std::string names = "features for --without:\n";
   for (const model::Feature& feature : model::features())
-    names += fmt::format("  {:12} {}{}\n", feature.name, feature.what,
-                         feature.only_if_asked ? " (--with)" : "");
+    names += fmt::format("  {:12} {}\n", feature.name, feature.what);
   app.footer(names);
   app.add_option("--ovlrun", options.ovlrun)->required()->envname("OVLRUN");
   app.add_option("--executors", options.executors,
@@ -167,7 +163,6 @@ int main(int argc, char** argv) {
   app.add_option("--replay", options.replay, "sequences to run");
   app.add_option("--without", options.without, "operations and features to leave out")
       ->delimiter(',');
-  app.add_option("--with", options.with, "features that are left out otherwise")->delimiter(',');
   app.add_option("--most", options.most, "ends when so many differences were shown");
   app.add_option("--found", options.found, "directory for what differs");
   app.add_flag("--show", options.show, "print each sequence");
