@@ -1,5 +1,6 @@
 // renameat2. Kernel counterpart: do_renameat2(), vfs_rename().
 #include "core/attr/attr.h"
+#include "core/attr/beside.h"
 #include "core/copy_up/linked.h"
 #include "core/names/move.h"
 #include "core/names/redirect.h"
@@ -77,8 +78,11 @@ class Rename {
     if (exchange()) return exchange_names(op_, old_, new_);
     LinkCount replaced;
     TRY(replaced.hold(op_, mutation, *new_.node));
+    LastName last;
+    last.hold(*new_.node);
     TRY(move_name(op_, old_, new_));
     replaced.lost_name();
+    last.lost_name();
     return {};
   }
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "core/attr/beside.h"
 #include "core/ops/target.h"
 #include "core/session/plain.h"
 
@@ -93,10 +94,11 @@ Outcome stat_fd(Op& op, int fd, UserBuf out) {
   const uint64_t stamp = shown_stamp(op.session());
   if (is_plain(stamp, native.st_dev, native.st_ino))
     return op.caller().copy_out(out, &native, sizeof native);
-  // Pipes, sockets, terminals, devices: the kernel's. A mount below a lower has a device of its
-  // own, so what a file's device number is rules nothing out.
+  // Pipes, sockets, terminals, devices: the kernel's, unless something may be remembered for one.
+  // A mount below a lower has a device of its own, so what a file's device number is rules nothing
+  // out.
   if (S_ISREG(native.st_mode) || S_ISDIR(native.st_mode) || S_ISLNK(native.st_mode) ||
-      S_ISFIFO(native.st_mode)) {
+      S_ISFIFO(native.st_mode) || any_beside(op)) {
     Result<Target> found = find_fd(op, fd, FdUse::kAny);
     // Inherited from somebody who may search the directory; the descriptor itself tells enough.
     if (!found.ok() && found.error() == EACCES)

@@ -1,5 +1,6 @@
 // unlinkat. Kernel counterpart: do_unlinkat(), do_rmdir(), may_delete().
 #include "core/attr/attr.h"
+#include "core/attr/beside.h"
 #include "core/copy_up/linked.h"
 #include "core/names/remove.h"
 #include "core/ops/ops.h"
@@ -51,8 +52,11 @@ Outcome remove_name(Op& op, NamePath& target, bool directory) {
   if (directory) return remove_directory(op, place);
   LinkCount count;
   TRY(count.hold(op, mutation, *place.node));
+  LastName last;
+  last.hold(*place.node);
   TRY(remove_file(op, place));
   count.lost_name();
+  last.lost_name();
   return 0;
 }
 
