@@ -278,7 +278,7 @@ TEST_F(InodeStays, OfSymlinksAndSpecialFilesWhoseNamesComeAndGo) {
     ASSERT_OK(t_rename("dir/second", path));
     EXPECT_EQ(before, identity(path));
     // What comes in its place is something else.
-    ASSERT_OK(t_unlink(path));
+    ASSERT_OK(t_rename(path, "emptydir/kept"));
     ASSERT_OK(t_mknod(path, S_IFIFO | 0600, 0));
     ASSERT_OK(t_rename(path, "dir/second"));
     ASSERT_OK(t_symlink("text", path));
@@ -287,6 +287,8 @@ TEST_F(InodeStays, OfSymlinksAndSpecialFilesWhoseNamesComeAndGo) {
     ASSERT_OK(t_rename(path, "dir/second"));
     EXPECT_EQ("text", target_of("dir/second"));
     ASSERT_OK(t_unlink("dir/second"));
+    EXPECT_EQ(before, identity("emptydir/kept"));
+    ASSERT_OK(t_unlink("emptydir/kept"));
   }
 }
 
