@@ -3,7 +3,7 @@
 
 #include <sys/sysmacros.h>
 
-#include "core/attr/beside.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {

@@ -5,8 +5,8 @@
 // what it says: each of the two is the one step at which what programs see changes. Kernel
 // counterpart: ovl_set_attr(), without the record.
 #include "core/attr/attr.h"
-#include "core/attr/beside.h"
 #include "core/session/plain.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {

@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <sys/sysmacros.h>
 
-#include "core/attr/beside.h"
 #include "core/copy_up/complete.h"
 #include "core/copy_up/data.h"
 #include "core/copy_up/linked.h"
@@ -20,6 +19,7 @@
 #include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
 #include "core/session/plain.h"
+#include "core/walk/beside.h"
 #include "core/walk/index.h"
 #include "core/walk/lookup.h"
 

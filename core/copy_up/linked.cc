@@ -1,10 +1,10 @@
 // See linked.h.
 #include "core/copy_up/linked.h"
 
-#include "core/attr/beside.h"
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/session/plain.h"
+#include "core/walk/beside.h"
 #include "core/walk/index.h"
 
 namespace ovl {

@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 
 #include "core/attr/acl.h"
-#include "core/attr/beside.h"
 #include "core/ops/target.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {

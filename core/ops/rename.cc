@@ -1,10 +1,10 @@
 // renameat2. Kernel counterpart: do_renameat2(), vfs_rename().
 #include "core/attr/attr.h"
-#include "core/attr/beside.h"
 #include "core/copy_up/linked.h"
 #include "core/names/move.h"
 #include "core/names/redirect.h"
 #include "core/ops/ops.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {

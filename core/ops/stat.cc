@@ -3,9 +3,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "core/attr/beside.h"
 #include "core/ops/target.h"
 #include "core/session/plain.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {

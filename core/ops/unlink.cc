@@ -1,9 +1,9 @@
 // unlinkat. Kernel counterpart: do_unlinkat(), do_rmdir(), may_delete().
 #include "core/attr/attr.h"
-#include "core/attr/beside.h"
 #include "core/copy_up/linked.h"
 #include "core/names/remove.h"
 #include "core/ops/ops.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {

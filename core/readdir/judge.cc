@@ -5,7 +5,7 @@
 #include <linux/limits.h>
 
 #include "core/attr/attr.h"
-#include "core/attr/beside.h"
+#include "core/walk/beside.h"
 #include "core/walk/lookup.h"
 
 namespace ovl {

@@ -6,8 +6,8 @@
 #include <limits.h>
 
 #include "core/attr/attr.h"
-#include "core/attr/beside.h"
 #include "core/session/known.h"
+#include "core/walk/beside.h"
 #include "core/walk/index.h"
 
 namespace ovl {

@@ -50,7 +50,7 @@ struct Node {
   bool loaded = true;
   StatX real{};     // as the kernel tells
   PrivSet priv;     // private xattrs that it has
-  CStr beside;      // real path of what carries them for it (attr/beside.h); empty: it does itself
+  CStr beside;      // real path of what carries them for it (walk/beside.h); empty: it does itself
   mode_t mode = 0;  // type and permission that programs see (override_stat applied)
   uid_t uid = 0;
   gid_t gid = 0;

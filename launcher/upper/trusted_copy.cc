@@ -10,11 +10,11 @@
 #include <optional>
 #include <vector>
 
-#include "core/attr/beside.h"
 #include "core/caller/local_caller.h"
 #include "core/copy_up/data.h"
 #include "core/copy_up/metadata.h"
 #include "core/format/format.h"
+#include "core/walk/beside.h"
 #include "launcher/session/listing.h"
 #include "launcher/upper/object_copy.h"
 #include "launcher/upper/view.h"
@@ -52,7 +52,7 @@ struct Original {
   PrivSet marks;
   Attributes attributes;
   dev_t device = 0;
-  std::string companion;  // carries the marks (core/attr/beside.h); empty: it does itself
+  std::string companion;  // carries the marks (core/walk/beside.h); empty: it does itself
   bool whiteout = false;
   Opaque opaque = Opaque::kNo;
 };

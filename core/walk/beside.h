@@ -6,9 +6,9 @@
 // themselves, as the kernel has it.
 #pragma once
 
-#include "core/attr/object.h"
 #include "core/caller/op.h"
 #include "core/format/format.h"
+#include "core/sys/object.h"
 #include "core/walk/node.h"
 
 namespace ovl {

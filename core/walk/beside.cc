@@ -1,5 +1,5 @@
 // See beside.h.
-#include "core/attr/beside.h"
+#include "core/walk/beside.h"
 
 #include "core/sys/file_handle.h"
 
