@@ -3,6 +3,8 @@
 
 #include <sys/sysmacros.h>
 
+#include "core/walk/beside.h"
+
 namespace ovl {
 namespace {
 
@@ -55,7 +57,7 @@ Identity identity_of(const Node& node, const Object& top, const StatX* below) {
   if (!node.is_dir() && node.priv.has(Priv::kOrigin)) {
     // Renamed since: only the handle tells, and it belongs to the topmost lower's file system as
     // far as we know.
-    const uint64_t ino = origin_ino(overlay, top);
+    const uint64_t ino = origin_ino(overlay, marked_object(node, top));
     if (ino != 0 && overlay.lower_count != 0) return in_overlay(overlay, overlay.lowers[0], ino);
   }
   return identity_of(overlay, node.real);
@@ -82,7 +84,10 @@ void show_blocks(const Node& node, const StatX* below, StatX* out) {
 class IndexedNlink {
  public:
   IndexedNlink(const Node& node, const Object& top, const StatX* below)
-      : name_(priv_name(node.format(), Priv::kNlink)), top_(top), below_(below) {}
+      : name_(priv_name(node.format(), Priv::kNlink)),
+        top_(top),
+        marked_(marked_object(node, top)),
+        below_(below) {}
 
   void show(StatX* out) {
     uint32_t real = out->stx_nlink;
@@ -111,7 +116,7 @@ class IndexedNlink {
  private:
   static constexpr int kTries = 200;
   bool read() {
-    Result<size_t> n = top_.get(name_, value_, sizeof value_);
+    Result<size_t> n = marked_.get(name_, value_, sizeof value_);
     size_ = n.ok() ? n.value() : 0;
     return n.ok();
   }
@@ -121,6 +126,7 @@ class IndexedNlink {
 
   const char* const name_;
   const Object& top_;
+  const Object marked_;
   const StatX* const below_;
   char value_[kNlinkMax];
   size_t size_ = 0;

@@ -2,8 +2,8 @@
 // counts and blocks. Kernel counterpart: ovl_getattr(), ovl_map_dev_ino().
 #pragma once
 
-#include "core/attr/object.h"
 #include "core/caller/op.h"
+#include "core/sys/object.h"
 #include "core/walk/node.h"
 
 namespace ovl {

@@ -6,6 +6,7 @@
 // counterpart: ovl_set_attr(), without the record.
 #include "core/attr/attr.h"
 #include "core/session/plain.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {
@@ -17,6 +18,7 @@ class Setting {
   Setting(Op& op, const Overlay& overlay, const Object& object, const StatX& now,
           const Shown& shown)
       : op_(op),
+        overlay_(overlay),
         object_(object),
         shown_(shown),
         now_(now),
@@ -27,7 +29,10 @@ class Setting {
     const Credentials who = op_.caller().credentials();
     root_ = who.override_dac;
     if (chown) plan_owner();
-    if (!can_record()) return best_effort();
+    if (!carries_record()) {
+      if (!stands_beside(overlay_, now_.stx_mode)) return best_effort();
+      if (recorded == Recorded::kUnknown && !any_beside(op_)) recorded = Recorded::kNo;
+    }
     const bool exact = really(uid_, gid_, wanted_mode());
     if (!exact || recorded == Recorded::kYes) {
       TRY(make_writable());
@@ -38,7 +43,7 @@ class Setting {
     TRY(set_mode());
     if (really(now_.stx_uid, now_.stx_gid, now_.stx_mode & kBits)) {
       if (recorded == Recorded::kNo) return {};
-      return ignore_if(object_.remove(name_), ENODATA);
+      return remove_record();
     }
     if (recorded == Recorded::kYes) return {};
     TRY(make_writable());
@@ -47,12 +52,12 @@ class Setting {
 
  private:
   // user.* stands on files and directories only.
-  bool can_record() const { return S_ISREG(now_.stx_mode) || S_ISDIR(now_.stx_mode); }
+  bool carries_record() const { return S_ISREG(now_.stx_mode) || S_ISDIR(now_.stx_mode); }
 
   // The bits that the real object has to keep. Root needs none, and a kernel mount of the upper
   // then shows the same.
   mode_t needed() const {
-    if (root_) return 0;
+    if (root_ || !carries_record()) return 0;
     return S_ISDIR(now_.stx_mode) ? 0700 : 0600;
   }
 
@@ -86,8 +91,19 @@ class Setting {
     char text[kOverrideStatMax];
     const OverrideStat value = {shown_.uid, shown_.gid,        shown_.mode,
                                 true,       shown_.rdev_major, shown_.rdev_minor};
+    const size_t size = encode_override_stat(value, text);
     const ShownChange change(op_.session());
-    return object_.set(name_, text, encode_override_stat(value, text));
+    if (carries_record()) return object_.set(name_, text, size);
+    const CStr companion = TRY(beside_path(op_, overlay_, object_));
+    if (companion.empty()) return {};  // what the user can really set has to do
+    return set_beside(op_, overlay_, companion, Priv::kOverrideStat, Str(text, size));
+  }
+
+  Result<void> remove_record() {
+    if (carries_record()) return ignore_if(object_.remove(name_), ENODATA);
+    const CStr companion = TRY(beside_path(op_, overlay_, object_));
+    if (companion.empty()) return {};
+    return ignore_if(ignore_if(sys_lremovexattr(companion, name_), ENODATA), ENOENT);
   }
 
   // EPERM: not this user's to give; EINVAL: an id that the user namespace does not have.
@@ -109,6 +125,7 @@ class Setting {
   }
 
   Result<void> set_mode() {
+    if (S_ISLNK(now_.stx_mode)) return {};
     const mode_t mode = wanted_mode();
     if (!cleared_ && (now_.stx_mode & kBits) == mode) return {};
     return change_mode(mode);
@@ -122,16 +139,17 @@ class Setting {
     return {};
   }
 
-  // Symlinks and special files carry no record: what the user can really set has to do.
+  // Nothing can be recorded: what the user can really set has to do.
   Result<void> best_effort() {
     if (uid_ != now_.stx_uid || gid_ != now_.stx_gid) TRY(set_owner());
     if (S_ISLNK(now_.stx_mode)) return {};
-    const mode_t mode = wanted_mode() & ~(needed() & ~shown_.mode);
+    const mode_t mode = wanted_mode();
     if ((now_.stx_mode & kBits) == mode) return {};
     return object_.chmod(mode);
   }
 
   Op& op_;
+  const Overlay& overlay_;
   const Object& object_;
   const Shown& shown_;
   StatX now_;  // the real attributes as they become

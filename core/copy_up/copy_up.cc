@@ -19,6 +19,7 @@
 #include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
 #include "core/session/plain.h"
+#include "core/walk/beside.h"
 #include "core/walk/index.h"
 #include "core/walk/lookup.h"
 
@@ -33,6 +34,11 @@ class Copy {
  public:
   Copy(Op& op, const Node& node, Data data)
       : op_(op), node_(node), data_(data), temp_(op, *node.overlay) {}
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+  ~Copy() {
+    if (!published_ && !beside_.empty()) ignore(sys_unlink(beside_));
+  }
 
   Result<void> prepare() {
     const LowerRef& lower = node_.lowers[0];
@@ -54,7 +60,11 @@ class Copy {
   // Does it go into an index, where?
   bool indexed() const { return key_.size != 0; }
   Result<CStr> entry() const { return index_path(op_, *node_.overlay, key_.origin, key_.size); }
-  Temp& temp() { return temp_; }
+  // Requires: the entry is locked.
+  Result<void> publish_in_index(CStr entry) {
+    published_ = TRY(ovl::publish_in_index(op_, temp_, entry));
+    return {};
+  }
 
   // Requires: the place is locked, `dir` is in the upper; it isn't indexed. Errors: EEXIST.
   Result<void> publish(const Node& dir, CStr upper) {
@@ -62,6 +72,7 @@ class Copy {
     const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
     const ShownChange change(op_.session());
     TRY(temp_.publish(upper, RENAME_NOREPLACE));
+    published_ = true;
     op_.session().count(Counter::kCopyUps);
     return keep.restore();
   }
@@ -113,11 +124,15 @@ class Copy {
 
   Result<void> mark_indexed() {
     const Overlay& overlay = *node_.overlay;
-    TRY(set_mark(op_, overlay, temp_.path(), Priv::kOrigin, Str(key_.origin, key_.size)));
+    const auto mark = [&](Priv which, Str value) {
+      return beside_.empty() ? set_mark(op_, overlay, temp_.path(), which, value)
+                             : set_beside(op_, overlay, beside_, which, value);
+    };
+    TRY(mark(Priv::kOrigin, Str(key_.origin, key_.size)));
     char value[kNlinkMax];
     // The entry will be the only link.
     const size_t size = encode_nlink(NlinkBase::kUpper, node_.real.stx_nlink, 1, value);
-    return set_mark(op_, overlay, temp_.path(), Priv::kNlink, Str(value, size));
+    return mark(Priv::kNlink, Str(value, size));
   }
 
   Result<void> prepare_symlink() {
@@ -126,21 +141,49 @@ class Copy {
     const size_t n = TRY(sys_readlink(node_.lowers[0].path, text, PATH_MAX - 1));
     text[n] = 0;
     TRY(sys_symlink(text, temp_.path()));
-    return copy_metadata(op_, node_, temp_.path());
+    return finish_special(S_IFLNK);
   }
 
   Result<void> prepare_special() {
     const dev_t device = makedev(node_.rdev_major, node_.rdev_minor);
-    Result<void> r = sys_mknod(temp_.path(), (node_.mode & S_IFMT) | 0600, device);
-    if (!r.ok() && r.error() == EPERM) r = sys_mknod(temp_.path(), S_IFREG | 0600, 0);
+    mode_t type = node_.mode & S_IFMT;
+    Result<void> r = sys_mknod(temp_.path(), type | 0600, device);
+    if (!r.ok() && r.error() == EPERM) {
+      type = S_IFREG;
+      r = sys_mknod(temp_.path(), S_IFREG | 0600, 0);
+    }
     TRY(r);
-    return copy_metadata(op_, node_, temp_.path());
+    return finish_special(type);
+  }
+
+  // Everything that there is to it is in place before it gets its name.
+  Result<void> finish_special(mode_t real_type) {
+    const Overlay& overlay = *node_.overlay;
+    const bool beside = stands_beside(overlay, real_type);
+    if (beside) beside_ = TRY(beside_path(op_, overlay, Object::at(temp_.path())));
+    TRY(copy_metadata(op_, node_, temp_.path()));
+    const bool unmarked = beside ? beside_.empty() : !may_carry(real_type);
+    // An index has only what is of one type with all its names.
+    if (unmarked || real_type != (node_.mode & S_IFMT)) key_.size = 0;
+    if (unmarked) return {};
+    // Of a link that will be broken, see above.
+    if (indexed() || node_.real.stx_nlink > 1) return {};
+    char origin[kFileHandleMax];
+    const Str value(origin, origin_of(node_.lowers[0].path, -1, origin));
+    if (beside) return set_beside(op_, overlay, beside_, Priv::kOrigin, value);
+    return set_mark(op_, overlay, temp_.path(), Priv::kOrigin, value);
+  }
+
+  bool may_carry(mode_t real_type) const {
+    return S_ISREG(real_type) || node_.overlay->format.prefix == XattrPrefix::kTrusted;
   }
 
   Op& op_;
   const Node& node_;
   const Data data_;
   Temp temp_;
+  bool published_ = false;
+  CStr beside_;  // its companion
   IndexKey key_;
 };
 
@@ -150,7 +193,7 @@ Result<const Node*> bring_from_index(Op& op, Mutation& mutation, const Node& now
                                      CStr entry) {
   const Node* dir = TRY(copy_up_dir(op, *now.up));
   mutation.lock_entry(entry);
-  if (copy != nullptr) TRY(publish_in_index(op, copy->temp(), entry));
+  if (copy != nullptr) TRY(copy->publish_in_index(entry));
   if (!TRY(link_from_index(op, now, *dir, entry))) return nullptr;
   return lookup(op, *dir, base_name(now.virt), Search::kUnchecked);
 }

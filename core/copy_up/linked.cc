@@ -4,6 +4,7 @@
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/session/plain.h"
+#include "core/walk/beside.h"
 #include "core/walk/index.h"
 
 namespace ovl {
@@ -16,11 +17,19 @@ struct Count {
   NlinkBase base = NlinkBase::kUpper;
 };
 
-// `lower`: the lower's link count, or 0.
-Result<Count> read_count(const Overlay& overlay, CStr real, uint32_t lower) {
+// What carries the private xattrs of an inode in the index.
+Result<CStr> marked_path(Op& op, const Overlay& overlay, CStr entry) {
+  StatX st;
+  TRY(sys_lstat(entry, &st));
+  return stands_beside(overlay, st.stx_mode) ? beside_path(op, overlay, Object::at(entry))
+                                             : Result<CStr>(entry);
+}
+
+// `marked`: what carries its private xattrs. `lower`: the lower's link count, or 0.
+Result<Count> read_count(const Overlay& overlay, CStr real, CStr marked, uint32_t lower) {
   char value[kNlinkMax];
   const size_t size =
-      TRY(sys_lgetxattr(real, priv_name(overlay.format, Priv::kNlink), value, sizeof value));
+      TRY(sys_lgetxattr(marked, priv_name(overlay.format, Priv::kNlink), value, sizeof value));
   StatX st;
   TRY(sys_lstat(real, &st));
   Count count;
@@ -32,11 +41,11 @@ Result<Count> read_count(const Overlay& overlay, CStr real, uint32_t lower) {
   return count;
 }
 
-Result<void> write_count(Op& op, const Overlay& overlay, CStr real, NlinkBase base, uint32_t shown,
-                         uint32_t relative_to) {
+Result<void> write_count(Op& op, const Overlay& overlay, CStr marked, NlinkBase base,
+                         uint32_t shown, uint32_t relative_to) {
   char value[kNlinkMax];
   const size_t size = encode_nlink(base, shown, relative_to, value);
-  return set_mark(op, overlay, real, Priv::kNlink, Str(value, size));
+  return set_mark(op, overlay, marked, Priv::kNlink, Str(value, size));
 }
 
 // Of the lower's object that a node has below it; 0: none.
@@ -69,16 +78,19 @@ Result<bool> publish_in_index(Op& op, Temp& temp, CStr entry) {
 Result<bool> link_from_index(Op& op, const Node& node, const Node& dir, CStr entry) {
   const Overlay& overlay = *node.overlay;
   const uint32_t lower = TRY(lower_nlink(node));
-  Result<Count> read = read_count(overlay, entry, lower);
+  const Result<CStr> marks = marked_path(op, overlay, entry);
+  if (!marks.ok() && marks.error() == ENOENT) return false;
+  const CStr marked = TRY(marks);
+  Result<Count> read = read_count(overlay, entry, marked, lower);
   if (!read.ok() && read.error() == ENOENT) return false;
   const Count count = TRY(read);
   TRY(mark_impure(op, dir));
   const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
-  TRY(write_count(op, overlay, entry, NlinkBase::kLower, count.shown, lower));
+  TRY(write_count(op, overlay, marked, NlinkBase::kLower, count.shown, lower));
   const Result<void> linked = sys_link(entry, node.upper);
   const uint32_t real = linked.ok() ? count.real + 1 : count.real;
   const Result<void> counted =
-      write_count(op, overlay, entry, NlinkBase::kUpper, count.shown, real);
+      write_count(op, overlay, marked, NlinkBase::kUpper, count.shown, real);
   if (!linked.ok()) return linked.error() == EEXIST ? Result<bool>(false) : Error(linked.error());
   ignore(counted);  // as it stands it is right too
   TRY(keep.restore());
@@ -101,7 +113,7 @@ Result<void> LinkCount::hold(Op& op, Mutation& mutation, const Node& node) {
   const Overlay& overlay = *node.overlay;
   char origin[kFileHandleMax];
   const Result<size_t> size =
-      sys_lgetxattr(node.upper, priv_name(overlay.format, Priv::kOrigin), origin, sizeof origin);
+      sys_lgetxattr(node.marked(), priv_name(overlay.format, Priv::kOrigin), origin, sizeof origin);
   FileHandle handle;
   if (!size.ok() && size.error() != ENODATA) return Error(size.error());
   if (!size.ok() || !decode_origin(origin, size.value(), &handle).ok() || size.value() == 0)
@@ -109,9 +121,9 @@ Result<void> LinkCount::hold(Op& op, Mutation& mutation, const Node& node) {
   const CStr entry = TRY(index_path(op, overlay, origin, size.value()));
   mutation.lock_entry(entry);
   const uint32_t lower = TRY(lower_nlink(node));
-  const Count count = TRY(read_count(overlay, node.upper, lower));
+  const Count count = TRY(read_count(overlay, node.upper, node.marked(), lower));
   if (count.base != NlinkBase::kUpper)  // left so by a kill
-    TRY(write_count(op, overlay, node.upper, NlinkBase::kUpper, count.shown, count.real));
+    TRY(write_count(op, overlay, node.marked(), NlinkBase::kUpper, count.shown, count.real));
   entry_ = entry;
   nlink_ = count.shown;
   return {};

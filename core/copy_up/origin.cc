@@ -39,7 +39,7 @@ Result<void> make_origin_whole(Op& op, const Node& node) {
   const char* name = priv_name(overlay.format, Priv::kOrigin);
   char value[kFileHandleMax];
   FileHandle handle;
-  Result<size_t> n = sys_lgetxattr(node.upper, name, value, sizeof value);
+  Result<size_t> n = sys_lgetxattr(node.marked(), name, value, sizeof value);
   if (!n.ok()) return Error(n.error());
   Result<OriginState> state = decode_origin(value, n.value(), &handle);
   if (state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0) return {};
@@ -47,9 +47,9 @@ Result<void> make_origin_whole(Op& op, const Node& node) {
     const size_t size = origin_of(node.lowers[0].path, -1, value);
     state = decode_origin(value, size, &handle);
     if (state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0)
-      return set_mark(op, overlay, node.upper, Priv::kOrigin, Str(value, size));
+      return set_mark(op, overlay, node.marked(), Priv::kOrigin, Str(value, size));
   }
-  return ignore_if(sys_lremovexattr(node.upper, name), ENODATA);
+  return ignore_if(sys_lremovexattr(node.marked(), name), ENODATA);
 }
 
 }  // namespace ovl

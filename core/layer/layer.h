@@ -45,7 +45,8 @@ struct Overlay {
   XattrFormat format;  // of what is written to the upper and the workdir
   Perm perm;
   bool can_whiteout_device;
-  bool has_index;  // hard links of lowers stay linked, where their layer can
+  bool has_index;   // hard links of lowers stay linked, where their layer can
+  bool has_beside;  // what symlinks and special files can't carry stands beside the upper
 
   // Only of inner sessions (OverlayConfig says more).
   uint32_t level;

@@ -5,6 +5,7 @@
 
 #include "core/attr/acl.h"
 #include "core/ops/target.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {
@@ -50,8 +51,8 @@ Result<void> drop_stored_capability(Op& op, const Changing& c) {
 Result<void> apply(Op& op, const Changing& c, uid_t uid, gid_t gid) {
   const Node& node = *c.node;
   const mode_t real_type = node.real.stx_mode & S_IFMT;
-  // Nothing can be recorded on these: what the kernel says is the answer.
-  if (real_type != S_IFREG && real_type != S_IFDIR) {
+  // Where nothing can be recorded, what the kernel says is the answer.
+  if (real_type != S_IFREG && real_type != S_IFDIR && !stands_beside(*node.overlay, real_type)) {
     TRY(c.object.chown(uid, gid));
     if (real_type == S_IFLNK || without_privilege(op, node) == node.mode) return {};
     return c.object.chmod(without_privilege(op, node));
@@ -70,7 +71,7 @@ Outcome change_owner(Op& op, const Target& t, uid_t uid, gid_t gid) {
   TRY(may_give(op, t, uid, gid));
   const bool same = (uid == kKeep || uid == t.node->uid) && (gid == kKeep || gid == t.node->gid) &&
                     without_privilege(op, *t.node) == t.node->mode;
-  // A copy of these would belong to the user, and could never be given back.
+  // Nothing to change, and no data to wait for: no copy either, which might have to be recorded.
   if (same && !t.node->in_upper() && !t.node->is_dir() && !t.node->is_regular()) return 0;
   return change(op, t, Data::kNone, [&](const Changing& c) { return apply(op, c, uid, gid); });
 }

@@ -4,6 +4,7 @@
 #include "core/names/move.h"
 #include "core/names/redirect.h"
 #include "core/ops/ops.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {
@@ -85,8 +86,11 @@ class Rename {
     if (exchange()) return exchange_names(op_, old_, new_);
     LinkCount replaced;
     TRY(replaced.hold(op_, mutation, *new_.node));
+    LastName last;
+    last.hold(*new_.node);
     TRY(move_name(op_, old_, new_));
     replaced.lost_name();
+    last.lost_name();
     return {};
   }
 

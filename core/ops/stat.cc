@@ -93,10 +93,9 @@ Outcome stat_fd(Op& op, int fd, UserBuf out) {
   const uint64_t stamp = shown_stamp(op.session());
   if (is_plain(stamp, native.st_dev, native.st_ino))
     return op.caller().copy_out(out, &native, sizeof native);
-  // Pipes, sockets, terminals, devices: the kernel's. A mount below a lower has a device of its
-  // own, so what a file's device number is rules nothing out.
-  if (S_ISREG(native.st_mode) || S_ISDIR(native.st_mode) || S_ISLNK(native.st_mode) ||
-      S_ISFIFO(native.st_mode)) {
+  // What is no object of a file system is the kernel's. Of others the type rules nothing out
+  // (O_PATH), nor does the device: a mount below a lower has one of its own.
+  if ((native.st_mode & S_IFMT) != 0) {
     Result<Target> found = find_fd(op, fd, FdUse::kAny);
     // Inherited from somebody who may search the directory; the descriptor itself tells enough.
     if (!found.ok() && found.error() == EACCES)

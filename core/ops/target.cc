@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 
+#include "core/walk/beside.h"
+
 namespace ovl {
 namespace {
 
@@ -18,15 +20,22 @@ Result<void> load_open(Op& op, const Object& object, Node* node) {
   node->rdev_major = node->real.stx_rdev_major;
   node->rdev_minor = node->real.stx_rdev_minor;
   node->priv = PrivSet();
+  node->beside = CStr();
   if (!node->in_upper()) return {};
-  char* list = op.arena().array<char>(kXattrListMost);
-  if (list == nullptr) return Error(ENOMEM);
-  Result<size_t> n = object.list(list, kXattrListMost);
-  if (!n.ok()) return {};  // no xattrs on such an object
-  node->priv = parse_xattr_list(overlay.format, list, n.value());
+  if (stands_beside(overlay, node->real.stx_mode)) {
+    if (any_beside(op)) TRY(find_beside(op, overlay, object, node));
+  } else {
+    char* list = op.arena().array<char>(kXattrListMost);
+    if (list == nullptr) return Error(ENOMEM);
+    const Result<size_t> n = object.list(list, kXattrListMost);
+    if (!n.ok()) return {};  // no xattrs on such an object
+    node->priv = parse_xattr_list(overlay.format, list, n.value());
+  }
   if (!node->priv.has(Priv::kOverrideStat)) return {};
   char text[kOverrideStatMax];
-  n = object.get(priv_name(overlay.format, Priv::kOverrideStat), text, sizeof text);
+  const Result<size_t> n =
+      marked_object(*node, object)
+          .get(priv_name(overlay.format, Priv::kOverrideStat), text, sizeof text);
   OverrideStat recorded;
   if (!n.ok() || !decode_override_stat(Str(text, n.value()), &recorded).ok()) return {};
   node->uid = recorded.uid;

@@ -3,6 +3,7 @@
 #include "core/copy_up/linked.h"
 #include "core/names/remove.h"
 #include "core/ops/ops.h"
+#include "core/walk/beside.h"
 
 namespace ovl {
 namespace {
@@ -51,8 +52,11 @@ Outcome remove_name(Op& op, NamePath& target, bool directory) {
   if (directory) return remove_directory(op, place);
   LinkCount count;
   TRY(count.hold(op, mutation, *place.node));
+  LastName last;
+  last.hold(*place.node);
   TRY(remove_file(op, place));
   count.lost_name();
+  last.lost_name();
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <linux/limits.h>
 
 #include "core/attr/attr.h"
+#include "core/walk/beside.h"
 #include "core/walk/lookup.h"
 
 namespace ovl {
@@ -160,7 +161,8 @@ Result<Verdict> Judge::judge(Str name, uint8_t type, uint64_t ino, bool below) {
   const bool maybe_copy =
       layer_->is_upper &&
       ((below && (verdict.type != DT_REG || !priv.empty())) || priv.has(Priv::kOrigin) ||
-       priv.has(Priv::kMetacopy) || priv.has(Priv::kRedirect) || priv.has(Priv::kNlink));
+       priv.has(Priv::kMetacopy) || priv.has(Priv::kRedirect) || priv.has(Priv::kNlink) ||
+       (stands_beside(*dir_.overlay, DTTOIF(verdict.type)) && any_beside(op_)));
   if (maybe_copy) {
     Result<bool> shown = shown_as(op_, dir_, name, &verdict);
     // What can't be looked up (a metacopy whose data is gone) still stands there, and rm must find

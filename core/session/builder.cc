@@ -80,20 +80,32 @@ bool looks_like_an_upper(CStr root, XattrFormat format) {
   return !parse_xattr_list(format, list, n.value()).empty();
 }
 
-// Has a workdir's index an entry? One that can't be read may have some.
-bool has_index_entries(CStr work) {
+// Has this directory of a workdir an entry? One that can't be read may have some.
+bool has_entries(CStr work, CStr name) {
   const Result<UniqueFd> fd = sys_openat(At(work), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (!fd.ok()) return false;
-  const Result<UniqueFd> index =
-      sys_openat(At(fd.value().get(), "index"), O_RDONLY | O_DIRECTORY, 0);
-  if (!index.ok()) return index.error() != ENOENT;
+  const Result<UniqueFd> dir = sys_openat(At(fd.value().get(), name), O_RDONLY | O_DIRECTORY, 0);
+  if (!dir.ok()) return dir.error() != ENOENT;
   alignas(8) char buffer[512];
-  const Result<size_t> n = sys_getdents64(index.value().get(), buffer, sizeof buffer);
+  const Result<size_t> n = sys_getdents64(dir.value().get(), buffer, sizeof buffer);
   if (!n.ok()) return true;
   size_t entries = 0;
   for (size_t at = 0; at < n.value(); entries++)
     at += reinterpret_cast<const KernelDirent*>(buffer + at)->d_reclen;
   return entries > 2;
+}
+
+// Can what symlinks and special files of the upper can't carry be found by their handles? The
+// handles have to mean the same in every session. Fills in the file system's UUID.
+bool can_stand_beside(const OverlaySpec& spec, uint8_t uuid[16]) {
+  if (spec.format.prefix != XattrPrefix::kUser || spec.work.empty()) return false;
+  KernelHandle handle;
+  struct statfs fs;
+  const Result<UniqueFd> fd = sys_openat(spec.upper, O_RDONLY | O_DIRECTORY);
+  if (!fd.ok() || !sys_handle(fd.value().get(), &handle).ok()) return false;
+  if (!sys_statfs(spec.upper, &fs).ok() || fs.f_type == FUSE_SUPER_MAGIC) return false;
+  ignore(sys_fs_uuid(fd.value().get(), uuid));
+  return true;
 }
 
 // Could the root of the overlay be one that its owner may not search?
@@ -219,7 +231,7 @@ class Filler {
     out->can_whiteout_device = spec.can_whiteout_device;
     // What an inner overlay has below it are several real objects, of several file systems.
     out->index = spec.index && !spec.upper.empty() && !spec.work.empty() && segment_->level == 0;
-    if (out->index && has_index_entries(spec.work)) state().index_used.store(1);
+    if (out->index && has_entries(spec.work, "index")) state().index_used.store(1);
     out->given_upper = strings_.add(spec.given_upper);
     out->given_work = strings_.add(spec.given_work);
     out->first_given = segment_->given_count;
@@ -234,6 +246,8 @@ class Filler {
       upper->dev = TRY(device_of(spec.upper));
       upper->fs_index = file_systems.index_of(upper->dev);
       upper->has_format = 1;
+      out->beside = can_stand_beside(spec, upper->uuid);
+      if (out->beside && has_entries(spec.work, "ovlrun/beside")) state().beside_used.store(1);
     }
     TRY(lowers(spec.lowers, spec.lower_count, file_systems));
     for (uint32_t k = 0; k < spec.mount_count; k++) {
@@ -332,7 +346,7 @@ Result<void> write_parts(int fd, const Segment& segment) {
   TRY(write_at(fd, segment, 0, segment.strings_offset + segment.strings_size));
   if (segment.outermost.size != 0) return {};  // the state is another file's
   constexpr size_t kFirst = offsetof(SharedState, overlay_ids);
-  constexpr size_t kEnd = offsetof(SharedState, index_used) + sizeof SharedState::index_used;
+  constexpr size_t kEnd = offsetof(SharedState, beside_used) + sizeof SharedState::beside_used;
   return write_at(fd, segment, segment.state_offset + kFirst, kEnd - kFirst);
 }
 

@@ -19,7 +19,7 @@
 namespace ovl {
 
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
-constexpr uint32_t kSegmentVersion = 4;
+constexpr uint32_t kSegmentVersion = 5;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
 // A symbolic link, for readlink(2) alone, that only programs below ovlrun have: to the file of
 // their session. It tells an inner launcher where it is, however it was started.
@@ -82,6 +82,7 @@ struct OverlayConfig {
   Perm perm;
   uint8_t can_whiteout_device;  // mknod of 0:0 works in the upper
   uint8_t index;                // 0, 1: hard links of lowers stay linked, where their layer can
+  uint8_t beside;  // 0, 1: what symlinks and special files can't carry stands beside the upper
 };
 
 // Bits of Segment::watch.
@@ -220,6 +221,7 @@ struct SharedState {
   std::atomic<uint32_t> temp_counter;        // names of temporaries
   std::atomic<uint32_t> overlay_ids;         // given out so far
   std::atomic<uint32_t> index_used;          // 1: the index of some workdir may have an entry
+  std::atomic<uint32_t> beside_used;         // 1: some workdir has a companion (walk/beside.h)
   std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by
                                              // its owner (Segment::closed_roots)
   alignas(64)

@@ -128,6 +128,7 @@ Session::~Session() {
                                 c.perm,
                                 c.can_whiteout_device != 0,
                                 c.index != 0,
+                                c.beside != 0,
                                 c.level,
                                 c.level == 0 ? c.lower_count : lowers,
                                 c.given_count,

@@ -10,7 +10,8 @@ namespace ovl {
 bool may_index(const Overlay& overlay, const Layer& layer, const StatX& lower) {
   if (!overlay.has_index || !layer.indexed || lower.stx_nlink < 2) return false;
   // Its link count and origin are kept in xattrs.
-  const bool can_tell = S_ISREG(lower.stx_mode) || overlay.format.prefix == XattrPrefix::kTrusted;
+  const bool can_tell = S_ISREG(lower.stx_mode) || overlay.has_beside ||
+                        overlay.format.prefix == XattrPrefix::kTrusted;
   if (!can_tell || S_ISDIR(lower.stx_mode)) return false;
   // The UUID is that of the layer's root, and what is mounted below has others.
   return makedev(lower.stx_dev_major, lower.stx_dev_minor) == layer.dev;

@@ -7,6 +7,7 @@
 
 #include "core/attr/attr.h"
 #include "core/session/known.h"
+#include "core/walk/beside.h"
 #include "core/walk/index.h"
 
 namespace ovl {
@@ -78,10 +79,15 @@ Result<void> set_attributes(Op& op, const Layer& layer, CStr real, const StatX& 
   node->rdev_major = st.stx_rdev_major;
   node->rdev_minor = st.stx_rdev_minor;
   node->priv = PrivSet();
+  node->beside = CStr();
   if (!layer.has_format) return {};
-  node->priv = TRY(read_private(op, layer.format, real, st.stx_mode));
-  if (node->priv.has(Priv::kOverrideStat)) return apply_override(op, layer.format, real, node);
-  return {};
+  // Of a layer inside an upper its own overlay knows.
+  if (layer.source->is_upper && stands_beside(*layer.writer, st.stx_mode) && any_beside(op))
+    TRY(find_beside(op, *layer.writer, Object::at(real), node));
+  else
+    node->priv = TRY(read_private(op, layer.format, real, st.stx_mode));
+  if (!node->priv.has(Priv::kOverrideStat)) return {};
+  return apply_override(op, layer.format, node->beside.empty() ? real : node->beside, node);
 }
 
 // lstat where "nothing there" is a value.
@@ -471,7 +477,7 @@ class LayerSearch {
   // Is the object below by name really the one that this upper file was copied from? The handle
   // tells where it is known.
   Result<void> check_origin() {
-    Str value = TRY(read_value(op_, overlay_.format, node_->upper, Priv::kOrigin));
+    Str value = TRY(read_value(op_, overlay_.format, node_->marked(), Priv::kOrigin));
     FileHandle handle;
     Result<OriginState> state = decode_origin(value.data(), value.size(), &handle);
     StatX st;

@@ -50,6 +50,7 @@ struct Node {
   bool loaded = true;
   StatX real{};     // as the kernel tells
   PrivSet priv;     // private xattrs that it has
+  CStr beside;      // real path of what carries them for it (walk/beside.h); empty: it does itself
   mode_t mode = 0;  // type and permission that programs see (override_stat applied)
   uid_t uid = 0;
   gid_t gid = 0;
@@ -74,6 +75,8 @@ struct Node {
   // Real path of the topmost object: metadata, symlink text, xattrs, directory descriptor. Requires
   // exists().
   CStr top() const { return in_upper() ? upper : !index.empty() ? index : lowers[0].path; }
+  // Real path of what carries the topmost object's private xattrs. Requires exists().
+  CStr marked() const { return beside.empty() ? top() : beside; }
   // Real path of the object with the file's data. Requires exists().
   CStr data() const {
     return has_upper_inode() && !metacopy() ? top() : lowers[lower_count - 1].path;

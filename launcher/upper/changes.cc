@@ -206,7 +206,7 @@ class Scan {
     if (now.is_dir() || !now.priv.has(Priv::kOrigin)) return 0;
     char value[kFileHandleMax];
     const Result<size_t> size = sys_lgetxattr(
-        now.upper, priv_name(now.overlay->format, Priv::kOrigin), value, sizeof value);
+        now.marked(), priv_name(now.overlay->format, Priv::kOrigin), value, sizeof value);
     FileHandle handle;
     if (!size.ok()) return 0;
     const Result<OriginState> state = decode_origin(value, size.value(), &handle);

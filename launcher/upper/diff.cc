@@ -37,6 +37,7 @@ UpperSource source_of(const DiffOptions& options) {
   source.upper = canonical(given);
   const std::string work = options.work ? canonical(*options.work) : default_work(source.upper);
   const std::optional<RecordedConfig> recorded = read_config(work);
+  if (stat(work.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) source.work = work;
   source.lowers = options.lowers;
   if (source.lowers.empty()) {
     if (!recorded) fail("diff: no session is recorded in {}: give --lower, or --work", quote(work));

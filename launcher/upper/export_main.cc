@@ -107,7 +107,7 @@ int export_main(const ExportOptions& options) {
   Unfinished copy(to);
   check_trusted(copy.path());
   Progress progress("export", options.verbose, &interrupted);
-  copy_trusted(named.upper, copy.path(), progress);
+  copy_trusted(named.upper, named.work, copy.path(), progress);
   progress.begins("waiting for the disk");
   copy.publish(to);
   return 0;

@@ -14,6 +14,7 @@
 #include "core/copy_up/data.h"
 #include "core/copy_up/metadata.h"
 #include "core/format/format.h"
+#include "core/walk/beside.h"
 #include "launcher/session/listing.h"
 #include "launcher/upper/object_copy.h"
 #include "launcher/upper/view.h"
@@ -46,27 +47,29 @@ constexpr Fate kFates[] = {
 static_assert(std::size(kFates) == static_cast<size_t>(Priv::kCount));
 
 // An object of the upper, and what programs are to see of it.
-struct Object {
+struct Original {
   std::string rel;
   StatX real;
   PrivSet marks;
   Attributes attributes;
   dev_t device = 0;
+  std::string companion;  // carries the marks (core/walk/beside.h); empty: it does itself
   bool whiteout = false;
   Opaque opaque = Opaque::kNo;
 };
 
 class TrustedCopy {
  public:
-  TrustedCopy(const std::string& upper, const std::string& to, Progress& progress)
+  TrustedCopy(const std::string& upper, const std::string& work, const std::string& to,
+              Progress& progress)
       : upper_(upper),
         to_(to),
         progress_(progress),
-        view_({upper, "", "", {upper}, kFrom.prefix}, false) {}
+        view_({upper, upper, work, {upper}, kFrom.prefix}, true) {}
 
   void run() {
     std::vector<std::string> todo = {""};
-    std::vector<Object> directories;  // those above come first
+    std::vector<Original> directories;  // those above come first
     while (!todo.empty()) {
       const std::string dir = std::move(todo.back());
       todo.pop_back();
@@ -82,7 +85,7 @@ class TrustedCopy {
           continue;
         }
         if (fuse && view(entry.name) == kFuseOpaqueFile) continue;
-        const Object object = look(rel);
+        const Original object = look(rel);
         // There is nothing to hide, and the kernel would list it.
         if (!opaque || !object.whiteout) copy(object);
       }
@@ -100,9 +103,9 @@ class TrustedCopy {
     return value_of(std::move(result), upper_ + rel);
   }
 
-  Object look(const std::string& rel) {
+  Original look(const std::string& rel) {
     const std::string path = upper_ + rel;
-    Object object;
+    Original object;
     object.rel = rel;
     check(sys_lstat(view(path), &object.real), rel);
     object.attributes = {object.real.stx_uid, object.real.stx_gid, object.real.stx_mode};
@@ -111,6 +114,7 @@ class TrustedCopy {
     if (!size.ok() && size.error() != EOPNOTSUPP)
       fail("{}: {}", quote(path), error_text(size.error()));
     if (size.ok()) object.marks = parse_xattr_list(kFrom, list_.data(), size.value());
+    look_beside(object);
     object.whiteout = object.marks.has(Priv::kWhiteout) && S_ISREG(object.real.stx_mode) &&
                       object.real.stx_size == 0;
     if (object.whiteout) {
@@ -128,15 +132,26 @@ class TrustedCopy {
     return object;
   }
 
-  std::string mark(const Object& object, Priv which) const {
-    char value[512];
+  void look_beside(Original& object) {
+    if (!stands_beside(view_.overlay(), object.real.stx_mode)) return;
     const std::string path = upper_ + object.rel;
+    Op op(caller_, view_.session());
+    Node found;
+    check(find_beside(op, view_.overlay(), Object::at(view(path)), &found), object.rel);
+    if (found.beside.empty()) return;
+    object.marks = found.priv;
+    object.companion = text_of(found.beside);
+  }
+
+  std::string mark(const Original& object, Priv which) const {
+    char value[512];
+    const std::string path = object.companion.empty() ? upper_ + object.rel : object.companion;
     const size_t size =
         get(sys_lgetxattr(view(path), priv_name(kFrom, which), value, sizeof value), object.rel);
     return std::string(value, size);
   }
 
-  void apply_record(Object& object) const {
+  void apply_record(Original& object) const {
     const std::string path = quote(upper_ + object.rel), text = mark(object, Priv::kOverrideStat);
     OverrideStat recorded;
     if (!decode_override_stat(view(text), &recorded).ok())
@@ -150,7 +165,7 @@ class TrustedCopy {
       object.device = makedev(recorded.rdev_major, recorded.rdev_minor);
   }
 
-  void copy(const Object& object) {
+  void copy(const Original& object) {
     const std::string from = upper_ + object.rel, to = to_ + object.rel;
     const Inode inode = {object.real.stx_dev_major, object.real.stx_dev_minor, object.real.stx_ino};
     if (object.real.stx_nlink > 1) {
@@ -167,7 +182,7 @@ class TrustedCopy {
     finish(object);
   }
 
-  void make(const Object& object, const std::string& from, const std::string& to) {
+  void make(const Original& object, const std::string& from, const std::string& to) {
     const mode_t type = object.attributes.mode & S_IFMT;
     if (type == S_IFREG) return make_file(object, from, to);
     if (type != S_IFLNK) return check(sys_mknod(view(to), type | 0600, object.device), object.rel);
@@ -176,7 +191,7 @@ class TrustedCopy {
     check(sys_symlink(text.data(), view(to)), object.rel);
   }
 
-  void make_file(const Object& object, const std::string& from, const std::string& to) {
+  void make_file(const Original& object, const std::string& from, const std::string& to) {
     const UniqueFd out = get(sys_openat(view(to), O_WRONLY | O_CREAT | O_EXCL, 0600), object.rel);
     const uint64_t size = object.real.stx_size;
     if (size == 0) return;
@@ -188,10 +203,15 @@ class TrustedCopy {
   }
 
   // All but its content.
-  void finish(const Object& object) {
+  void finish(const Original& object) {
     const std::string from = upper_ + object.rel, to = to_ + object.rel;
     const NewName name = [&](const std::string& old) { return new_name(object, old); };
     check(give_attributes(view(from), view(to), object.attributes, name), object.rel);
+    if (!object.companion.empty() && object.marks.has(Priv::kOrigin)) {
+      const std::string origin = mark(object, Priv::kOrigin);
+      const char* own = priv_name(kTo, Priv::kOrigin);
+      check(sys_lsetxattr(view(to), own, origin.data(), origin.size()), object.rel);
+    }
     check(Times(object.real).set(view(to)), object.rel);
     progress_.did("copied", from,
                   S_ISREG(object.attributes.mode) && !object.marks.has(Priv::kMetacopy)
@@ -199,7 +219,7 @@ class TrustedCopy {
                       : 0);
   }
 
-  std::optional<std::string> new_name(const Object& object, const std::string& name) {
+  std::optional<std::string> new_name(const Original& object, const std::string& name) {
     for (uint32_t i = 0; i < static_cast<uint32_t>(Priv::kCount); i++) {
       const Priv which = static_cast<Priv>(i);
       if (name == priv_name(kTo, which) && name != priv_name(kFrom, which))
@@ -235,8 +255,9 @@ class TrustedCopy {
 
 }  // namespace
 
-void copy_trusted(const std::string& upper, const std::string& to, Progress& progress) {
-  TrustedCopy(upper, to, progress).run();
+void copy_trusted(const std::string& upper, const std::string& work, const std::string& to,
+                  Progress& progress) {
+  TrustedCopy(upper, work, to, progress).run();
 }
 
 }  // namespace ovl

@@ -10,6 +10,7 @@ namespace ovl {
 
 // Fills `to`, an empty directory. Requires: root; the upper is held. Throws Failure, also for what
 // is unknown here: it would not mean the same there.
-void copy_trusted(const std::string& upper, const std::string& to, Progress& progress);
+void copy_trusted(const std::string& upper, const std::string& work, const std::string& to,
+                  Progress& progress);
 
 }  // namespace ovl

@@ -14,7 +14,7 @@ namespace ovl {
 
 struct UpperSource {
   std::string at, upper;
-  std::string work;  // empty: nothing is going to be changed
+  std::string work;  // empty: there is none, and nothing is going to be changed
   std::vector<std::string> lowers;
   XattrPrefix prefix = XattrPrefix::kUser;
 };

@@ -66,6 +66,50 @@ class ByRoot(Export):
             self.assertEqual([n for n in names if n.startswith((PREFIX, "user.containers."))], [], path)
         self.assertEqual(self.trusted_mount(lowers), before)
 
+    def somebody(self):
+        """Runs commands below ovlrun as an ordinary user, whose upper it is."""
+        os.chmod(self.top, 0o755)
+        os.mkdir(self.top + "/user")
+        os.chown(self.top + "/user", SOMEBODY, SOMEBODY)
+        self.upper, self.work = self.top + "/user/upper", self.top + "/user/upper.work"
+        options = ("--lower", self.lower, "--upper", self.upper, "--")
+        self.freeze()
+
+        def run(*command):
+            done = subprocess.run([*AS_SOMEBODY, sandbox.OVLRUN, *options, *command], env=self.environment(HOME=self.top + "/user"),
+                                  cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            if "can't load" in done.stderr or "Permission denied" in done.stderr and not os.path.exists(self.upper):
+                self.skipTest(f"an ordinary user can't run {sandbox.OVLRUN}: {done.stderr}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return sorted(done.stdout.splitlines())
+        return run
+
+    def test_recorded_owners_of_symlinks_and_special_files_become_real(self):
+        os.symlink("somewhere", self.lower + "/dir/other")
+        os.mkfifo(self.lower + "/dir/fifo")
+        os.mknod(self.lower + "/dir/socket", stat.S_IFSOCK | 0o755)
+        numbers = {}
+        for name in ("other", "fifo", "socket"):
+            os.chown(f"{self.lower}/dir/{name}", 12, 34, follow_symlinks=False)
+            numbers[name] = os.lstat(f"{self.lower}/dir/{name}").st_ino
+        os.chmod(self.lower + "/dir/fifo", 0o4640)
+        as_somebody = self.somebody()
+        as_somebody("bash", "-ec", f"cd {self.lower}/dir; mv other tree; touch -hd 2001-01-01 tree; chmod 600 socket; touch -d 2002-02-02 fifo; "
+                    "ln -s own own; mkfifo mine")
+        changes = self.ovlrun("diff", "--upper", self.upper).stdout.replace(self.lower + "/", "").splitlines()
+        self.assertEqual(changes, ["m dir/fifo", "A dir/mine", "A dir/own", "m dir/socket", "R dir/other -> dir/tree", "m dir/tree"])
+        as_somebody("ln", "-P", self.lower + "/dir/tree", self.lower + "/second")
+        seen = as_somebody("stat", "-c", "%n %u:%g %A %i", *(f"{self.lower}/{name}" for name in ("dir/tree", "second", "dir/fifo", "dir/socket")))
+        self.assertEqual([line.removeprefix(self.lower + "/") for line in seen],
+                         [f"dir/fifo 12:34 prwSr----- {numbers['fifo']}", f"dir/socket 12:34 srw------- {numbers['socket']}",
+                          f"dir/tree 12:34 lrwxrwxrwx {numbers['other']}", f"second 12:34 lrwxrwxrwx {numbers['other']}"])
+        self.assertEqual(os.lstat(self.upper + "/second").st_uid, SOMEBODY)
+        python = shutil.which("python3", path="/usr/bin:/bin") or self.skipTest("no python3 for an ordinary user here")
+        before = as_somebody(python, "-Bc", FINGERPRINT, self.lower)
+        self.export()
+        self.assertEqual(self.trusted_mount(), before)
+        self.assertNotEqual(os.getxattr(self.copy + "/second", TRUSTED + "origin", follow_symlinks=False), b"")
+
     def test_redirects_and_metacopies(self):
         self.tree()
         self.shell("mv tree moved; mv moved/sub sub; rm sub/link; chmod 600 file moved/a; rm -r dir; mkdir dir; echo n > dir/n; ln file file2; "
@@ -96,21 +140,7 @@ class ByRoot(Export):
             os.chown(self.lower + "/" + name, 12, 34)
         for path in [self.lower, *below(self.lower)]:
             os.utime(path, (10 ** 9, 10 ** 9 + 5), follow_symlinks=False)
-        os.chmod(self.top, 0o755)
-        os.mkdir(self.top + "/user")
-        os.chown(self.top + "/user", SOMEBODY, SOMEBODY)
-        self.upper, self.work = self.top + "/user/upper", self.top + "/user/upper.work"
-        options = ("--lower", self.lower, "--upper", self.upper, "--")
-        self.freeze()
-
-        def as_somebody(*command):
-            done = subprocess.run([*AS_SOMEBODY, sandbox.OVLRUN, *options, *command], env=self.environment(HOME=self.top + "/user"),
-                                  cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            if "can't load" in done.stderr or "Permission denied" in done.stderr and not os.path.exists(self.upper):
-                self.skipTest(f"an ordinary user can't run {sandbox.OVLRUN}: {done.stderr}")
-            self.assertEqual(done.returncode, 0, done.stderr)
-            return sorted(done.stdout.splitlines())
-
+        as_somebody = self.somebody()
         as_somebody("bash", "-ec", f"cd {self.lower}; chmod 4750 tree/a; mkdir closed; chmod 1700 closed; "
                     "chmod 2711 tree/sub; echo mine > tree/mine; mv tree moved; rm dir/inner")
         os.setxattr(self.upper + "/moved/mine", "user.containers.override_stat", b"1:2:0640:char-1-3")

@@ -104,6 +104,31 @@ class SamePlace(Nested):
             "$O" --lower "$L/only" --upper "$T/inner" -- stat -c %a "$L/only/file" "$L/only/closed" """)
         self.assertEqual(out, "0\n0\n")
 
+    @unittest.skipUnless(os.geteuid() == 0, "others can't give files away")
+    def test_owners_of_symlinks_and_special_files_of_either(self):
+        os.symlink("a", self.lower + "/link")
+        os.mkfifo(self.lower + "/fifo")
+        for name in ("link", "fifo", "a"):
+            os.chown(f"{self.lower}/{name}", 12, 34, follow_symlinks=False)
+        os.chmod(self.top, 0o755)
+        os.mkdir(self.top + "/user")
+        os.chown(self.top + "/user", 65500, 65500)
+        self.freeze()
+        script = """cd $L; mv link link2; chmod 600 fifo; mkdir inside; stat -c "%n %u:%g" link2 fifo
+            "$O" --lower "$L" --upper "$L/inside/up" -- bash -ec '
+                stat -c "%n %u:%g" link2 fifo; ln -P link2 link3; mv fifo fifo2; touch -h link2
+                stat -c "%n %u:%g %h" link3 fifo2'
+            "$O" --lower "$L" --upper "$L/inside/up" -- stat -c "%n %u:%g %h" link3 fifo2
+            stat -c "%n %u:%g" link2 fifo"""
+        done = subprocess.run(["setpriv", "--reuid=65500", "--regid=65500", "--clear-groups", OVLRUN, "--lower", self.lower,
+                               "--upper", self.top + "/user/upper", "--", "bash", "-ec", script], env=self.variables(HOME=self.top + "/user"),
+                              cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if "can't load" in done.stderr or "Permission denied" in done.stderr and not os.path.exists(self.top + "/user/upper"):
+            self.skipTest(f"an ordinary user can't run {OVLRUN}: {done.stderr}")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        owners = ["link2 12:34", "fifo 12:34"]
+        self.assertEqual(done.stdout.splitlines(), [*owners, *owners, *["link3 12:34 2", "fifo2 12:34 1"] * 2, *owners])
+
     def test_descriptors_and_attributes(self):
         self.outer("""cd $L
             chmod 640 a; touch -d @1000 b

@@ -258,6 +258,69 @@ TEST_F(InodeStays, OfSymlinksAndSpecialFiles) {
       "rel", [] { return t_rename("rel", "rel2"); }, "rel2");
   expect_stays(
       "fifo", [] { return t_rename("fifo", "dir/fifo"); }, "dir/fifo");
+  expect_stays(
+      "socket", [] { return t_rename("socket", "emptydir/socket"); }, "emptydir/socket");
+  expect_stays("emptydir/socket", [] { return t_chmod("emptydir/socket", 0700); });
+  expect_stays("dir/up", [] { return t_lchown("dir/up", geteuid(), getegid()); });
+  expect_stays(
+      "dir/up", [] { return t_link("dir/up", "dir2/up"); }, "dir2/up");
+  EXPECT_EQ(identity("dir/up"), identity("dir2/up"));
+  EXPECT_EQ(2u, stat_of("dir/up").st_nlink);
+}
+
+TEST_F(InodeStays, OfSymlinksAndSpecialFilesWhoseNamesComeAndGo) {
+  for (const char* path : {"dangling", "fifo", "socket"}) {
+    const Identity before = identity(path);
+    ASSERT_OK(t_link(path, "dir/second"));
+    ASSERT_OK(t_unlink(path));
+    EXPECT_EQ(before, identity("dir/second")) << path;
+    EXPECT_EQ(1u, stat_of("dir/second").st_nlink);
+    ASSERT_OK(t_rename("dir/second", path));
+    EXPECT_EQ(before, identity(path));
+    // What comes in its place is something else.
+    ASSERT_OK(t_rename(path, "emptydir/kept"));
+    ASSERT_OK(t_mknod(path, S_IFIFO | 0600, 0));
+    ASSERT_OK(t_rename(path, "dir/second"));
+    ASSERT_OK(t_symlink("text", path));
+    EXPECT_NE(before.ino, identity("dir/second").ino);
+    EXPECT_NE(before.ino, identity(path).ino);
+    ASSERT_OK(t_rename(path, "dir/second"));
+    EXPECT_EQ("text", target_of("dir/second"));
+    ASSERT_OK(t_unlink("dir/second"));
+    EXPECT_EQ(before, identity("emptydir/kept"));
+    ASSERT_OK(t_unlink("emptydir/kept"));
+  }
+}
+
+TEST_F(InodeStays, OfSymlinksAndSpecialFilesInListings) {
+  ASSERT_OK(t_rename("dir/link", "dir/moved"));
+  ASSERT_OK(t_rename("fifo", "dir/fifo"));
+  ASSERT_OK(t_link("socket", "emptydir/socket"));
+  ASSERT_OK(t_mkdir("new", 0755));
+  ASSERT_OK(t_rename("rel", "new/rel"));
+  ASSERT_OK(t_symlink("x", "new/own"));
+  for (const std::string directory : {"dir", "emptydir", "new"}) {
+    Fd fd(t_open(directory.c_str(), O_RDONLY | O_DIRECTORY));
+    for (const Entry& entry : entries_of(fd)) {
+      if (entry.name == "." || entry.name == "..") continue;
+      const struct stat st = stat_of(directory + "/" + entry.name);
+      EXPECT_EQ(st.st_ino, entry.ino) << directory << "/" << entry.name;
+      EXPECT_EQ((st.st_mode & S_IFMT) >> 12, mode_t{entry.type}) << directory << "/" << entry.name;
+    }
+  }
+}
+
+TEST_F(InodeStays, OfSymlinksAndSpecialFilesByDescriptor) {
+  for (const char* path : {"rel", "fifo", "socket"}) {
+    const Identity before = identity(path);
+    Fd older(t_open(path, O_PATH | O_NOFOLLOW));
+    ASSERT_OK(t_rename(path, "dir2/moved"));
+    Fd newer(t_open("dir2/moved", O_PATH | O_NOFOLLOW));
+    EXPECT_EQ(before, identity(newer)) << path;
+    EXPECT_EQ(before, identity("dir2/moved")) << path;
+    EXPECT_EQ(before, identity(older)) << path;
+    ASSERT_OK(t_unlink("dir2/moved"));
+  }
 }
 
 TEST_F(InodeStays, OfWhatIsBelowARenamedDirectory) {

@@ -16,6 +16,8 @@
 namespace ovl::testing {
 namespace {
 
+using std::string_literals::operator""s;
+
 struct Case {
   const char* name;
   std::function<void(class Fault*)> before;  // not disturbed
@@ -52,6 +54,7 @@ class Fault : public NamesTest, public ::testing::WithParamInterface<Case> {
     write_file(lower("/g"), "g");
     write_file(lower("/d/h"), "h", 0444);
     ASSERT_EQ(symlink("f", lower("/s").c_str()), 0);
+    ASSERT_EQ(mkfifo(lower("/pipe").c_str(), 0644), 0);
     write_file(lower("/linked"), "linked", 0644);
     ASSERT_EQ(::link(lower("/linked").c_str(), lower("/e/linked2").c_str()), 0);
     ASSERT_EQ(::link(lower("/linked").c_str(), lower("/e/linked3").c_str()), 0);
@@ -60,6 +63,7 @@ class Fault : public NamesTest, public ::testing::WithParamInterface<Case> {
   // An empty upper and a new session; then what the case wants.
   void reset() {
     std::filesystem::remove_all(work("/index"));
+    std::filesystem::remove_all(work("/ovlrun/beside"));
     for (const std::string& dir : {upper(), work("/work")}) {
       std::filesystem::remove_all(dir);
       std::filesystem::create_directory(dir);
@@ -71,6 +75,9 @@ class Fault : public NamesTest, public ::testing::WithParamInterface<Case> {
   std::map<std::string, std::string> tree() {
     Seen seen;
     see_overlay("", &seen);
+    for (auto& [p, what] : seen.entries)
+      for (const char* original : {"/s", "/pipe"})
+        if (look(p).stx_ino == real(lower(original)).st_ino) what += " is lower's"s + original;
     return seen.entries;
   }
 
@@ -263,6 +270,13 @@ const Case kMutations[] = {
     {"rename_hard_link", [](Fault*) {},
      [](Fault* t) { return t->move("/e/linked2", "/d/linked4"); }},
     {"rename_over_hard_link", [](Fault*) {}, [](Fault* t) { return t->move("/g", "/e/linked2"); }},
+    {"rename_lower_symlink", [](Fault*) {}, [](Fault* t) { return t->move("/s", "/d/moved"); }},
+    {"chmod_lower_fifo", [](Fault*) {}, [](Fault* t) { return t->change_mode("/pipe", 0600); }},
+    {"link_lower_fifo", [](Fault*) {}, [](Fault* t) { return t->make_link("/pipe", "/e/pipe2"); }},
+    {"unlink_last_name_of_symlink", [](Fault* t) { t->move("/s", "/d/moved"); },
+     [](Fault* t) { return t->remove("/d/moved"); }},
+    {"rename_over_symlink", [](Fault* t) { t->move("/s", "/d/moved"); },
+     [](Fault* t) { return t->move("/g", "/d/moved"); }},
     {"chmod_lower", [](Fault*) {}, [](Fault* t) { return t->change_mode("/f", 0600); }},
     {"open_for_writing", [](Fault*) {},
      [](Fault* t) { return t->try_open("/d/sub/../../f", O_RDWR); }},

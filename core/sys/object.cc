@@ -1,5 +1,5 @@
 // See object.h.
-#include "core/attr/object.h"
+#include "core/sys/object.h"
 
 namespace ovl {
 namespace {
