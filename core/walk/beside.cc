@@ -9,6 +9,13 @@ namespace {
 constexpr char kOwn[] = "/ovlrun";
 constexpr char kDirectory[] = "/ovlrun/beside";
 constexpr mode_t kOwnMode = 0600;
+constexpr size_t kXattrListGuess = 1024;
+constexpr size_t kXattrListMost = 65536;
+
+// Could an object of this type carry private xattrs? user.* exists on files and directories only.
+bool can_have_private(XattrPrefix prefix, mode_t mode) {
+  return S_ISREG(mode) || S_ISDIR(mode) || prefix == XattrPrefix::kTrusted;
+}
 
 // In the workdir, whatever the program's umask is.
 Result<void> make_directory(Op& op, const Overlay& overlay) {
@@ -33,6 +40,24 @@ Result<void> make_companion(Op& op, const Overlay& overlay, CStr companion) {
 }
 
 }  // namespace
+
+Result<PrivSet> read_private(Op& op, XattrFormat format, CStr real, mode_t mode) {
+  if (!can_have_private(format.prefix, mode)) return PrivSet();
+  size_t size = kXattrListGuess;
+  for (;;) {
+    char* list = op.arena().array<char>(size);
+    if (list == nullptr) return Error(ENOMEM);
+    Result<size_t> n = sys_llistxattr(real, list, size);
+    if (n.ok()) {
+      const PrivSet found = parse_xattr_list(format, list, n.value());
+      op.arena().trim(list, 0);
+      return found;
+    }
+    if (n.error() == EOPNOTSUPP) return PrivSet();
+    if (n.error() != ERANGE || size == kXattrListMost) return Error(n.error());
+    size = kXattrListMost;
+  }
+}
 
 Result<CStr> beside_path(Op& op, const Overlay& overlay, const Object& object) {
   KernelHandle handle;

@@ -22,6 +22,9 @@ inline bool any_beside(const Op& op) {
   return op.session().state().beside_used.load(std::memory_order_acquire) != 0;
 }
 
+// Which private xattrs the object itself has.
+Result<PrivSet> read_private(Op& op, XattrFormat format, CStr real, mode_t real_mode);
+
 // Path of the companion, whether or not it is there; empty: the object has no handle.
 Result<CStr> beside_path(Op& op, const Overlay& overlay, const Object& object);
 

@@ -13,34 +13,8 @@
 namespace ovl {
 namespace {
 
-constexpr size_t kXattrListGuess = 1024;
-constexpr size_t kXattrListMost = 65536;
-
 bool is_whiteout_device(const StatX& st) {
   return S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0;
-}
-
-// Could an object of this type carry private xattrs? user.* exists on files and directories only.
-bool can_have_private(XattrPrefix prefix, mode_t mode) {
-  return S_ISREG(mode) || S_ISDIR(mode) || prefix == XattrPrefix::kTrusted;
-}
-
-Result<PrivSet> read_private(Op& op, XattrFormat format, CStr real, mode_t mode) {
-  if (!can_have_private(format.prefix, mode)) return PrivSet();
-  size_t size = kXattrListGuess;
-  for (;;) {
-    char* list = op.arena().array<char>(size);
-    if (list == nullptr) return Error(ENOMEM);
-    Result<size_t> n = sys_llistxattr(real, list, size);
-    if (n.ok()) {
-      const PrivSet found = parse_xattr_list(format, list, n.value());
-      op.arena().trim(list, 0);
-      return found;
-    }
-    if (n.error() == EOPNOTSUPP) return PrivSet();
-    if (n.error() != ERANGE || size == kXattrListMost) return Error(n.error());
-    size = kXattrListMost;
-  }
 }
 
 // Value of a private xattr; an absent one is empty with data() == nullptr.
