@@ -451,7 +451,10 @@ class LayerSearch {
   // Is the object below by name really the one that this upper file was copied from? The handle
   // tells where it is known.
   Result<void> check_origin() {
-    Str value = TRY(read_value(op_, overlay_.format, node_->marked(), Priv::kOrigin));
+    Result<Str> read = read_value(op_, overlay_.format, node_->marked(), Priv::kOrigin);
+    if (!read.ok() && read.error() != EACCES) return Error(read.error());
+    // A mode that the kernel's mount has made may keep us from reading it.
+    const Str value = read.ok() ? read.value() : Str();
     FileHandle handle;
     Result<OriginState> state = decode_origin(value.data(), value.size(), &handle);
     StatX st;

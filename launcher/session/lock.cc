@@ -122,8 +122,8 @@ bool UpperLock::lock_upper(const std::string& upper, Created& created) {
     made.keep();  // it is the holder's now
     fail("--upper {}: is in use by {}", quote(upper), holder);
   };
-  // flock only keeps two that start at the same moment apart; it is given back below. A file system
-  // without locks on directories has the lock file alone.
+  // flock keeps two that start at the same moment apart; it is given back when the session has
+  // started. A file system without locks on directories has the lock file alone.
   for (int tries = 0; flock(upper_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
        tries++) {
     refuse_if_held();
@@ -135,10 +135,19 @@ bool UpperLock::lock_upper(const std::string& upper, Created& created) {
   }
   refuse_if_held();
   made.move_to(created);
+  tell_holder();
+  return is_still_at(upper_.get(), upper);
+}
+
+void UpperLock::tell_holder() {
   struct flock own = whole_lock(F_RDLCK);
   (void)fcntl(upper_.get(), F_SETLK, &own);
+}
+
+void UpperLock::started() {
+  // What has read the upper's directory since, and closed it, has given the first one back.
+  tell_holder();
   flock(upper_.get(), LOCK_UN);
-  return is_still_at(upper_.get(), upper);
 }
 
 bool UpperLock::lock_work(const std::string& work, Created& created) {

@@ -27,6 +27,9 @@ std::string work_holder(const std::string& work);
 class UpperLock {
  public:
   UpperLock(const std::string& upper, const std::string& work, Created& created);
+  // Nothing of this process closes a descriptor of the upper's directory any more: programs may
+  // have its flock(2) from now on.
+  void started();
   // Descriptors to keep open.
   std::vector<int> descriptors() const { return {upper_.get(), file_.get()}; }
 
@@ -34,6 +37,7 @@ class UpperLock {
   // False: what was locked is not what the paths name (any more).
   bool lock_upper(const std::string& upper, Created& created);
   bool lock_work(const std::string& work, Created& created);
+  void tell_holder();  // who asks for locks is told this process
   UniqueFd upper_, file_;
 };
 

@@ -215,6 +215,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     write_text(session_dir(o.work) + "/config", config_text(o, options));
     write_text(session_dir(o.work) + "/format", fmt::format("{}\n", kFormatVersion));
   }
+  for (UpperLock& lock : locks_) lock.started();
   created.keep();
 }
 

@@ -32,6 +32,14 @@ class InUse(sandbox.Scenario):
         _, keeper = self.hold()
         self.refused("--lower", self.lower, "--upper", self.upper, "--work", self.top + "/w2", holder=keeper)
 
+    def test_same_upper_that_is_read_at_the_start_with_another_workdir(self):
+        done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--", "mv", self.lower + "/dir",
+                           self.lower + "/renamed")
+        self.assertEqual(done.returncode, 0)
+        self.assertTrue(os.path.isdir(self.work + "/work/incompat/ovlrun"))
+        _, keeper = self.hold()
+        self.refused("--lower", self.lower, "--upper", self.upper, "--work", self.top + "/w2", holder=keeper)
+
     def test_same_upper_through_a_symlink(self):
         _, keeper = self.hold()
         os.symlink(self.upper, self.top + "/link")
