@@ -11,8 +11,9 @@ build=$(realpath "$(dirname "$OVLRUN")/..")
 [[ -e $build/CTestTestfile.cmake ]] || skip "no tests at $build"
 # Those that look at this very scenario's kind of work again, and what takes very long.
 tests='^(syscalls/(libc|static)/lower|launcher\.(status|overlays|diff|report|nested)|scenario\.(bash|files|tar)$)'
-# Left out: sessions that tests put together without the launcher, which knows of the one around.
-units='^(launcher|scenario|syscalls|fuzz|lint|Preload|Trees)'
+# Left out: sessions that tests put together without the launcher, which knows of the one around; and
+# the kernel's mounts, which are none of it.
+units='^(launcher|scenario|syscalls|fuzz|lint|model|Preload|Trees)'
 remember "$build/launcher" "$build/tests/launcher" "$here/../launcher"
 # Near the root: sockets have short names.
 upper=$(mktemp -d /tmp/o.XXXXXX)

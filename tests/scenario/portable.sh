@@ -26,7 +26,7 @@ for folder, dirs, files in os.walk(sys.argv[1]):
 END
 }
 
-list() { "${overlaid[@]}" --lower tree --upper "$1" -- python3 -B "$here/tree.py" list --times tree; }
+list() { "${overlaid[@]}" --index=off --lower tree --upper "$1" -- python3 -B "$here/tree.py" list --times tree; }
 
 # Link counts are those of names in the upper: the lower's second name of d2/hard stays where it is.
 plain() { grep -v -e "d2/hard'" -e "d1/f1'" "$1"; }
@@ -68,7 +68,7 @@ tar c d5 | tar x -C copy
 rm -r d1/d1 && mkdir d1/d1 && echo new >d1/d1/new
 END
 
-"${overlaid[@]}" --lower tree --upper settled -- bash work.sh
+"${overlaid[@]}" --index=off --lower tree --upper settled -- bash work.sh
 list settled >"$tmp/settled.before"
 [[ -n $(references settled) && -d settled.work/work/incompat/ovlrun ]] || fail "nothing to settle"
 "$OVLRUN" settle --lower tree --upper settled
