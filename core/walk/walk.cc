@@ -178,6 +178,8 @@ class Walk {
     if (!current_->outside() && !current_->is_dir()) return Error(ENOTDIR);
     found_ = nullptr;
     if (in_removed()) return removed_step();
+    // Where a symlink of an overlay has led out of it, no call of the kernel has looked yet.
+    if (current_->outside() && !natural_ && is_dots(name_)) TRY(outside_directory());
     if (name_ == Str(".")) {
       kind_ = Last::kDot;
       return search_current();
@@ -203,6 +205,14 @@ class Walk {
     const bool was_outside = current_->outside();
     current_ = TRY(std::move(up));
     return crossed(was_outside);
+  }
+
+  static bool is_dots(Str name) { return name == Str(".") || name == Str(".."); }
+
+  Result<void> outside_directory() {
+    StatX st;
+    TRY(sys_statx(current_->virt, 0, &st));
+    return S_ISDIR(st.stx_mode) ? Result<void>() : Error(ENOTDIR);
   }
 
   Result<void> search_current() { return may_search(op_, *current_); }

@@ -108,7 +108,7 @@ TEST_F(Rename, Errors) {
   EXPECT_EQ(move("/e", "/d"), -ENOTEMPTY);
   EXPECT_EQ(move("/d/.", "/x"), -EBUSY);
   EXPECT_EQ(move("/f", "/d/.."), -EBUSY);
-  EXPECT_EQ(move("/", "/d/x"), -EBUSY);
+  EXPECT_EQ(move("/", "/d/x"), -EXDEV);
   const std::string out = root() + "/outside";
   EXPECT_EQ(run<op_renameat2>(AT_FDCWD, path("/f"), AT_FDCWD, UserPath(out.c_str()), 0u), -EXDEV);
   EXPECT_EQ(run<op_renameat2>(AT_FDCWD, UserPath(out.c_str()), AT_FDCWD, path("/x"), 0u), -ENOENT);
