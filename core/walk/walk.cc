@@ -210,9 +210,7 @@ class Walk {
   static bool is_dots(Str name) { return name == Str(".") || name == Str(".."); }
 
   Result<void> outside_directory() {
-    StatX st;
-    TRY(sys_statx(current_->virt, 0, &st));
-    return S_ISDIR(st.stx_mode) ? Result<void>() : Error(ENOTDIR);
+    return sys_faccessat2(At(op_.arena().join(current_->virt, ".")), 0 /* F_OK */, 0);
   }
 
   Result<void> search_current() { return may_search(op_, *current_); }
@@ -223,6 +221,7 @@ class Walk {
       if (flags_ & kBeneath) return Error(EXDEV);
       return {};
     }
+    below_ = current_->outside() ? current_->virt : CStr();
     if (current_->virt == Str("/")) return {};
     kernel_follows_ =
         kernel_follows_ && (current_->outside() || stands_for(*current_, current_->virt));
@@ -437,14 +436,21 @@ class Walk {
       if (!slash_ && is_mapping_list(w.node->virt)) w.mapping_list = w.node->virt;
       if (natural_) return native(w);
       w.orphan = orphan_;
-      w.outside_path =
-          slash_ && kind_ == Last::kName ? op_.arena().concat(w.node->virt, "/") : w.node->virt;
+      w.outside_path = outside_path(w.node->virt);
       return w;
     }
     if (slash_ && (flags_ & kParent) == 0 && w.node->exists() && !w.node->is_dir())
       return Error(ENOTDIR);
     TRY((flags_ & kParent) ? load(w.node) : ensure_loaded(op_, *w.node));
     return w;
+  }
+
+  // What cannot be said of the directory itself (rmdir, rename) is not to be said of it for "x/.".
+  CStr outside_path(CStr virt) {
+    const bool names = (flags_ & kParent) != 0;
+    if (names && kind_ == Last::kDotDot && !below_.empty()) return op_.arena().join(below_, "..");
+    if (names && kind_ != Last::kName) return op_.arena().join(virt, ".");
+    return slash_ && kind_ == Last::kName ? op_.arena().concat(virt, "/") : virt;
   }
 
   Op& op_;
@@ -455,6 +461,7 @@ class Walk {
   Str todo_;
   Str name_;
   Last kind_ = Last::kRoot;
+  CStr below_;                  // the directory outside that the last ".." came from
   bool last_ = false;           // name_ is the last component
   bool slash_ = false;          // and is followed by slashes
   bool natural_ = true;         // so far the kernel sees what we see

@@ -154,7 +154,8 @@ int main(int argc, char** argv) {
       ->envname("OVLRUN_MODEL_EXECUTORS");
   app.add_option("--variant", options.variant);
   app.add_option("--form", options.form);
-  app.add_option("--seed", options.seed, "default: a fresh one, which is printed");
+  app.add_option("--seed", options.seed, "default: a fresh one, which is printed")
+      ->envname("OVLRUN_MODEL_SEED");
   app.add_option("--operations", options.operations, "how many in all")
       ->envname("OVLRUN_MODEL_OPERATIONS");
   app.add_option("--length", options.length, "operations in a sequence");

@@ -85,6 +85,7 @@ bool make_entry(const Entry& entry, const std::string& root, const std::string& 
   if (entry.kind == "file") {
     make_file(path, entry.argument);
   } else if (entry.kind == "hard") {
+    if (!make_parents(root, unescape(entry.argument))) return false;  // a symlink leads out there
     link((root + "/" + unescape(entry.argument)).c_str(),
          path.c_str());  // may have been shrunk away
   } else if (entry.kind == "symlink") {
