@@ -46,19 +46,49 @@ int go_often(int times) {
   return 0;
 }
 
-// A process that does something to the caller until it is killed.
-pid_t torment(const std::function<void(pid_t)>& deed) {
+void spin(unsigned microseconds) {
+  timespec start;
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  do {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000 <
+           microseconds);
+}
+
+// A process that does something to the caller, entirely and again, until it is released.
+struct Tormentor {
+  pid_t pid;
+  std::atomic<bool>* released;  // shared with it
+};
+Tormentor torment(const std::function<void(pid_t)>& deed) {
   const pid_t victim = getpid();
+  void* shared = mmap(nullptr, sizeof(std::atomic<bool>), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) abort();
+  auto* released = new (shared) std::atomic<bool>(false);
   const pid_t pid = fork();
   if (pid == 0) {
-    while (getppid() == victim) deed(victim);
+    while (!*released && getppid() == victim) deed(victim);
     _exit(0);
   }
-  return pid;
+  return {pid, released};
+}
+// Killed, it could leave the victim stopped for ever.
+void release(const Tormentor& tormentor) {
+  *tormentor.released = true;
+  while (waitpid(tormentor.pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  munmap(tormentor.released, sizeof(std::atomic<bool>));
 }
 void end(pid_t pid) {
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
+}
+
+// In microseconds. Without WAIT_KILLABLE_RECV no call gets on when stops come faster than answers.
+unsigned pause_between_stops() {
+  return AssistSignals::GetParam() == Notified::kKillable ? 0 : 1000;
 }
 
 TEST_P(AssistSignals, HandlersRunAndTheCallIsMade) {
@@ -68,7 +98,7 @@ TEST_P(AssistSignals, HandlersRunAndTheCallIsMade) {
               handle_signal(SIGALRM, on_signal, SA_RESTART);
               // Without WAIT_KILLABLE_RECV no call gets on when signals come faster than answers.
               const itimerval often = {{0, 500}, {0, 500}};
-              pid_t tormentor = 0;
+              Tormentor tormentor = {};
               if (killable) {
                 tormentor = torment([](pid_t victim) { kill(victim, SIGUSR1); });
               } else {
@@ -76,7 +106,7 @@ TEST_P(AssistSignals, HandlersRunAndTheCallIsMade) {
               }
               int bad = go_often(1000);
               while (handled == 0) bad |= go_often(1);
-              if (killable) end(tormentor);
+              if (killable) release(tormentor);
               return bad;
             }),
             0);
@@ -87,14 +117,14 @@ TEST_P(AssistSignals, HandlersThatDontRestartSeeNoEintrFromAChdir) {
     GTEST_SKIP() << "before Linux 5.19 the notification itself gives EINTR";
   EXPECT_EQ(run([] {
               handle_signal(SIGUSR1, on_signal, 0);
-              const pid_t tormentor = torment([](pid_t victim) { kill(victim, SIGUSR1); });
+              const Tormentor tormentor = torment([](pid_t victim) { kill(victim, SIGUSR1); });
               // The time between the call and the supervisor's receiving it is interruptible.
               int bad = 0;
               for (int done = 0; done < 300; done++) {
                 while (chdir("/virtual/usr") != 0)
                   if (errno != EINTR) bad = 1;
               }
-              end(tormentor);
+              release(tormentor);
               return bad;
             }),
             0);
@@ -103,12 +133,12 @@ TEST_P(AssistSignals, HandlersThatDontRestartSeeNoEintrFromAChdir) {
 TEST_P(AssistSignals, IgnoredSignalsDontShow) {
   EXPECT_EQ(run([] {
               signal(SIGUSR1, SIG_IGN);
-              const pid_t tormentor = torment([](pid_t victim) {
+              const Tormentor tormentor = torment([](pid_t victim) {
                 kill(victim, SIGUSR1);
                 kill(victim, SIGURG);
               });
               const int bad = go_often(500);
-              end(tormentor);
+              release(tormentor);
               return bad;
             }),
             0);
@@ -134,35 +164,37 @@ TEST_P(AssistSignals, BlockedSignalsStayBlocked) {
 }
 
 TEST_P(AssistSignals, StopsAndContinues) {
-  EXPECT_EQ(run([] {
-              const pid_t tormentor = torment([](pid_t victim) {
+  const unsigned pause = pause_between_stops();
+  EXPECT_EQ(run([pause] {
+              const Tormentor tormentor = torment([pause](pid_t victim) {
                 kill(victim, SIGSTOP);
                 kill(victim, SIGCONT);
+                spin(pause);
               });
               const int bad = go_often(500);
-              end(tormentor);
+              release(tormentor);
               return bad;
             }),
             0);
 }
 
 TEST_P(AssistSignals, TerminalStopsOfAProcessWithThreads) {
-  EXPECT_EQ(run([] {
+  const unsigned pause = pause_between_stops();
+  EXPECT_EQ(run([pause] {
               setpgid(0, 0);
               std::atomic<bool> over = false;
               std::thread other([&over] {
                 while (!over) go_and_see("/virtual/usr", "/usr");
               });
-              const pid_t tormentor = torment([](pid_t victim) {
+              const Tormentor tormentor = torment([pause](pid_t victim) {
                 setpgid(0, 0);
                 kill(victim, SIGTSTP);
                 kill(victim, SIGCONT);
+                spin(pause);
               });
               int bad = 0;
               for (int i = 0; i < 300; i++) bad |= chdir("/virtual/usr");
-              // The tormentor may end between a stop and its continuation.
-              signal(SIGTSTP, SIG_IGN);
-              end(tormentor);
+              release(tormentor);
               over = true;
               other.join();
               return bad;
@@ -198,16 +230,6 @@ int descriptors() {
   while (readdir(dir) != nullptr) n++;
   closedir(dir);
   return n;
-}
-
-void spin(unsigned microseconds) {
-  timespec start;
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &start);
-  do {
-    clock_gettime(CLOCK_MONOTONIC, &now);
-  } while ((now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000 <
-           microseconds);
 }
 
 TEST_P(AssistSignals, KilledAtAnyMoment) {
@@ -318,7 +340,7 @@ TEST_P(AssistFifo, ARestartIsNotLostWithTheSignalThatCausedIt) {
               // The other thread, woken for one of them, also takes the other.
               handle_signal(SIGUSR1, on_signal, SA_RESTART);
               handle_signal(SIGUSR2, on_signal, SA_RESTART);
-              const pid_t tormentor = torment([](pid_t victim) {
+              const Tormentor tormentor = torment([](pid_t victim) {
                 static std::minstd_rand random(1);
                 kill(victim, SIGUSR1);
                 spin(random() % 100);
@@ -334,7 +356,7 @@ TEST_P(AssistFifo, ARestartIsNotLostWithTheSignalThatCausedIt) {
               });
               const int fd = open(shown_.c_str(), O_RDONLY);
               const int error = errno;
-              end(tormentor);
+              release(tormentor);
               over = true;
               handled = 1000;
               other.join();
