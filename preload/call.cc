@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "core/ops/follow.h"
 #include "core/sys/sys.h"
 #include "preload/fd_path.h"
 
@@ -26,6 +27,12 @@ Outcome PreloadCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens,
   if (at.dirfd() != AT_FDCWD) return raw_call(SYS_openat, at.dirfd(), at.name(), flags, mode);
   CancellationPoint point;
   return raw_call(SYS_openat, AT_FDCWD, at.name(), flags, mode);
+}
+
+void follow_slowly(Session& session) {
+  PreloadCaller caller;
+  Op op(caller, session);
+  follow_copies(op);
 }
 
 long native_fchmodat2(int dirfd, const char* path, mode_t mode, int flags) {

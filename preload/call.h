@@ -4,8 +4,10 @@
 
 #include <errno.h>
 
+#include "core/caller/followed.h"
 #include "core/caller/local_caller.h"
 #include "core/ops/ops.h"
+#include "core/session/readers.h"
 #include "core/sys/gate.h"
 #include "preload/attach.h"
 
@@ -44,6 +46,14 @@ inline long to_register(UserPtr<T> pointer) {
 long native_fchmodat2(int dirfd, const char* path, mode_t mode, int flags);
 long native_faccessat2(int dirfd, const char* path, int mode, int flags);
 
+// Stale descriptors of this process follow their files (core/ops/follow.h).
+void follow_slowly(Session& session);
+inline void follow_if_stale(Session& session) {
+  const uint64_t count = stale_count(session);
+  if (count != 0 && count != local_followed()) [[unlikely]]
+    follow_slowly(session);
+}
+
 // A system call that the filter sees.
 template <class... Args>
 inline long trapped_call(long number, Args... args) {
@@ -77,6 +87,7 @@ inline bool is_for_supervisor(const Session& session, const Outcome& outcome) {
 template <auto op_function, long number, class... Args>
 inline long call_kernel_style(Args... args) {
   if (Session* session = attached()) {
+    follow_if_stale(*session);
     PreloadCaller caller;
     Outcome outcome = run_op<op_function>(caller, *session, args...);
     if (is_for_supervisor(*session, outcome)) return trapped_call(number, to_register(args)...);

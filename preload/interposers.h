@@ -18,6 +18,7 @@
 #include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <utime.h>
 #include <wordexp.h>
 

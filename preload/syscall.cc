@@ -27,6 +27,7 @@ long ip_syscall(long number, ...) {
   if (number == SYS_seccomp && a[0] == SECCOMP_SET_MODE_FILTER) step_aside();
   if (number == SYS_prctl && sets_filter(a[0], a[1])) step_aside();
   if (Session* session = attached()) {
+    follow_if_stale(*session);
     PreloadCaller caller;
     Outcome outcome = dispatch(caller, *session, number, a);
     if (is_for_supervisor(*session, outcome))

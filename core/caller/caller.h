@@ -92,6 +92,11 @@ struct ExecRequest {
   Str called;
 };
 
+struct DescriptorList {
+  const int* numbers;
+  uint32_t count;
+};
+
 // Who asks, for --trace.
 struct Origin {
   pid_t task;  // tid
@@ -170,6 +175,19 @@ class Caller {
   // itself (connect, bind, inotify_add_watch ... on a descriptor of its own). Same number and
   // meaning as raw_call.
   virtual long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) = 0;
+
+  // --- descriptors that follow their file (ops/follow.h) ---
+  // Up to which count of stale ones its descriptors are known to have followed.
+  virtual uint64_t followed() { return 0; }
+  virtual void set_followed(uint64_t) {}
+  virtual pid_t process() { return 0; }  // its number
+  // All that are open.
+  virtual Result<DescriptorList> descriptors(Arena&) { return Error(ENOSYS); }
+  // Are both one open file description? False where that can't be told.
+  virtual bool share_open_file(int, int) { return false; }
+  // What `with`, of this process, is open on takes the place of the caller's descriptor, which
+  // keeps FD_CLOEXEC.
+  virtual Result<void> replace_fd(int, int /*with*/) { return Error(ENOSYS); }
 
   virtual Origin origin(Arena&) { return {sys_gettid(), Str()}; }
 

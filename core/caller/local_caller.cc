@@ -2,8 +2,13 @@
 #include "core/caller/local_caller.h"
 
 #include <limits.h>
+#include <linux/kcmp.h>
+#include <sys/mman.h>
+
+#include <atomic>
 
 #include "core/caller/deep_path.h"
+#include "core/caller/followed.h"
 
 namespace ovl {
 namespace {
@@ -13,7 +18,33 @@ bool plausible(uintptr_t address) { return address >= 4096 && address < (uintptr
 
 constexpr size_t kLinkMax = PATH_MAX;
 
+// A child of vfork shares this memory, but not the descriptors: what it says would be taken for the
+// parent's. A child of fork has a copy of both; there the page is wiped, which tells the two apart.
+struct FollowedPage {
+  std::atomic<pid_t> process;
+  std::atomic<uint64_t> count;
+};
+FollowedPage nothing_followed;
+std::atomic<FollowedPage*> followed_page{&nothing_followed};
+
+FollowedPage* make_followed_page() {
+  const long r = raw_call(SYS_mmap, nullptr, sizeof(FollowedPage), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (r < 0) return nullptr;
+  auto* page = reinterpret_cast<FollowedPage*>(r);
+  FollowedPage* expected = &nothing_followed;
+  if (raw_call(SYS_madvise, page, sizeof(FollowedPage), MADV_WIPEONFORK) == 0 &&
+      followed_page.compare_exchange_strong(expected, page))
+    return page;
+  raw_call(SYS_munmap, page, sizeof(FollowedPage));
+  return expected != &nothing_followed ? expected : nullptr;
+}
+
 }  // namespace
+
+uint64_t local_followed() {
+  return followed_page.load(std::memory_order_relaxed)->count.load(std::memory_order_relaxed);
+}
 
 Result<CStr> LocalCaller::copy_in_path(Arena& arena, UserPath path) {
   if (!plausible(path.address())) return Error(EFAULT);
@@ -165,6 +196,34 @@ Outcome LocalCaller::execute(const ExecRequest& request) {
     return raw_call(SYS_execve, request.file.c_str(), request.argv, request.envp);
   return raw_call(SYS_execveat, request.dirfd, request.file.c_str(), request.argv, request.envp,
                   request.flags);
+}
+
+uint64_t LocalCaller::followed() { return local_followed(); }
+
+void LocalCaller::set_followed(uint64_t count) {
+  FollowedPage* page = followed_page.load(std::memory_order_relaxed);
+  if (page == &nothing_followed) page = make_followed_page();
+  if (page == nullptr) return;
+  const pid_t self = sys_getpid();
+  pid_t of = 0;
+  if (!page->process.compare_exchange_strong(of, self) && of != self) return;
+  page->count.store(count, std::memory_order_relaxed);
+}
+
+pid_t LocalCaller::process() { return sys_getpid(); }
+
+Result<DescriptorList> LocalCaller::descriptors(Arena& arena) {
+  const UniqueFd dir = TRY(sys_openat(CStr("/proc/thread-self/fd"), O_RDONLY | O_DIRECTORY));
+  return list_descriptors(arena, dir.get(), dir.get());
+}
+
+bool LocalCaller::share_open_file(int a, int b) {
+  const pid_t self = sys_gettid();
+  return raw_call(SYS_kcmp, self, self, KCMP_FILE, a, b) == 0;
+}
+
+Result<void> LocalCaller::replace_fd(int number, int with) {
+  return checked_void(raw_call(SYS_dup3, with, number, closes_on_exec(number) ? O_CLOEXEC : 0));
 }
 
 long LocalCaller::raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) {

@@ -30,6 +30,12 @@ class LocalCaller : public Caller {
   Result<UniqueFd> open_of_task(CStr name) override;
   Outcome change_directory(CStr real, bool kernel_finds) override;
   Outcome execute(const ExecRequest& request) override;
+  uint64_t followed() override;
+  void set_followed(uint64_t count) override;
+  pid_t process() override;
+  Result<DescriptorList> descriptors(Arena& arena) override;
+  bool share_open_file(int a, int b) override;
+  Result<void> replace_fd(int number, int with) override;
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
 };
 

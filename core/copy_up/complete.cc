@@ -7,6 +7,7 @@
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
+#include "core/session/readers.h"
 #include "core/walk/lookup.h"
 
 namespace ovl {
@@ -103,6 +104,9 @@ Result<void> complete(Op& op, const Node& node, Data data) {
     }
     TRY(add_origin(node, upper.get()));
     TRY(spared.put_back(upper.get()));
+    StatX lower;  // for O_TRUNC it may be lost
+    const bool known = sys_lstat(node.data(), &lower).ok();
+    const DataChange change(op.session(), known ? &lower : nullptr);
     TRY(ignore_if(sys_fremovexattr(upper.get(), marker), ENODATA));
   }
   return {};

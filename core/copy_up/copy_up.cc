@@ -19,6 +19,7 @@
 #include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
 #include "core/session/plain.h"
+#include "core/session/readers.h"
 #include "core/walk/beside.h"
 #include "core/walk/index.h"
 #include "core/walk/lookup.h"
@@ -62,6 +63,7 @@ class Copy {
   Result<CStr> entry() const { return index_path(op_, *node_.overlay, key_.origin, key_.size); }
   // Requires: the entry is locked.
   Result<void> publish_in_index(CStr entry) {
+    const DataChange data(op_.session(), whole_ ? &lower_data_ : nullptr);
     published_ = TRY(ovl::publish_in_index(op_, temp_, entry));
     return {};
   }
@@ -71,6 +73,7 @@ class Copy {
     TRY(mark_impure(op_, dir));
     const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
     const ShownChange change(op_.session());
+    const DataChange data(op_.session(), whole_ ? &lower_data_ : nullptr);
     TRY(temp_.publish(upper, RENAME_NOREPLACE));
     published_ = true;
     op_.session().count(Counter::kCopyUps);
@@ -113,7 +116,11 @@ class Copy {
       TRY(sys_fstat(lower.get(), &st));
       if (!S_ISREG(st.stx_mode)) return Error(EIO);
       TRY(copy_data(op_, lower.get(), upper.get(), st.stx_size));
+      lower_data_ = st;
+    } else {
+      TRY(sys_lstat(node_.data(), &lower_data_));
     }
+    whole_ = true;
     TRY(copy_metadata(op_, node_, temp_.path()));
     if (!with_origin) return {};
     char origin[kFileHandleMax];
@@ -183,6 +190,8 @@ class Copy {
   const Data data_;
   Temp temp_;
   bool published_ = false;
+  bool whole_ = false;  // a file with its own data, which was that of:
+  StatX lower_data_{};
   CStr beside_;  // its companion
   IndexKey key_;
 };

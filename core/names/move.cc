@@ -10,6 +10,7 @@
 #include "core/readdir/readdir.h"
 #include "core/session/moved.h"
 #include "core/session/moved_file.h"
+#include "core/session/readers.h"
 
 #ifndef RENAME_WHITEOUT
 #define RENAME_WHITEOUT (1 << 2)
@@ -74,13 +75,32 @@ Result<void> list_moved(Op& op, const Node& node, Str from, Str to) {
                        : Result<void>();
 }
 
+// Those who have the lower's file open look for its copy at `to` from now on.
+void follow_readers(Session& session, const Node& from, CStr to) {
+  if (from.lower_count == 0) {  // renamed before
+    if (!from.priv.has(Priv::kOrigin)) return;
+    moved_file_rename(session, from.virt, to);
+  } else {
+    const CStr path = from.lowers[from.lower_count - 1].path;
+    StatX lower;
+    if (!sys_lstat(path, &lower).ok() || !may_have_readers(session, lower)) return;
+    moved_file_note(session, path, to);
+  }
+  // Who has looked in between has found nothing.
+  look_for_stale_again(session);
+}
+
 // Descriptors on the lower's file, and on files below a lower directory, find the new name.
 void follow_descriptors(Op& op, const Node& from, CStr to) {
   Session& session = op.session();
-  if (from.is_dir())
+  if (from.is_dir()) {
     moved_file_rename(session, from.virt, to);
-  else if (from.metacopy() && from.overlay->level == 0 && moved_file_has_plenty(session))
-    moved_file_note(session, from.data(), to);
+  } else if (from.metacopy()) {
+    if (from.overlay->level == 0 && moved_file_has_plenty(session))
+      moved_file_note(session, from.data(), to);
+  } else if (from.is_regular() && from.overlay->level == 0) {
+    follow_readers(session, from, to);
+  }
 }
 
 // Leaves a whiteout at the old name in the same step.

@@ -13,6 +13,7 @@
 #include "core/ops/ops.h"
 #include "core/session/moved_file.h"
 #include "core/session/plain.h"
+#include "core/session/readers.h"
 
 namespace ovl {
 namespace {
@@ -152,6 +153,15 @@ Outcome open_checked(Op& op, const Request& r, const Node& node) {
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
+// What is open when the data is copied up has to be found. kLookAgain: it may be in the upper by
+// now.
+Result<void> tell_of_reader(Op& op, const Node& node, uint64_t stamp) {
+  StatX st = node.real;
+  if (node.has_upper_inode() || node.lower_count > 1) TRY(sys_lstat(node.data(), &st));
+  if (!note_reader(op.session(), st, stamp)) return Error(kLookAgain);
+  return {};
+}
+
 // A descriptor on the lower's file has to find the name that it has now. Where that can't be
 // remembered, the data comes.
 Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
@@ -167,11 +177,12 @@ Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
   return open_there(op, w, now.value()->data(), r.plain_flags());
 }
 
-Outcome open_regular(Op& op, const Request& r, const Walked& w) {
+Outcome open_regular(Op& op, const Request& r, const Walked& w, uint64_t stamp) {
   const Node& node = *w.node;
   const bool own_data = node.in_upper() && !node.metacopy();
   if (!r.writes() && own_data && !node.overlay->can_whiteout_device)
     return open_checked(op, r, node);
+  if (!r.writes() && !own_data) TRY(tell_of_reader(op, node, stamp));
   if (!r.writes() && node.metacopy() && node.priv.has(Priv::kRedirect))
     return open_moved_metacopy(op, r, w);
   if (!r.writes()) return open_there(op, w, node.data(), r.plain_flags());
@@ -200,7 +211,7 @@ Outcome open_special(Op& op, const Request& r, const Walked& w) {
                       Caller::Opens::kAnything);  // ENXIO is a FIFO's own
 }
 
-Outcome open_existing(Op& op, const Request& r, Walked w) {
+Outcome open_existing(Op& op, const Request& r, Walked w, uint64_t stamp) {
   TRY(may_open(op, r, *w.node));
   // A descriptor on the index would tell nobody what the file is called. Where the name can't come
   // to the upper, it is the same file.
@@ -211,7 +222,7 @@ Outcome open_existing(Op& op, const Request& r, Walked w) {
   }
   const Node& node = *w.node;
   if (r.has(O_PATH) || node.is_dir()) return open_there(op, w, node.top(), r.plain_flags());
-  return node.is_regular() ? open_regular(op, r, w) : open_special(op, r, w);
+  return node.is_regular() ? open_regular(op, r, w, stamp) : open_special(op, r, w);
 }
 
 // Does the kernel's own fstat(2) of this object tell what programs are to see?
@@ -223,11 +234,16 @@ bool tells_plainly(const Node& node) {
          node.lowers[0].layer->fs_index == 0;
 }
 
-Outcome open_and_remember(Op& op, const Request& r, const Walked& w, uint64_t stamp) {
+// The state of the session before the walk.
+struct Stamps {
+  uint64_t shown, readers;
+};
+
+Outcome open_and_remember(Op& op, const Request& r, const Walked& w, const Stamps& before) {
   const Node& node = *w.node;
-  Outcome outcome = open_existing(op, r, w);
+  Outcome outcome = open_existing(op, r, w, before.readers);
   if (outcome.value() >= 0 && tells_plainly(node))
-    remember_plain(stamp, makedev(node.real.stx_dev_major, node.real.stx_dev_minor),
+    remember_plain(before.shown, makedev(node.real.stx_dev_major, node.real.stx_dev_minor),
                    node.real.stx_ino);
   return outcome;
 }
@@ -290,7 +306,7 @@ bool shows_mappings(const Request& r, const Walked& walked) {
 }
 
 Outcome attempt(Op& op, const Request& r, CStr path) {
-  const uint64_t stamp = shown_stamp(op.session());
+  const Stamps before = {shown_stamp(op.session()), reader_stamp(op.session())};
   NamePath target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
   const Walked& walked = target.walked();
@@ -307,7 +323,7 @@ Outcome attempt(Op& op, const Request& r, CStr path) {
   if (r.has(kTmpFile)) return open_unnamed(op, r, target);
   // A name that is to be a directory can't be made by open(2), whether or not it is there.
   if (r.creates() && walked.last == Last::kName && walked.trailing_slash) return Error(EISDIR);
-  if (walked.node->exists()) return open_and_remember(op, r, walked, stamp);
+  if (walked.node->exists()) return open_and_remember(op, r, walked, before);
   return r.creates() ? open_new(op, r, target) : Error(ENOENT);
 }
 

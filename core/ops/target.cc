@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "core/ops/follow.h"
 #include "core/walk/beside.h"
 
 namespace ovl {
@@ -96,6 +97,7 @@ Result<Target> find(Op& op, int dirfd, UserPath path, unsigned flags) {
 }
 
 Result<Target> find_fd(Op& op, int fd, FdUse use) {
+  follow_if_stale(op);
   Target t;
   FdNode found = TRY(node_of_fd(op, fd));
   if (found.node != nullptr && found.node->outside()) found.node = nullptr;

@@ -10,6 +10,7 @@
 //     directory locks (by ascending index of the bucket)
 //       an entry of an index: one at most
 //         the table of moved files: leaf
+//   descriptors of a process (ops/follow.h): alone
 //   completion (of one metacopy's data): alone, no other is taken while it is held
 // Readers take none: a walk that met an exclusive Mutation is done again inside a shared one
 // (walk(), Segment::epoch). Signals are blocked while any is held: a handler could want the same

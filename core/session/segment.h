@@ -19,7 +19,7 @@
 namespace ovl {
 
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
-constexpr uint32_t kSegmentVersion = 5;
+constexpr uint32_t kSegmentVersion = 6;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
 // A symbolic link, for readlink(2) alone, that only programs below ovlrun have: to the file of
 // their session. It tells an inner launcher where it is, however it was started.
@@ -133,6 +133,10 @@ struct KnownDirectory {
   std::atomic<uint64_t> words[kKnownWords];  // the real path
 };
 
+// One bit per hash of a lower file that somebody may have open to be read (session/readers.h).
+constexpr uint32_t kReaderWords = 512;
+constexpr uint32_t kFollowLocks = 16;
+
 enum class Counter : uint32_t {
   kOps,
   kCopyUps,
@@ -231,6 +235,14 @@ struct SharedState {
   uint32_t moved_strings_used;  // session/moved.cc
   MovedEntry moved[kMovedMax];
   char moved_strings[kMovedStrings];
+
+  // Descriptors that were opened to read a lower's file whose data is copied up: such changes
+  // begun, and done, and all copies of data.
+  alignas(64) std::atomic<uint64_t> stale_started;
+  std::atomic<uint64_t> stale_finished;
+  std::atomic<uint64_t> data_copies;
+  LockWord follow[kFollowLocks];  // by process (ops/follow.h)
+  alignas(64) std::atomic<uint64_t> readers[kReaderWords];
 
   alignas(64) LockWord moved_file_lock;
   std::atomic<uint32_t> moved_file_count;  // entries that were ever taken

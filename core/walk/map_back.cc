@@ -4,6 +4,7 @@
 // around would call it lies in the upper or a lower that the inner overlay was given there.
 #include "core/session/moved.h"
 #include "core/session/moved_file.h"
+#include "core/walk/copied_from.h"
 #include "core/walk/removed.h"
 #include "core/walk/walk.h"
 
@@ -93,9 +94,7 @@ class Level {
   bool shows(CStr virt, CStr real) {
     Result<const Node*> node = node_at(op_, virt, Purpose::kPass, level_);
     if (!node.ok() || node.value()->outside() || !node.value()->exists()) return false;
-    for (uint32_t i = 0; i < node.value()->lower_count; i++)
-      if (node.value()->lowers[i].path == real) return true;
-    return false;
+    return is_copied_from(*node.value(), real);
   }
 
   Op& op_;
@@ -149,11 +148,7 @@ Result<FdNode> node_of_fd(Op& op, int fd) {
   const Node* node = found.ok() ? found.value() : nullptr;
   bool same = node != nullptr && node->exists();
   if (same && upper) same = node->in_upper();
-  if (same && !upper) {
-    same = false;
-    for (uint32_t i = 0; i < node->lower_count; i++)
-      same = same || node->lowers[i].path == result.real;
-  }
+  if (same && !upper) same = is_copied_from(*node, result.real);
   if (same) result.node = node;
   result.detached = !same;
   return result;

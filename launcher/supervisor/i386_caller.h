@@ -64,6 +64,12 @@ class CompatCaller final : public Caller {
   mode_t umask() override { return real_.umask(); }
   At reach(Arena& arena, int dirfd, CStr path) override { return real_.reach(arena, dirfd, path); }
   Result<Str> proc_link(Arena& arena, CStr link) override { return real_.proc_link(arena, link); }
+  uint64_t followed() override { return real_.followed(); }
+  void set_followed(uint64_t count) override { real_.set_followed(count); }
+  pid_t process() override { return real_.process(); }
+  Result<DescriptorList> descriptors(Arena& arena) override { return real_.descriptors(arena); }
+  bool share_open_file(int a, int b) override { return real_.share_open_file(a, b); }
+  Result<void> replace_fd(int number, int with) override { return real_.replace_fd(number, with); }
   Origin origin(Arena& arena) override { return real_.origin(arena); }
   void complain(Str line) override { real_.complain(line); }
   bool has_own_descriptors() const override { return real_.has_own_descriptors(); }

@@ -66,6 +66,17 @@ Result<int> Notification::add(int fd, bool close_on_exec, unsigned flags) {
   return number;
 }
 
+Result<void> Notification::replace(int number, int fd, bool close_on_exec) {
+  seccomp_notif_addfd request{};
+  request.id = call_.id;
+  request.flags = SECCOMP_ADDFD_FLAG_SETFD;
+  request.srcfd = static_cast<uint32_t>(fd);
+  request.newfd = static_cast<uint32_t>(number);
+  request.newfd_flags = close_on_exec ? O_CLOEXEC : 0;
+  if (ioctl(listener_, SECCOMP_IOCTL_NOTIF_ADDFD, &request) < 0) return Error(errno);
+  return {};
+}
+
 Result<int> Notification::put(int fd, bool close_on_exec) { return add(fd, close_on_exec, 0); }
 
 Result<int> Notification::give(int fd, bool close_on_exec) {

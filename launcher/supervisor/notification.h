@@ -40,6 +40,8 @@ class Notification {
   Result<int> give(int fd, bool close_on_exec);
   // The same without the answer.
   Result<int> put(int fd, bool close_on_exec);
+  // Puts a copy of `fd` in the place of the task's descriptor, without the answer.
+  Result<void> replace(int number, int fd, bool close_on_exec);
   // Somebody else has answered (Assist).
   void set_answered() { answered_ = true; }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <limits.h>
 #include <linux/audit.h>
+#include <linux/kcmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include <memory>
 
 #include "core/caller/deep_path.h"
+#include "core/caller/followed.h"
 #include "core/walk/removed.h"
 #include "launcher/supervisor/backtrace.h"
 #include "launcher/supervisor/identity.h"
@@ -358,6 +360,25 @@ Outcome RemoteCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens w
   const int fd = openat(at.dirfd(), at.name(), flags | O_CLOEXEC | O_NOCTTY, mode);
   if (fd < 0) return Error(errno);
   return give_fd(UniqueFd(fd), flags & O_CLOEXEC);
+}
+
+pid_t RemoteCaller::process() {
+  Result<pid_t> group = thread_group();
+  return group.ok() ? group.value() : call_.tid();
+}
+
+Result<DescriptorList> RemoteCaller::descriptors(Arena& arena) {
+  const std::string name = proc_path(call_.tid(), "fd");
+  const UniqueFd dir = TRY(sys_openat(view(name), O_RDONLY | O_DIRECTORY));
+  return list_descriptors(arena, dir.get(), kNoDescriptor);
+}
+
+bool RemoteCaller::share_open_file(int a, int b) {
+  return syscall(SYS_kcmp, call_.tid(), call_.tid(), KCMP_FILE, a, b) == 0;
+}
+
+Result<void> RemoteCaller::replace_fd(int number, int with) {
+  return call_.replace(number, with, closes_on_exec(number));
 }
 
 Result<UniqueFd> RemoteCaller::open_of_task(CStr name) {

@@ -12,6 +12,7 @@
 #include "core/caller/caller.h"
 #include "launcher/supervisor/assist.h"
 #include "launcher/supervisor/crew.h"
+#include "launcher/supervisor/followed_tasks.h"
 #include "launcher/supervisor/notification.h"
 #include "launcher/supervisor/task.h"
 
@@ -24,6 +25,7 @@ struct RemoteContext {
   bool strict;     // nothing that a path decides is left to the task's own memory
   TaskStatus own;  // of the supervisor: who all tasks are to begin with
   std::atomic<bool> credentials_change{false};  // some task's may have
+  FollowedTasks followed;
 };
 
 class RemoteCaller final : public Caller {
@@ -59,6 +61,12 @@ class RemoteCaller final : public Caller {
   bool may_preload() override;
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
   Origin origin(Arena& arena) override;
+  uint64_t followed() override { return context_.followed.of(call_.tid()); }
+  void set_followed(uint64_t count) override { context_.followed.set(call_.tid(), count); }
+  pid_t process() override;
+  Result<DescriptorList> descriptors(Arena& arena) override;
+  bool share_open_file(int a, int b) override;
+  Result<void> replace_fd(int number, int with) override;
 
   CallAbi abi() const;
   // ESRCH: it is gone.

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/ops/follow.h"
 #include "core/ops/ops.h"
 #include "launcher/failure.h"
 #include "launcher/supervisor/filter.h"
@@ -85,6 +86,14 @@ void Supervisor::work() {
   } while (crew_.rest());
 }
 
+namespace {
+void follow(RemoteCaller& caller, Session& session) {
+  if (stale_count(session) == 0) return;
+  Op op(caller, session);
+  follow_if_stale(op);
+}
+}  // namespace
+
 Outcome Supervisor::serve(Notification& call, Identity& identity) {
   if (assist_.expects(call.tid())) return Outcome::native();
   const std::shared_ptr<Session> session = views_.of(call.tid());
@@ -100,10 +109,13 @@ Outcome Supervisor::serve(Notification& call, Identity& identity) {
     identity.set_umask(status->umask);
     if (others) identity.take_on(*status);
   }
+  follow(caller, *session);
   Outcome outcome = data.arch == AUDIT_ARCH_X86_64 ? dispatch(caller, *session, data.nr, args)
                                                    : dispatch_i386(caller, *session, data.nr, args);
   if (!call.answered() && outcome.is_native() && context_.strict)
     outcome = perform_outside(caller, data.nr, args);
+  // What this call copied up the task may read with its next one, which nobody sees.
+  if (!call.answered()) follow(caller, *session);
   return outcome;
 }
 

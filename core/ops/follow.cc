@@ -1,0 +1,150 @@
+// See follow.h.
+#include "core/ops/follow.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "core/session/lock.h"
+#include "core/walk/walk.h"
+
+namespace ovl {
+namespace {
+
+// Two threads of a process would put back each other's position. Tried for only: who can't have it
+// is the supervisor, and the process is at it itself.
+class Following {
+ public:
+  Following(const Session& session, Caller& caller)
+      : word_(session.state().follow[static_cast<uint32_t>(caller.process()) % kFollowLocks]),
+        self_(static_cast<uint32_t>(sys_gettid())) {
+    const uint64_t all = ~uint64_t{0};
+    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old_mask_, sizeof all);
+    if (!caller.has_own_descriptors()) {
+      lock_word(word_, self_);
+      held_ = true;
+    } else {
+      uint32_t free = 0;
+      held_ = word_.compare_exchange_strong(free, self_, std::memory_order_acquire);
+    }
+  }
+  ~Following() {
+    if (held_) unlock_word(word_, self_);
+    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask_, nullptr, sizeof old_mask_);
+  }
+  Following(const Following&) = delete;
+  Following& operator=(const Following&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  LockWord& word_;
+  const uint32_t self_;
+  bool held_;
+  uint64_t old_mask_ = 0;
+};
+
+struct Stale {
+  int fd;
+  StatX file;  // of the lower
+  CStr copy;
+  uint64_t copy_ino;
+  bool done;
+};
+
+// What open(2) takes of what F_GETFL tells: none of these makes or empties anything.
+constexpr int kKept =
+    O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_NOFOLLOW | O_SYNC | 0100000 /* O_LARGEFILE */;
+
+Result<UniqueFd> open_to_read(CStr real, int flags) {
+  const At at(real);
+  const open_how how = {static_cast<uint64_t>(flags), 0, RESOLVE_NO_SYMLINKS};
+  Result<UniqueFd> fd = sys_openat2(at, how);
+  // Before Linux 5.6, or below a filter that does not know it.
+  if (!fd.ok() && (fd.error() == ENOSYS || fd.error() == EPERM))
+    return sys_openat(at, flags | O_NOFOLLOW);
+  return fd;
+}
+
+bool attributes(Caller& caller, int fd, StatX* out) {
+  struct stat st;
+  if (!caller.fstat(fd, &st).ok()) return false;
+  out->stx_dev_major = major(st.st_dev);
+  out->stx_dev_minor = minor(st.st_dev);
+  out->stx_ino = st.st_ino;
+  out->stx_mode = static_cast<uint16_t>(st.st_mode);
+  return true;
+}
+
+// Is this descriptor on a lower's file whose data is in the upper by now?
+bool is_stale(Op& op, int fd, Stale* out) {
+  StatX file;
+  if (!attributes(op.caller(), fd, &file) || !S_ISREG(file.stx_mode)) return false;
+  if (!may_have_readers(op.session(), file)) return false;
+  Result<FdNode> found = node_of_fd(op, fd);
+  if (!found.ok() || found.value().node == nullptr || !found.value().on_lower) return false;
+  const Node& node = *found.value().node;
+  if (node.outside() || !node.is_regular() || !node.has_upper_inode() || node.metacopy())
+    return false;
+  *out = Stale{fd, file, node.top(), node.real.stx_ino, false};
+  return true;
+}
+
+// The copy, open as the descriptor is; its position is that one's.
+Result<UniqueFd> open_copy(const Stale& stale, int old) {
+  const long flags = TRY(checked(raw_call(SYS_fcntl, old, F_GETFL)));
+  if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH) != 0) return Error(EBADF);
+  UniqueFd copy = TRY(open_to_read(stale.copy, static_cast<int>(flags) & kKept));
+  StatX st;
+  TRY(sys_fstat(copy.get(), &st));
+  if (st.stx_ino != stale.copy_ino) return Error(ESTALE);
+  const off_t at = TRY(sys_lseek(old, 0, SEEK_CUR));
+  TRY(sys_lseek(copy.get(), at, SEEK_SET));
+  return copy;
+}
+
+// Descriptors that share one open file share its copy, too.
+Result<void> follow(Op& op, Stale* all, uint32_t count, uint32_t first) {
+  Caller& caller = op.caller();
+  const BorrowedFd old = TRY(caller.borrow(all[first].fd));
+  const UniqueFd copy = TRY(open_copy(all[first], old.get()));
+  // From the last to the first: the descriptor that the others are compared with goes last.
+  for (uint32_t i = count; i-- > first;) {
+    Stale& stale = all[i];
+    if (stale.done || !same_inode(stale.file, all[first].file)) continue;
+    if (i != first && !caller.share_open_file(all[first].fd, stale.fd)) continue;
+    // Another thread may have closed it, and opened something else.
+    StatX now;
+    if (!attributes(caller, stale.fd, &now) || !same_inode(now, stale.file)) continue;
+    stale.done = true;
+    TRY(caller.replace_fd(stale.fd, copy.get()));
+  }
+  return {};
+}
+
+}  // namespace
+
+void follow_copies(Op& op) {
+  Caller& caller = op.caller();
+  const Following following(op.session(), caller);
+  if (!following.held()) return;
+  const uint64_t count = stale_count(op.session());
+  if (caller.followed() == count) return;  // another thread was faster
+  bool settled = stale_settled(op.session(), count);
+  const Result<DescriptorList> list = caller.descriptors(op.arena());
+  if (!list.ok()) return;
+  Stale* stale = op.arena().array<Stale>(list.value().count);
+  if (stale == nullptr) return;
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < list.value().count; i++)
+    if (is_stale(op, list.value().numbers[i], &stale[found])) found++;
+  for (uint32_t i = 0; i < found; i++) {
+    if (stale[i].done) continue;
+    const Result<void> r = follow(op, stale, found, i);
+    if (!r.ok() && (r.error() == EMFILE || r.error() == ENFILE || r.error() == ENOMEM))
+      settled = false;  // there may be room the next time
+  }
+  if (settled) caller.set_followed(count);
+}
+
+}  // namespace ovl

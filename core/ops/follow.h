@@ -1,0 +1,22 @@
+// Descriptors follow their file: one that was opened to read a lower's file goes on with the
+// upper's once the data is there, under its number, with its flags and position. Each process does
+// it for itself before it reads the next time, when the session tells that there is something to
+// do; the supervisor does it for those that it serves. Kernel counterpart: ovl_real_file().
+#pragma once
+
+#include "core/caller/op.h"
+#include "core/session/readers.h"
+
+namespace ovl {
+
+// Descriptors of the caller that became stale are made to follow. What can't follow (no name leads
+// to its copy any more, no descriptor is free) stays as it is.
+void follow_copies(Op& op);
+
+// Requires: nothing. One load while nothing was copied up under a reader.
+inline void follow_if_stale(Op& op) {
+  const uint64_t count = stale_count(op.session());
+  if (count != 0 && op.caller().followed() != count) follow_copies(op);
+}
+
+}  // namespace ovl
