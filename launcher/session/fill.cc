@@ -3,6 +3,8 @@
 #include "launcher/session/fill.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -17,6 +19,7 @@
 #include "core/names/redirect.h"
 #include "core/session/lock.h"
 #include "core/session/moved.h"
+#include "core/session/readers.h"
 #include "core/session/session.h"
 #include "core/walk/lookup.h"
 #include "launcher/failure.h"
@@ -66,6 +69,22 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
   return {};
 }
 
+// What the command gets from whoever started ovlrun, and can read.
+std::vector<StatX> inherited_files() {
+  std::vector<StatX> files;
+  const std::unique_ptr<DIR, int (*)(DIR*)> list(opendir("/proc/self/fd"), closedir);
+  if (list == nullptr) return files;
+  while (const dirent* entry = readdir(list.get())) {
+    if (entry->d_name[0] == '.') continue;
+    const int fd = atoi(entry->d_name);
+    if ((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0) continue;
+    StatX st;
+    if (!sys_fstat(fd, &st).ok() || !S_ISREG(st.stx_mode)) continue;
+    if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) files.push_back(st);
+  }
+  return files;
+}
+
 }  // namespace
 
 void fill_session(const Plan& plan, XattrPrefix prefix, const std::string& session_file) {
@@ -76,10 +95,13 @@ void fill_session(const Plan& plan, XattrPrefix prefix, const std::string& sessi
   const auto needs_filling = [&](const PlannedOverlay& o) {
     return o.fresh_upper || may_have_moved(o);
   };
-  if (std::none_of(plan.overlays.begin(), plan.overlays.end(), needs_filling)) return;
+  const std::vector<StatX> inherited = inherited_files();
+  if (inherited.empty() && std::none_of(plan.overlays.begin(), plan.overlays.end(), needs_filling))
+    return;
   auto session = std::make_unique<Session>();  // half a page of layers: not for the stack
   const Result<void> attached = session->attach(CStr(session_file.c_str(), session_file.size()));
   if (!attached.ok()) fail("{}: {}", quote(session_file), error_text(attached.error()));
+  for (const StatX& file : inherited) note_reader(*session, file, reader_stamp(*session));
   LocalCaller caller;
   // Those of sessions around stand in front.
   const uint32_t first = session->overlay_count() - static_cast<uint32_t>(plan.overlays.size());

@@ -1,5 +1,5 @@
 // What the file systems tell a new session before its first program runs: the root of a fresh
-// upper, and the list of moved directories.
+// upper, the list of moved directories, and who reads what.
 #pragma once
 
 #include <string>
