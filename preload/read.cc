@@ -110,10 +110,19 @@ ssize_t ip_copy_file_range(int in, off_t* in_at, int out, off_t* out_at, size_t 
   }
 OVL_STREAM(size_t, fread, (void* to, size_t size, size_t count, FILE* stream), to, size, count,
            stream)
+OVL_STREAM(size_t, __fread_chk, (void* to, size_t room, size_t size, size_t count, FILE* stream),
+           to, room, size, count, stream)
+OVL_STREAM(size_t, __fread_unlocked_chk,
+           (void* to, size_t room, size_t size, size_t count, FILE* stream), to, room, size, count,
+           stream)
 OVL_STREAM(size_t, fread_unlocked, (void* to, size_t size, size_t count, FILE* stream), to, size,
            count, stream)
 OVL_STREAM(char*, fgets, (char* to, int size, FILE* stream), to, size, stream)
 OVL_STREAM(char*, fgets_unlocked, (char* to, int size, FILE* stream), to, size, stream)
+OVL_STREAM(char*, __fgets_chk, (char* to, size_t room, int size, FILE* stream), to, room, size,
+           stream)
+OVL_STREAM(char*, __fgets_unlocked_chk, (char* to, size_t room, int size, FILE* stream), to, room,
+           size, stream)
 OVL_STREAM(ssize_t, getline, (char** line, size_t* size, FILE* stream), line, size, stream)
 OVL_STREAM(ssize_t, getdelim, (char** line, size_t* size, int end, FILE* stream), line, size, end,
            stream)
