@@ -14,7 +14,15 @@ class Openat2 : public Tree {
     how.flags = flags;
     how.mode = mode;
     how.resolve = resolve;
-    return t_openat2(dirfd, path.c_str(), &how, sizeof how);
+    // Through "..", below a limit, the kernel gives up when something is renamed anywhere
+    // meanwhile: openat2(2) leaves it to the caller to ask again.
+    const bool by_chance = (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0;
+    int fd;
+    do {
+      errno = kUntouched;
+      fd = t_openat2(dirfd, path.c_str(), &how, sizeof how);
+    } while (fd < 0 && errno == EAGAIN && by_chance);
+    return fd;
   }
 };
 
