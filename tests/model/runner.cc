@@ -24,6 +24,18 @@ void skip_without_mount(const Answer& answer) {
     throw Skipped{"no kernel overlay mount: " + answer.messages};
 }
 
+// The variant as deviations know it: with what of its layers some of them are about.
+std::string described(const Variant& variant, const Sequence& sequence) {
+  std::string name = variant.name;
+  for (const char* kind : {"hard", "fifo"})
+    for (const Entry& entry : sequence.tree)
+      if (entry.kind == kind) {
+        name += std::string("+") + kind;
+        break;
+      }
+  return name;
+}
+
 }  // namespace
 
 Setting Runner::setting(const char* side) const {
@@ -81,7 +93,7 @@ std::optional<Difference> Runner::run(const Sequence& sequence) {
   counts_.sequences++;
   counts_.operations += sequence.operations();
   stage_->make(sequence);
-  Comparison comparison(stage_->variant().name, deviations_);
+  Comparison comparison(described(stage_->variant(), sequence), deviations_);
   std::vector<std::string> steps;
   size_t number = 0;
   bool first = true, equal = true;
@@ -111,11 +123,11 @@ std::optional<Difference> Runner::run(const Sequence& sequence) {
     counts_.ended_early++;
     return {};
   }
-  return sequence.alone ? std::nullopt : crosswise();
+  return sequence.alone ? std::nullopt : crosswise(sequence);
 }
 
 // Each side's upper, shown by both.
-std::optional<Difference> Runner::crosswise() {
+std::optional<Difference> Runner::crosswise(const Sequence& sequence) {
   const Variant& variant = stage_->variant();
   const std::string script = with_tree("0 walk {T}\n", stage_->tree());
   const struct {
@@ -138,7 +150,7 @@ std::optional<Difference> Runner::crosswise() {
     const Answer theirs = kernel.wait();
     skip_without_mount(theirs);
     const Answer mine = Run::ours(*stage_, form_, programs_, setting, script).wait();
-    Comparison comparison(variant.name, deviations_);
+    Comparison comparison(described(variant, sequence), deviations_);
     counts_.crosswise++;
     const std::string name = fmt::format("0 upper-of-{}", upper.side);
     const auto line = [](const Answer& answer) {

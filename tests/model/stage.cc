@@ -176,7 +176,7 @@ void Stage::make(const Sequence& sequence) {
   make_directory(real_around(), owner_);
   for (int i = 0; i < variant_.lowers; i++) {
     const std::string layer = layer_to_make(i);
-    if (variant_.lowers > 1 && access(layer.c_str(), F_OK) == 0) remove_tree(layer);
+    if ((variant_.lowers > 1 || packed()) && access(layer.c_str(), F_OK) == 0) remove_tree(layer);
     make_directory(layer, owner_);
     make_layer(sequence, i, layer, tree(), owner_);
   }
