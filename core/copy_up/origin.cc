@@ -49,6 +49,10 @@ Result<void> make_origin_whole(Op& op, const Node& node) {
   char value[kFileHandleMax];
   FileHandle handle;
   Result<size_t> n = sys_lgetxattr(node.marked(), name, value, sizeof value);
+  if (!n.ok() && n.error() == EACCES) {
+    TRY(keep_open_to_us(op, overlay, node.marked()));
+    n = sys_lgetxattr(node.marked(), name, value, sizeof value);
+  }
   if (!n.ok()) return Error(n.error());
   Result<OriginState> state = decode_origin(value, n.value(), &handle);
   if (state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0) return {};

@@ -363,7 +363,10 @@ class LayerSearch {
   // What a directory says about those below it: true: they do not count. Else perhaps redirect().
   Result<bool> ends_here(CStr real, PrivSet priv, const Layer& layer, Path* path, uint32_t next) {
     if (priv.has(Priv::kOpaque)) {
-      Str value = TRY(read_value(op_, layer.format, real, Priv::kOpaque));
+      const Result<Str> read = read_value(op_, layer.format, real, Priv::kOpaque);
+      // Closed by a mode that the kernel's mount has made; it writes no other value than "y".
+      if (!read.ok() && read.error() == EACCES) return true;
+      const Str value = TRY(read);
       // An absolute redirect counts even in an opaque directory's place: the kernel never writes
       // both.
       if (value.data() != nullptr && decode_opaque(value.data(), value.size()) == Opaque::kOpaque)

@@ -49,7 +49,8 @@ constexpr long kNoLaterThanThis = 1'200'000'000;
 }  // namespace
 
 // VARIANT OPERATION KEY KERNEL OURS ACTION: regular expressions that match a whole word each.
-// Behind VARIANT stands +hard where the layers hold hard links, then +fifo where they hold FIFOs. A
+// Behind VARIANT stands +hard where the layers hold hard links, then +fifo where there are FIFOs,
+// then +kernel where the upper was begun by the kernel. A
 // new object that a descriptor shows without any link is newN.gone.
 // ACTION is `ignore`; `object` for this field of this object from now on; `end` where the trees
 // differ from then on, so that the rest of the sequence says nothing; or `drop`, which leaves words
