@@ -1,8 +1,10 @@
 // See attr.h.
 #include "core/attr/attr.h"
 
+#include <fcntl.h>
 #include <sys/sysmacros.h>
 
+#include "core/sys/file_handle.h"
 #include "core/walk/beside.h"
 
 namespace ovl {
@@ -35,14 +37,42 @@ Identity in_overlay(const Overlay& overlay, const Layer& layer, uint64_t ino) {
                   shown_ino(overlay, layer, ino)};
 }
 
-// The inode number in an upper file's origin; 0 when it isn't known.
-uint64_t origin_ino(const Overlay& overlay, const Object& top) {
+// The handles of erofs tell places, no inode numbers, and only root may ask what is there.
+Result<uint64_t> ino_on_erofs(const Layer& layer, const FileHandle& handle) {
+  KernelHandle kernels;
+  kernels.bytes = handle.fid_size;
+  kernels.type = handle.type;
+  memcpy(kernels.data, handle.fid, handle.fid_size);
+  const UniqueFd root = TRY(sys_openat(layer.root, O_RDONLY | O_DIRECTORY));
+  const UniqueFd object = TRY(sys_open_handle(root.get(), kernels));
+  StatX st;
+  TRY(sys_fstat(object.get(), &st));
+  return st.stx_ino;
+}
+
+// The topmost lower on the file system that a handle is of; where none has its UUID, the topmost
+// of all.
+const Layer& layer_of(const Overlay& overlay, const FileHandle& handle) {
+  for (uint32_t i = 0; i < overlay.lower_count; i++)
+    if (memcmp(overlay.lowers[i].uuid, handle.uuid, sizeof handle.uuid) == 0)
+      return overlay.lowers[i];
+  return overlay.lowers[0];
+}
+
+// What an upper file's origin tells of the lower's object. False: nothing.
+bool origin_identity(const Overlay& overlay, const Object& top, Identity* out) {
   unsigned char value[kFileHandleMax];
-  Result<size_t> n = top.get(priv_name(overlay.format, Priv::kOrigin), value, sizeof value);
+  const Result<size_t> n = top.get(priv_name(overlay.format, Priv::kOrigin), value, sizeof value);
   FileHandle handle;
-  if (!n.ok()) return 0;
-  Result<OriginState> state = decode_origin(value, n.value(), &handle);
-  return state.ok() && state.value() == OriginState::kKnown ? inode_of(handle) : 0;
+  if (!n.ok() || overlay.lower_count == 0) return false;
+  const Result<OriginState> state = decode_origin(value, n.value(), &handle);
+  if (!state.ok() || state.value() != OriginState::kKnown) return false;
+  const Layer& layer = layer_of(overlay, handle);
+  const Result<uint64_t> ino =
+      layer.is_erofs ? ino_on_erofs(layer, handle) : Result<uint64_t>(inode_of(handle));
+  if (!ino.ok() || ino.value() == 0) return false;
+  *out = in_overlay(overlay, layer, ino.value());
+  return true;
 }
 
 // Identity of the topmost object. `below`: attributes of lowers[0], when it is in the upper and has
@@ -55,10 +85,9 @@ Identity identity_of(const Node& node, const Object& top, const StatX* below) {
     return identity_of(overlay, node.real);
   if (below != nullptr) return identity_of(overlay, *below);
   if (!node.is_dir() && node.priv.has(Priv::kOrigin)) {
-    // Renamed since: only the handle tells, and it belongs to the topmost lower's file system as
-    // far as we know.
-    const uint64_t ino = origin_ino(overlay, marked_object(node, top));
-    if (ino != 0 && overlay.lower_count != 0) return in_overlay(overlay, overlay.lowers[0], ino);
+    // Renamed since: only the handle tells.
+    Identity identity;
+    if (origin_identity(overlay, marked_object(node, top), &identity)) return identity;
   }
   return identity_of(overlay, node.real);
 }

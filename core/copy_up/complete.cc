@@ -69,7 +69,7 @@ Result<void> add_origin(const Node& node, int upper) {
   TRY(sys_lstat(node.lowers[0].path, &st));
   if (st.stx_nlink > 1) return {};
   char origin[kFileHandleMax];
-  const size_t size = origin_of(node.lowers[0].path, -1, origin);
+  const size_t size = origin_of(node.lowers[0], -1, origin);
   // Under another name than the lower's an empty one would be taken for that of another file.
   if (size == 0 && node.priv.has(Priv::kRedirect)) return {};
   return sys_fsetxattr(upper, priv_name(node.overlay->format, Priv::kOrigin), origin, size);

@@ -125,7 +125,7 @@ class Copy {
     if (!with_origin) return {};
     char origin[kFileHandleMax];
     const size_t size =
-        origin_of(node_.lowers[0].path, node_.lower_count == 1 ? lower.get() : -1, origin);
+        origin_of(node_.lowers[0], node_.lower_count == 1 ? lower.get() : -1, origin);
     return set_mark(op_, *node_.overlay, temp_.path(), Priv::kOrigin, Str(origin, size));
   }
 
@@ -176,7 +176,7 @@ class Copy {
     // Of a link that will be broken, see above.
     if (indexed() || node_.real.stx_nlink > 1) return {};
     char origin[kFileHandleMax];
-    const Str value(origin, origin_of(node_.lowers[0].path, -1, origin));
+    const Str value(origin, origin_of(node_.lowers[0], -1, origin));
     if (beside) return set_beside(op_, overlay, beside_, Priv::kOrigin, value);
     return set_mark(op_, overlay, temp_.path(), Priv::kOrigin, value);
   }

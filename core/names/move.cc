@@ -147,8 +147,7 @@ Result<void> may_move(const Node& node) {
 Result<void> move_name(Op& op, const Place& from, const Place& to) {
   const Node& node = *from.node;
   const Overlay& overlay = *node.overlay;
-  if (node.is_dir() && to.node->exists() && !TRY(shown_empty(op, *to.node)))
-    return Error(ENOTEMPTY);
+  if (node.is_dir() && to.node->exists() && !TRY(is_empty(op, *to.node))) return Error(ENOTEMPTY);
   const Node* to_dir = TRY(copy_up_dir(op, *to.dir));
   const Node* from_dir = TRY(copy_up_dir(op, *from.dir));
   TRY(prepare(op, from, to, *to_dir));

@@ -40,7 +40,8 @@ Result<Place> look_again(Op& op, const Walked& walked) {
   place.dir = walked.parent;
   // A directory that was in a lower only may be in the upper by now, with other names in it.
   if (!place.dir->in_upper()) place.dir = TRY(again(op, *walked.parent));
-  place.node = TRY(lookup(op, *place.dir, walked.name));
+  // The walk has asked whether the directory may be searched, where that was to be asked.
+  place.node = TRY(lookup(op, *place.dir, walked.name, Search::kUnchecked));
   return place;
 }
 

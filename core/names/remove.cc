@@ -47,6 +47,13 @@ Result<bool> really_empty(CStr real) {
 
 }  // namespace
 
+Result<bool> is_empty(Op& op, const Node& dir) {
+  Result<bool> empty = shown_empty(op, dir);
+  if (empty.ok() || empty.error() != EACCES || !dir.in_upper()) return empty;
+  TRY(keep_open_to_us(op, *dir.overlay, dir.upper));
+  return shown_empty(op, dir);
+}
+
 Result<void> remove_file(Op& op, const Place& place) {
   if (TRY(needs_whiteout(op, place))) return cover(op, place);
   return sys_unlink(place.node->upper);
@@ -60,7 +67,7 @@ Result<void> remove_directory(Op& op, const Place& place) {
   Result<void> r = pure ? sys_rmdir(node.upper) : Result<void>(Error(ENOTEMPTY));
   if (!r.ok() && r.error() != ENOTEMPTY && r.error() != EEXIST) return r;
   if (!r.ok()) {
-    if (!TRY(shown_empty(op, node))) return Error(ENOTEMPTY);
+    if (!TRY(is_empty(op, node))) return Error(ENOTEMPTY);
     if (covered)
       TRY(cover(op, place));
     else

@@ -10,6 +10,10 @@ namespace ovl {
 // permission has been asked.
 Result<void> remove_file(Op& op, const Place& place);
 
+// Does a directory show as empty? One that the kernel's mount has closed to us is opened for that.
+// Requires: an exclusive Mutation.
+Result<bool> is_empty(Op& op, const Node& dir);
+
 // Removes a directory that shows as empty. Requires: an exclusive Mutation, place.node is a
 // directory; permission has been asked. Errors: ENOTEMPTY.
 Result<void> remove_directory(Op& op, const Place& place);

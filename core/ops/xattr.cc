@@ -4,6 +4,7 @@
 // fs/xattr.c, fs/overlayfs/xattrs.c, ovl_set_or_remove_acl().
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/limits.h>
 #include <linux/xattr.h>
 #include <sys/stat.h>
@@ -141,6 +142,9 @@ Result<size_t> read_value(Op& op, const Target& t, CStr name, Space space, void*
   if (real.data() == nullptr) return Error(ENODATA);
   Result<size_t> n = t.top.get(real.c_str(), value, size);
   if (n.ok() && space == Space::kAccessAcl && size != 0) show_acl(node, value, n.value());
+  // A lower's file system that has none: the upper's has.
+  const bool acl = space == Space::kAccessAcl || space == Space::kDefaultAcl;
+  if (acl && !n.ok() && n.error() == EOPNOTSUPP && !node.is_symlink()) return Error(ENODATA);
   return n;
 }
 
@@ -282,6 +286,23 @@ Outcome remove_value(Op& op, const Target& t, CStr name) {
                 [&](const Changing& c) { return apply_remove(op, c, name, space); });
 }
 
+// What the kernel takes for the capabilities of a file, or for none. Kernel counterpart:
+// validheader().
+bool is_capability(const Value& value) {
+  uint32_t magic = 0;
+  if (value.size == 0) return true;
+  if (value.size < sizeof magic) return false;
+  memcpy(&magic, value.data, sizeof magic);
+  switch (magic & VFS_CAP_REVISION_MASK) {
+    case VFS_CAP_REVISION_2:
+      return value.size == XATTR_CAPS_SZ_2;
+    case VFS_CAP_REVISION_3:
+      return value.size == XATTR_CAPS_SZ_3;
+    default:
+      return false;
+  }
+}
+
 Outcome set_value(Op& op, const Target& t, CStr name, const Value& value) {
   const Space space = space_of(name);
   if (space == Space::kAccessAcl || space == Space::kDefaultAcl) {
@@ -289,6 +310,7 @@ Outcome set_value(Op& op, const Target& t, CStr name, const Value& value) {
     TRY(acl.check());
     if (acl.removes()) return remove_value(op, t, name);
   }
+  if (name == Str(XATTR_NAME_CAPS) && !is_capability(value)) return Error(EINVAL);
   TRY(may_write(op, t, space));
   if (TRY(disk_name(op, *t.node, name, false)).data() == nullptr) return Error(EPERM);
   // Before anything is copied up for it.

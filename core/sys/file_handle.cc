@@ -36,6 +36,11 @@ Result<void> sys_handle(const At& at, KernelHandle* out) {
   return handle_at(at.dirfd(), at.name(), 0, out);
 }
 
+Result<UniqueFd> sys_open_handle(int root, const KernelHandle& handle) {
+  return UniqueFd(static_cast<int>(TRY(
+      checked(raw_call(SYS_open_by_handle_at, root, &handle, O_PATH | O_NOFOLLOW | O_CLOEXEC)))));
+}
+
 Result<void> sys_handle(int fd, KernelHandle* out) { return handle_at(fd, "", AT_EMPTY_PATH, out); }
 
 Result<void> sys_fs_uuid(int fd, uint8_t out[16]) {

@@ -17,6 +17,9 @@ struct KernelHandle {
 // EOPNOTSUPP: the file system has none.
 Result<void> sys_handle(const At& at, KernelHandle* out);
 Result<void> sys_handle(int fd, KernelHandle* out);
+// An O_PATH descriptor on the object; `root`: an open directory of its file system. EPERM: root's
+// alone.
+Result<UniqueFd> sys_open_handle(int root, const KernelHandle& handle);
 
 // ENOTTY: it has none, or the kernel is older than 6.9.
 Result<void> sys_fs_uuid(int fd, uint8_t out[16]);

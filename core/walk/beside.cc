@@ -36,7 +36,8 @@ Result<void> make_companion(Op& op, const Overlay& overlay, CStr companion) {
     TRY(make_directory(op, overlay));
     made = sys_mknod(companion, S_IFREG | kOwnMode, 0);
   }
-  return ignore_if(made, EEXIST);
+  if (!made.ok()) return ignore_if(made, EEXIST);
+  return sys_chmod(companion, kOwnMode);  // a umask may have taken the owner's bits
 }
 
 }  // namespace
@@ -98,9 +99,7 @@ Result<void> set_beside(Op& op, const Overlay& overlay, CStr companion, Priv whi
     TRY(make_companion(op, overlay, companion));
     r = sys_lsetxattr(companion, name, value.data(), value.size());
   }
-  if (r.ok() || r.error() != EACCES) return r;
-  TRY(sys_chmod(companion, kOwnMode));  // a umask that takes the owner's bits
-  return sys_lsetxattr(companion, name, value.data(), value.size());
+  return r;
 }
 
 void LastName::hold(const Node& node) {

@@ -7,6 +7,7 @@
 
 #include "core/attr/attr.h"
 #include "core/session/known.h"
+#include "core/sys/file_handle.h"
 #include "core/walk/beside.h"
 #include "core/walk/index.h"
 
@@ -362,7 +363,10 @@ class LayerSearch {
   // What a directory says about those below it: true: they do not count. Else perhaps redirect().
   Result<bool> ends_here(CStr real, PrivSet priv, const Layer& layer, Path* path, uint32_t next) {
     if (priv.has(Priv::kOpaque)) {
-      Str value = TRY(read_value(op_, layer.format, real, Priv::kOpaque));
+      const Result<Str> read = read_value(op_, layer.format, real, Priv::kOpaque);
+      // Closed by a mode that the kernel's mount has made; it writes no other value than "y".
+      if (!read.ok() && read.error() == EACCES) return true;
+      const Str value = TRY(read);
       // An absolute redirect counts even in an opaque directory's place: the kernel never writes
       // both.
       if (value.data() != nullptr && decode_opaque(value.data(), value.size()) == Opaque::kOpaque)
@@ -459,13 +463,20 @@ class LayerSearch {
     Result<OriginState> state = decode_origin(value.data(), value.size(), &handle);
     StatX st;
     TRY(sys_lstat(target_.found[0].path, &st));
-    // The handles of erofs tell places, no inode numbers.
-    const bool known = state.ok() && state.value() == OriginState::kKnown &&
-                       inode_of(handle) != 0 && !target_.found[0].layer->is_erofs;
+    const bool known = state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0;
     // Where only the name tells, several names of one file would tell several things.
-    const bool same = known ? inode_of(handle) == st.stx_ino : node_->real.stx_nlink == 1;
+    const bool same = !known                             ? node_->real.stx_nlink == 1
+                      : target_.found[0].layer->is_erofs ? has_handle(target_.found[0].path, handle)
+                                                         : inode_of(handle) == st.stx_ino;
     if (S_ISREG(st.stx_mode) != node_->is_regular() || !same) target_.found_count = 0;
     return {};
+  }
+
+  // The handles of erofs tell places, no inode numbers.
+  static bool has_handle(CStr real, const FileHandle& handle) {
+    KernelHandle there;
+    return sys_handle(At(real), &there).ok() && there.bytes == handle.fid_size &&
+           memcmp(there.data, handle.fid, handle.fid_size) == 0;
   }
 
   Op& op_;

@@ -221,7 +221,7 @@ class Settler {
     check(sys_lstat(file.lowers[0].path, &lower), rel);
     if (lower.stx_nlink < 2) {
       char origin[kFileHandleMax];
-      const size_t size = origin_of(file.lowers[0].path, -1, origin);
+      const size_t size = origin_of(file.lowers[0], -1, origin);
       check(set_mark(op, view_.overlay(), temp.path(), Priv::kOrigin, Str(origin, size)), rel);
       check(mark_impure(op, *file.up), rel);
     }

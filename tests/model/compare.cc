@@ -29,12 +29,29 @@ std::string operation_name(const std::string& operation) {
   return words.size() < 2 ? operation : words[1];
 }
 
+// Does the link count that comes behind this inode number say that the object has no name?
+bool has_no_link(const std::string& raw, size_t at, std::string_view key) {
+  const std::string owner(key.substr(0, key.rfind('.')));
+  for (const char* count : {".nlink=", ".dirlink="}) {
+    const std::string field = owner + count;
+    // Between them is the device.
+    const size_t found = raw.find(field, at);
+    if (found != std::string::npos && raw.find(owner + ".ino=", at) > found &&
+        raw.compare(found + field.size(), 2, "0 ") == 0)
+      return true;
+  }
+  return false;
+}
+
 // Times that a tree was made with, or that an operation has set.
 constexpr long kNoLaterThanThis = 1'200'000'000;
 
 }  // namespace
 
 // VARIANT OPERATION KEY KERNEL OURS ACTION: regular expressions that match a whole word each.
+// Behind VARIANT stands +hard where the layers hold hard links, then +fifo where there are FIFOs,
+// then +kernel where the upper was begun by the kernel. A
+// new object that a descriptor shows without any link is newN.gone.
 // ACTION is `ignore`; `object` for this field of this object from now on; `end` where the trees
 // differ from then on, so that the rest of the sequence says nothing; or `drop`, which leaves words
 // KEY=KERNEL of the kernel out, and words KEY=OURS of ovlrun.
@@ -143,7 +160,7 @@ void Canon::learn_objects(const std::string& raw) {
 std::string Canon::line(const std::string& raw, bool learn) {
   if (learn) learn_objects(raw);
   std::map<std::string, size_t> fresh, devices;
-  std::string text;
+  std::string text, last_device;
   text.reserve(raw.size());
   for (size_t at = 0; at < raw.size();) {
     const size_t end = std::min(raw.find(' ', at), raw.size());
@@ -159,13 +176,16 @@ std::string Canon::line(const std::string& raw, bool learn) {
       // The numbers of "." and ".." in listings are looked up, but tell of no new objects.
       const size_t device = value.find('@');
       const std::string number = value.substr(0, device);
-      const auto& all = device == std::string::npos ? listed_ : known_;
-      const auto known = all.find(object(value));
+      if (device != std::string::npos) last_device = value.substr(device);
+      // What is listed has the device of the directory, which was looked at before.
+      const auto& all = last_device.empty() ? listed_ : known_;
+      const auto known = all.find(object(last_device.empty() ? value : number + last_device));
       const bool met = fresh.contains(number);
       if (known != all.end())
         text += "old:" + known->second;
       else if (key.ends_with(".ino=") || met)
-        text += fmt::format("new{}", fresh.emplace(number, fresh.size()).first->second);
+        text += fmt::format("new{}{}", fresh.emplace(number, fresh.size()).first->second,
+                            has_no_link(raw, at, key) ? ".gone" : "");
       else
         text += "unknown";
     } else if (key.ends_with(".dev=")) {

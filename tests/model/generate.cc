@@ -165,7 +165,7 @@ class Generator {
     if (odd < 16) return "{T}/../out/" + std::string(random_.percent(50) ? "file" : "dir/f");
     if (odd < 17) return "";
     if (odd < 18) return random_.percent(50) ? "." : "{T}";
-    if (odd < 19) return kLong + "n";
+    if (odd < 19) return with("overlong") ? kLong + "n" : kLong;
     if (odd < 20) return "./" + path + "//";
     if (!path.empty() && path.size() < 200) known_.push_back(path);
     return path;
@@ -339,6 +339,7 @@ const std::vector<Feature>& features() {
       {"acls", "access control lists"},
       {"chown", "other owners than that of the layers"},
       {"longnames", "names of 255 bytes in the layers"},
+      {"overlong", "names of 256 bytes"},
       {"unreadable", "files and directories in the layers that their owner may not read"},
       {"escapes", "xattrs that programs name like overlayfs's own"},
       {"exchange", "RENAME_EXCHANGE"},

@@ -45,15 +45,15 @@ int read_entries(int fd, std::vector<Entry>* entries) {
   return 0;
 }
 
-// Names that are listed and not there. The kernel lists whiteouts of a directory that it merges
-// with no other.
+// Names that are listed and not there, or where nobody may look. The kernel lists whiteouts of a
+// directory that it merges with no other.
 std::vector<std::string> take_ghosts(int fd, std::vector<Entry>* entries) {
   std::vector<std::string> ghosts;
   std::erase_if(*entries, [&](const Entry& entry) {
     struct stat st;
     const bool ghost = entry.type == DT_CHR &&
                        t_fstatat(fd, entry.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 &&
-                       errno == ENOENT;
+                       (errno == ENOENT || errno == EACCES);
     if (ghost) ghosts.push_back(entry.name);
     return ghost;
   });
@@ -125,6 +125,9 @@ void Observation::add_listing(const std::string& key, int fd) {
   std::vector<Entry> entries;
   if (int error = read_entries(fd, &entries)) return add_error(key, error);
   for (const std::string& ghost : take_ghosts(fd, &entries)) add("ghost", escape(ghost));
+  struct stat st;
+  if (t_fstat(fd, &st) == 0)
+    add(key + ".of.ino", std::to_string(st.st_ino) + "@" + std::to_string(st.st_dev));
   for (const Entry& entry : entries) {
     const std::string of = key + "[" + escape(entry.name) + "]";
     add(of + ".type", std::to_string(entry.type));

@@ -17,6 +17,16 @@ int open_how_at(Call& c) {
   return t_openat2(c.dir(1), c.path(2), &how, sizeof how);
 }
 
+// It can't be told not to wait for a FIFO's other end.
+int creat_but_no_fifo(Call& c) {
+  struct stat st;
+  if (t_stat(c.path(1), &st) == 0 && S_ISFIFO(st.st_mode)) {
+    errno = ENXIO;
+    return -1;
+  }
+  return t_creat(c.path(1), c.mode(2));
+}
+
 using Function = long (*)(Call&);
 struct Performer {
   const char* name;

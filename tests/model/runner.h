@@ -29,7 +29,7 @@ class Runner {
   void by_kernel(const std::vector<std::string>& steps);
   bool session(const std::vector<std::string>& steps, size_t number, bool first,
                Comparison* comparison);
-  std::optional<Difference> crosswise();
+  std::optional<Difference> crosswise(const Sequence& sequence);
 
   Stage* stage_;
   const Form& form_;

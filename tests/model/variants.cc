@@ -4,6 +4,8 @@ namespace model {
 namespace {
 
 #define ALL_ON "redirect_dir=on,metacopy=on,index=on,xino=auto"
+// Where the kernel is not sure by itself that the file systems' numbers leave room.
+#define WIDE_NUMBERS "redirect_dir=on,metacopy=on,index=on,xino=on"
 // An ordinary user cannot copy up what it may not read, and gives nothing away.
 constexpr const char* kOrdinary = "unreadable,chown";
 constexpr const char* kTrusted = "--xattr=trusted";
@@ -36,9 +38,10 @@ const std::vector<Variant>& variants() {
       {"xfs", Kernel::kRoot, true, 2, ALL_ON, kTrusted, "", "xfs"},
       {"btrfs", Kernel::kRoot, true, 2, ALL_ON, kTrusted, "", "btrfs"},
       {"tmpfs", Kernel::kRoot, true, 2, ALL_ON, kTrusted, "", "tmpfs"},
-      {"tmpfs-over-ext4", Kernel::kRoot, true, 2, ALL_ON, kTrusted, "", "tmpfs", "ext4"},
-      {"squashfs", Kernel::kRoot, true, 2, ALL_ON, kTrusted, "", "ext4", "squashfs"},
-      {"erofs", Kernel::kRoot, true, 2, ALL_ON, kTrusted, "longnames", "ext4", "erofs"},
+      {"tmpfs-over-ext4", Kernel::kRoot, true, 2, WIDE_NUMBERS, kTrusted, "", "tmpfs", "ext4"},
+      // Without a UUID: of several, a renamed file's origin can't tell the one that it is from.
+      {"squashfs", Kernel::kRoot, true, 1, WIDE_NUMBERS, kTrusted, "overlong", "ext4", "squashfs"},
+      {"erofs", Kernel::kRoot, true, 2, WIDE_NUMBERS, kTrusted, "longnames", "ext4", "erofs"},
   };
   return table;
 }
