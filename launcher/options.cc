@@ -256,7 +256,9 @@ void parse_export(const std::vector<std::string>& arguments, CommandLine& line) 
   CLI::App app(
       "Copies an upper into a new directory DEST for a kernel mount by root: its marks under the "
       "prefix trusted, recorded owners, modes and devices made real. Mount it with "
-      "redirect_dir=on,metacopy=on,index=off over the same lowers.",
+      "redirect_dir=on,metacopy=on,index=off over the same lowers. Where hard links of a lower "
+      "were "
+      "changed, their index comes to DEST.work: then with that workdir and index=on.",
       "ovlrun export");
   app.add_flag("--trusted", to.trusted, "the form to write; there is no other yet");
   add_once(app, "--upper", to.upper, "DIR", "the upper");

@@ -337,8 +337,10 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   for (PlannedOverlay& o : plan.overlays) {
     o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
     if (options.portable && has_index(o.work))
-      fail("--portable: --upper {} has an index of hard links ({}), which not every reader knows",
-           quote(o.upper), quote(o.work + "/index"));
+      fail(
+          "--portable: --upper {} is not portable: it has an index of hard links ({}), which not "
+          "every reader knows; 'ovlrun settle' makes it portable",
+          quote(o.upper), quote(o.work + "/index"));
     if (options.portable && is_marked_unportable(o.work))
       fail(
           "--portable: --upper {} is not portable: an earlier session without --portable left "

@@ -10,7 +10,7 @@
 
 namespace ovl {
 
-View::View(const UpperSource& source, bool with_upper)
+View::View(const UpperSource& source, bool with_upper, Index index)
     : at_(source.at), session_(std::make_unique<Session>()) {
   const std::shared_ptr<Around> around = Around::find();
   const OverlayLayers layers(
@@ -19,7 +19,7 @@ View::View(const UpperSource& source, bool with_upper)
   OverlaySpec overlay = layers.spec();
   overlay.redirect_dir = RedirectDir::kFollow;
   overlay.metacopy = false;
-  overlay.index = false;
+  overlay.index = index == Index::kFollowed;
   SessionSpec spec;
   if (around != nullptr) spec.around = &around->session();
   spec.overlays = &overlay;

@@ -36,7 +36,9 @@ inline void check_done(const Result<void>& result, const std::string& path) {
 // metacopies.
 class View {
  public:
-  View(const UpperSource& source, bool with_upper);
+  // Of hard links in a lower: does a name show what the index of the workdir has of it?
+  enum class Index : uint8_t { kIgnored, kFollowed };
+  View(const UpperSource& source, bool with_upper, Index index = Index::kIgnored);
 
   Session& session() { return *session_; }
   const Overlay& overlay() const { return session_->overlay(session_->overlay_count() - 1); }
