@@ -14,7 +14,7 @@ std::string config_text(const PlannedOverlay& overlay, const RunOptions& options
 
 struct RecordedConfig {
   std::string at, upper;
-  std::vector<std::string> lowers;
+  std::vector<std::string> lowers, data_lowers;
   XattrPrefix prefix = XattrPrefix::kUser;
 };
 // nullopt: no session has used this workdir.

@@ -13,7 +13,7 @@ namespace ovl {
 
 struct PlannedOverlay {
   std::string at;  // canonical, as the rest
-  std::vector<std::string> lowers;
+  std::vector<std::string> lowers, data_lowers;
   std::string upper;
   std::string work;
   bool own_upper = false;    // made up below the state directory: named at the end

@@ -166,8 +166,9 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   for (const PlannedOverlay& o : plan.overlays) {
     probe_xattrs(o, options.prefix);
     clean_temporaries(o.work);
-    layers.emplace_back(GivenOverlay{o.at, o.upper, o.work, o.lowers, options.prefix},
-                        around_.get(), plan.excludes);
+    layers.emplace_back(
+        GivenOverlay{o.at, o.upper, o.work, o.lowers, options.prefix, o.data_lowers}, around_.get(),
+        plan.excludes);
     OverlaySpec spec = layers.back().spec();
     spec.redirect_dir = options.redirect_dir;
     spec.metacopy = options.metacopy;

@@ -3,7 +3,6 @@
 
 #include <sys/sysmacros.h>
 
-
 #include "core/copy_up/copy_up.h"
 #include "core/copy_up/linked.h"
 #include "core/walk/index.h"

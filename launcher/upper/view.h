@@ -17,6 +17,7 @@ struct UpperSource {
   std::string work;  // empty: there is none, and nothing is going to be changed
   std::vector<std::string> lowers;
   XattrPrefix prefix = XattrPrefix::kUser;
+  std::vector<std::string> data_lowers = {};
 };
 
 inline CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }

@@ -18,7 +18,7 @@ from uppers import FINGERPRINT, PREFIX, ROOT, Uppers, below, private
 def steady(lines):
     """Without what a kill may leave for later: times of directories, and of the files with two names what tells of that,
     and their times."""
-    lines = [line for line in lines if not re.match(r"\[b'[^']*/[ac]2?',", line)]
+    lines = [line for line in lines if not re.match(r"\[b'[^']*/([ac]2?|2[ab]|other/b)',", line)]
     return [re.sub(r", \d{19}, (?=\[)", ", ", line) if re.search(r"'0o4\d{4}'", line) else line for line in lines]
 
 
