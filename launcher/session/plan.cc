@@ -23,6 +23,7 @@
 #include "core/base/unique_fd.h"
 #include "launcher/failure.h"
 #include "launcher/session/existing.h"
+#include "launcher/session/identity.h"
 
 namespace fs = std::filesystem;
 
@@ -347,6 +348,9 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   plan.preload = plan.around == nullptr ? find_preload() : preload_of(plan.around->session());
   for (PlannedOverlay& o : plan.overlays) {
     o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
+    for (const std::string& lower : o.lowers)
+      o.roots.push_back(root_identity(lower, plan.around != nullptr));
+    if (!o.fresh_upper) o.upper_root = root_identity(o.upper, plan.around != nullptr);
     if (options.portable && has_index(o.work))
       fail(
           "--portable: --upper {} is not portable: it has an index of hard links ({}), which not "

@@ -5,6 +5,7 @@
 
 #include "launcher/commands.h"
 #include "launcher/failure.h"
+#include "launcher/session/identity.h"
 #include "launcher/session/plan.h"
 #include "launcher/session/start.h"
 #include "launcher/upper/held.h"
@@ -56,6 +57,8 @@ PlannedOverlay planned(const SettleOptions& options, const NamedUpper& named) {
   if (named.recorded) {
     check_lowers(overlay.lowers, named.recorded->lowers, named);
     check_lowers(overlay.data_lowers, named.recorded->data_lowers, named);
+    if (const std::string other = other_layers(overlay, *named.recorded); !other.empty())
+      fail("settle: {}; if it does fit, run a session over it first", other);
   }
   return overlay;
 }
