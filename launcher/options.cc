@@ -65,7 +65,9 @@ class PairBuilder {
   explicit PairBuilder(std::vector<PairOptions>& pairs) : pairs_(pairs) {}
   void lower(const std::string& value) {
     if (pairs_.empty() || !pairs_.back().lowers.empty()) pairs_.emplace_back();
-    pairs_.back().lowers = split_lowers(value);
+    Lowers lowers = split_lowers(value);
+    pairs_.back().lowers = std::move(lowers.merged);
+    pairs_.back().data_lowers = std::move(lowers.data);
   }
   void member(std::optional<std::string> PairOptions::*which, const char* option,
               const std::string& value) {
@@ -121,8 +123,9 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
     app.add_option_function<std::string>(name, set, help)->trigger_on_parse()->type_name(type);
   };
   each(
-      "--lower", [&](const std::string& v) { pairs.lower(v); }, "DIR[:DIR...]",
-      "show this directory writable; several: topmost first, shown at --at");
+      "--lower", [&](const std::string& v) { pairs.lower(v); }, "DIR[:DIR...][::DIR...]",
+      "show this directory writable; several: topmost first, shown at --at; after '::' those that "
+      "only give data to metacopies");
   each(
       "--upper", [&](const std::string& v) { pairs.member(&PairOptions::upper, "--upper", v); },
       "DIR", "where changes go (default: a fresh one below the XDG state directory)");
@@ -196,7 +199,7 @@ void parse_diff(const std::vector<std::string>& arguments, CommandLine& line) {
          "the upper (default: the newest below the XDG state directory)")
       ->type_name("DIR");
   app.add_option("--lower", lower, "what lies below it (default: as in its last session)")
-      ->type_name("DIR[:DIR...]");
+      ->type_name("DIR[:DIR...][::DIR...]");
   app.add_option_function<std::string>(
          "--work", [&](const std::string& v) { set_once(diff.work, "--work", v); },
          "its workdir (default: the upper's name with .work)")
@@ -212,7 +215,11 @@ void parse_diff(const std::vector<std::string>& arguments, CommandLine& line) {
     line.kind = CommandKind::kText;
     return;
   }
-  if (!lower.empty()) diff.lowers = split_lowers(lower);
+  if (!lower.empty()) {
+    Lowers lowers = split_lowers(lower);
+    diff.lowers = std::move(lowers.merged);
+    diff.data_lowers = std::move(lowers.data);
+  }
   diff.prefix_given = prefix->count() > 0;
 }
 
@@ -235,7 +242,7 @@ void parse_settle(const std::vector<std::string>& arguments, CommandLine& line) 
   std::string lower;
   add_once(app, "--upper", settle.pair.upper, "DIR", "the upper");
   app.add_option("--lower", lower, "what lies below it (default: as in its last session)")
-      ->type_name("DIR[:DIR...]");
+      ->type_name("DIR[:DIR...][::DIR...]");
   add_once(app, "--work", settle.pair.work, "DIR",
            "its workdir (default: the upper's name with .work)");
   add_once(app, "--at", settle.pair.at, "DIR",
@@ -247,7 +254,11 @@ void parse_settle(const std::vector<std::string>& arguments, CommandLine& line) 
     line.kind = CommandKind::kText;
     return;
   }
-  if (!lower.empty()) settle.pair.lowers = split_lowers(lower);
+  if (!lower.empty()) {
+    Lowers lowers = split_lowers(lower);
+    settle.pair.lowers = std::move(lowers.merged);
+    settle.pair.data_lowers = std::move(lowers.data);
+  }
   settle.prefix_given = prefix->count() > 0;
 }
 
@@ -256,7 +267,9 @@ void parse_export(const std::vector<std::string>& arguments, CommandLine& line) 
   CLI::App app(
       "Copies an upper into a new directory DEST for a kernel mount by root: its marks under the "
       "prefix trusted, recorded owners, modes and devices made real. Mount it with "
-      "redirect_dir=on,metacopy=on,index=off over the same lowers.",
+      "redirect_dir=on,metacopy=on,index=off over the same lowers. Where hard links of a lower "
+      "were "
+      "changed, their index comes to DEST.work: then with that workdir and index=on.",
       "ovlrun export");
   app.add_flag("--trusted", to.trusted, "the form to write; there is no other yet");
   add_once(app, "--upper", to.upper, "DIR", "the upper");
@@ -280,19 +293,34 @@ constexpr Subcommand kSubcommands[] = {
 
 }  // namespace
 
-std::vector<std::string> split_lowers(const std::string& text) {
-  std::vector<std::string> parts(1);
+Lowers split_lowers(const std::string& text) {
+  Lowers lowers;
+  std::string part;
+  bool data = false;  // `part` comes after "::"
+  const auto end_part = [&] {
+    if (part.empty()) fail("--lower: empty name in {}", quote(text));
+    (data ? lowers.data : lowers.merged).push_back(std::move(part));
+    part.clear();
+  };
   for (size_t i = 0; i < text.size(); i++) {
     if (text[i] == ':') {
-      parts.emplace_back();
+      const bool twice = i + 1 < text.size() && text[i + 1] == ':';
+      if (twice && part.empty() && lowers.merged.empty())
+        fail("--lower: {}: no directory that is shown before '::'", quote(text));
+      if (twice && i + 2 == text.size())
+        fail("--lower: {}: no directory with data after '::'", quote(text));
+      if (data && !twice)
+        fail("--lower: {}: ':' after '::': what only gives data comes last", quote(text));
+      end_part();
+      data = data || twice;
+      if (twice) i++;
       continue;
     }
     if (text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == ':' || text[i + 1] == '\\')) i++;
-    parts.back() += text[i];
+    part += text[i];
   }
-  for (const std::string& part : parts)
-    if (part.empty()) fail("--lower: empty name in {}", quote(text));
-  return parts;
+  end_part();
+  return lowers;
 }
 
 CommandLine parse_command_line(int argc, char** argv) {

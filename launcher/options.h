@@ -11,7 +11,8 @@ namespace ovl {
 
 // One --lower and what belongs to it.
 struct PairOptions {
-  std::vector<std::string> lowers;  // topmost first
+  std::vector<std::string> lowers;       // topmost first
+  std::vector<std::string> data_lowers;  // those that give data alone
   std::optional<std::string> upper, work, at;
 };
 
@@ -44,7 +45,7 @@ struct RunOptions {
 
 struct DiffOptions {
   std::optional<std::string> upper, work, at;
-  std::vector<std::string> lowers;
+  std::vector<std::string> lowers, data_lowers;
   XattrPrefix prefix = XattrPrefix::kUser;
   bool prefix_given = false;
   bool null = false;  // names end in NUL, unquoted
@@ -84,7 +85,12 @@ struct CommandLine {
 // Throws Failure for what can't be understood.
 CommandLine parse_command_line(int argc, char** argv);
 
-// "A:B" as overlayfs's lowerdir= has it: "\:" is a colon in a name, "\\" a backslash.
-std::vector<std::string> split_lowers(const std::string& text);
+struct Lowers {
+  std::vector<std::string> merged;  // topmost first
+  std::vector<std::string> data;    // those that give data alone
+};
+// "A:B::D1::D2" as overlayfs's lowerdir= has it: "\:" is a colon in a name, "\\" a backslash.
+// Throws Failure.
+Lowers split_lowers(const std::string& text);
 
 }  // namespace ovl

@@ -48,6 +48,9 @@ Result<void> write_count(Op& op, const Overlay& overlay, CStr marked, NlinkBase 
   return set_mark(op, overlay, marked, Priv::kNlink, Str(value, size));
 }
 
+// The entry has gone, or nothing that counts: a companion is lost where a workdir was copied.
+bool is_uncounted(int error) { return error == ENOENT || error == ENODATA; }
+
 // Of the lower's object that a node has below it; 0: none.
 Result<uint32_t> lower_nlink(const Node& node) {
   if (node.lower_count == 0) return 0;
@@ -81,11 +84,17 @@ Result<bool> link_from_index(Op& op, const Node& node, const Node& dir, CStr ent
   const Result<CStr> marks = marked_path(op, overlay, entry);
   if (!marks.ok() && marks.error() == ENOENT) return false;
   const CStr marked = TRY(marks);
-  Result<Count> read = read_count(overlay, entry, marked, lower);
-  if (!read.ok() && read.error() == ENOENT) return false;
-  const Count count = TRY(read);
+  const Result<Count> read = read_count(overlay, entry, marked, lower);
   TRY(mark_impure(op, dir));
   const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
+  if (!read.ok() && is_uncounted(read.error())) {
+    const Result<void> linked = sys_link(entry, node.upper);
+    if (!linked.ok() && (linked.error() == ENOENT || linked.error() == EEXIST)) return false;
+    TRY(linked);
+    TRY(keep.restore());
+    return true;
+  }
+  const Count count = TRY(read);
   TRY(write_count(op, overlay, marked, NlinkBase::kLower, count.shown, lower));
   const Result<void> linked = sys_link(entry, node.upper);
   const uint32_t real = linked.ok() ? count.real + 1 : count.real;
@@ -95,6 +104,28 @@ Result<bool> link_from_index(Op& op, const Node& node, const Node& dir, CStr ent
   ignore(counted);  // as it stands it is right too
   TRY(keep.restore());
   return true;
+}
+
+Result<void> forget_index(const Overlay& overlay, const Object& marked) {
+  TRY(ignore_if(marked.remove(priv_name(overlay.format, Priv::kOrigin)), ENODATA));
+  return ignore_if(marked.remove(priv_name(overlay.format, Priv::kNlink)), ENODATA);
+}
+
+Result<void> leave_index(Op& op, const Overlay& overlay, CStr entry, uint32_t lower) {
+  StatX st;
+  TRY(sys_lstat(entry, &st));
+  if (S_ISDIR(st.stx_mode)) return sys_rmdir(entry);
+  const CStr marked = TRY(marked_path(op, overlay, entry));
+  // What carries its marks itself has this name alone here.
+  const UniqueFd inode = TRY(sys_openat(entry, O_PATH | O_NOFOLLOW));
+  const Result<Count> count = read_count(overlay, entry, marked, lower);
+  if (!count.ok() && !is_uncounted(count.error())) return Error(count.error());
+  if (count.ok() && lower != 0)
+    TRY(write_count(op, overlay, marked, NlinkBase::kLower, count.value().shown, lower));
+  TRY(sys_unlink(entry));
+  if (!count.ok()) return {};
+  return forget_index(overlay,
+                      marked == Str(entry) ? Object::open_path(inode.get()) : Object::at(marked));
 }
 
 Result<void> bring_to_count(Op& op, const Node& node) {

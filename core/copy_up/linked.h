@@ -10,6 +10,7 @@
 
 #include "core/copy_up/copy_up.h"
 #include "core/session/lock.h"
+#include "core/sys/object.h"
 
 namespace ovl {
 
@@ -21,6 +22,13 @@ Result<bool> publish_in_index(Op& op, Temp& temp, CStr entry);
 // entry gone. Requires: a Mutation with the directory and the entry locked; `dir`, the node's
 // directory, is in the upper.
 Result<bool> link_from_index(Op& op, const Node& node, const Node& dir, CStr entry);
+
+// Takes the inode out of the index, whose names are all in the upper. `lower`: the link count of
+// what it was copied from, or 0. The count that programs see is then told relative to that one, and
+// is right after each step. What stands in an index besides inodes goes without more ado.
+Result<void> leave_index(Op& op, const Overlay& overlay, CStr entry, uint32_t lower);
+// What a kill may have left of that. `marked`: what carries the private xattrs of the inode.
+Result<void> forget_index(const Overlay& overlay, const Object& marked);
 
 // Makes a name that is about to go one that can be counted: of a hard link of the lower the inode
 // has to be in the index, and the name in the upper. Requires: no Mutation held.

@@ -22,6 +22,7 @@ struct Layer {
   bool indexed;           // hard links of this lower stay linked
   bool is_erofs;          // see LayerConfig
   const uint8_t* uuid;    // 16 bytes: of the root's file system, as it stands in origins
+  bool data_only;  // no name in it is seen: metacopies of the writer's lowers have data there
 };
 
 // See MountConfig.
@@ -37,8 +38,9 @@ struct Overlay {
   CStr upper;                // real path of the upper; empty: read-only view
   CStr work;                 // real path of the workdir
   const Layer* upper_layer;  // nullptr: none
-  const Layer* lowers;       // topmost first
+  const Layer* lowers;       // topmost first; behind them stand those that give data alone
   uint32_t lower_count;
+  uint32_t data_count;
   uint64_t shown_dev;
   RedirectDir redirect_dir;
   bool metacopy;

@@ -24,7 +24,7 @@ Result<size_t> read_merged(Op& op, const Node& dir, int fd, uint64_t position, c
   MergedListing listing;
   // At the beginning programs want what there is now.
   const bool kept =
-      position != 0 && take_listing(listing_key(op.caller(), dir, real, position), &listing);
+      position != 0 && take_listing(listing_key(op.caller(), dir, real, position), dir, &listing);
   if (!kept) TRY(listing.load(op, dir));
   const size_t size = TRY(fill_from_listing(listing, position, out, room, next));
   if (*next != kEndPosition) keep_listing(listing_key(op.caller(), dir, real, *next), &listing);

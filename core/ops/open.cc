@@ -162,14 +162,41 @@ Result<void> tell_of_reader(Op& op, const Node& node, uint64_t stamp) {
   return {};
 }
 
+// Are the data by another name in their layer than the file is?
+bool has_data_elsewhere(const Node& node) {
+  if (node.in_upper() && !node.metacopy()) return false;
+  if (node.metacopy() && node.priv.has(Priv::kRedirect)) return true;
+  if (node.lower_count < 2) return false;
+  const LowerRef &first = node.lowers[0], &last = node.lowers[node.lower_count - 1];
+  return last.layer->data_only ||
+         (node.overlay->level == 0 &&
+          below(last.path, last.layer->root) != below(first.path, first.layer->root));
+}
+
+// Files may share their data: a descriptor tells one name alone.
+bool is_noted_otherwise(Op& op, const Node& node) {
+  const CStr noted = moved_file_at(op.session(), op.arena(), node.data());
+  if (noted.empty() || noted == Str(node.virt)) return false;
+  const Result<const Node*> other = node_at(op, noted);
+  return other.ok() && other.value()->exists() && other.value()->is_regular() &&
+         other.value()->data() == Str(node.data()) && !same_inode(other.value()->real, node.real);
+}
+
+bool note_name(Op& op, const Node& node) {
+  if (node.overlay->level != 0 || is_noted_otherwise(op, node)) return false;
+  if (!moved_file_note(op.session(), node.data(), node.virt)) return false;
+  return !is_noted_otherwise(op, node);
+}
+
 // A descriptor on the lower's file has to find the name that it has now. Where that can't be
 // remembered, the data comes.
 Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
   const Node& node = *w.node;
-  if (node.overlay->level == 0 && moved_file_note(op.session(), node.data(), node.virt)) {
+  if (note_name(op, node)) {
     // A rename after this sees what was noted.
     const Node* now = TRY(again(op, node));
-    if (!now->metacopy() || now->data() != Str(node.data())) return Error(kLookAgain);
+    if (!now->exists() || !now->is_regular() || now->data() != Str(node.data()))
+      return Error(kLookAgain);
     return open_there(op, w, node.data(), r.plain_flags());
   }
   Result<const Node*> now = copy_up(op, node, Data::kAll);
@@ -183,8 +210,7 @@ Outcome open_regular(Op& op, const Request& r, const Walked& w, uint64_t stamp) 
   if (!r.writes() && own_data && !node.overlay->can_whiteout_device)
     return open_checked(op, r, node);
   if (!r.writes() && !own_data) TRY(tell_of_reader(op, node, stamp));
-  if (!r.writes() && node.metacopy() && node.priv.has(Priv::kRedirect))
-    return open_moved_metacopy(op, r, w);
+  if (!r.writes() && has_data_elsewhere(node)) return open_moved_metacopy(op, r, w);
   if (!r.writes()) return open_there(op, w, node.data(), r.plain_flags());
   Result<const Node*> now = copy_up(op, node, r.has(O_TRUNC) ? Data::kDrop : Data::kAll);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());

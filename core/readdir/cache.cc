@@ -39,9 +39,8 @@ class TryLock {
   const bool held_;
 };
 
-bool same(const ListingKey& a, const ListingKey& b) {
-  return a.dev == b.dev && a.ino == b.ino && a.place == b.place && a.position == b.position &&
-         a.caller == b.caller;
+bool same_directory(const ListingKey& a, const ListingKey& b) {
+  return a.dev == b.dev && a.ino == b.ino && a.place == b.place && a.caller == b.caller;
 }
 
 }  // namespace
@@ -54,14 +53,25 @@ ListingKey listing_key(const Caller& caller, const Node& dir, const StatX& real,
                     position, caller.identity()};
 }
 
-bool take_listing(const ListingKey& key, MergedListing* out) {
-  TryLock lock;
-  if (!lock.held()) return false;
-  for (Slot& slot : slots) {
-    if (!slot.listing()->loaded() || !same(slot.key, key)) continue;
-    slot.listing()->swap(*out);
-    return out->loaded();
+bool take_listing(const ListingKey& key, const Node& dir, MergedListing* out) {
+  ListingKey other;
+  {
+    TryLock lock;
+    if (!lock.held()) return false;
+    Slot* found = nullptr;
+    for (Slot& slot : slots) {
+      if (!slot.listing()->loaded() || !same_directory(slot.key, key)) continue;
+      found = &slot;
+      if (slot.key.position == key.position) break;
+    }
+    if (found == nullptr) return false;
+    found->listing()->swap(*out);
+    other = found->key;
+    if (found->key.position == key.position) return true;
   }
+  if (out->is_current(dir)) return true;
+  keep_listing(other, out);  // its own loop goes on with it
+  out->drop();
   return false;
 }
 

@@ -18,8 +18,10 @@ struct ListingKey {
 };
 ListingKey listing_key(const Caller& caller, const Node& dir, const StatX& real, uint64_t position);
 
-// Takes the listing out of the cache. False: none.
-bool take_listing(const ListingKey& key, MergedListing* out);
+// Takes the listing out of the cache; another loop's of the same directory will do where it shows
+// what there is now: after a seek, or where there are more loops than the cache has room for.
+// False: none.
+bool take_listing(const ListingKey& key, const Node& dir, MergedListing* out);
 // Leaves it for the next call; drops an older one for it.
 void keep_listing(const ListingKey& key, MergedListing* listing);
 

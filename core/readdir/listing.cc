@@ -1,5 +1,6 @@
 // See readdir.h.
 #include <dirent.h>
+#include <time.h>
 
 #include "core/readdir/gather.h"
 #include "core/readdir/position.h"
@@ -79,6 +80,7 @@ class Judges {
 
 Result<void> MergedListing::load(Op& op, const Node& dir) {
   drop();
+  const Stamp stamp = TRY(stamp_of(dir));
   Gather all;
   for (uint32_t i = 0; i < layer_count(dir); i++) TRY(all.read_layer(layer_path(dir, i), i));
   TRY(all.sort());
@@ -106,7 +108,31 @@ Result<void> MergedListing::load(Op& op, const Node& dir) {
   all.take_records(&records_);
   entries_.swap(memory);
   count_ = n;
+  stamp_ = stamp;
   return {};
+}
+
+Result<MergedListing::Stamp> MergedListing::stamp_of(const Node& dir) {
+  constexpr int64_t kSecond = 1000000000;
+  constexpr int64_t kTicks = kSecond / 50;  // two of the slowest kernel's
+  Stamp stamp;
+  stamp.in_upper = dir.in_upper();
+  stamp.settled = true;
+  if (!stamp.in_upper) return stamp;
+  struct timespec now;
+  TRY(checked_void(raw_call(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &now)));
+  StatX st;
+  TRY(sys_lstat(dir.upper, &st));
+  stamp.ino = st.stx_ino;
+  stamp.changed = st.stx_ctime.tv_sec * kSecond + st.stx_ctime.tv_nsec;
+  stamp.settled = now.tv_sec * kSecond + now.tv_nsec - stamp.changed > kTicks;
+  return stamp;
+}
+
+bool MergedListing::is_current(const Node& dir) const {
+  if (!loaded() || !stamp_.settled) return false;
+  const Result<Stamp> now = stamp_of(dir);
+  return now.ok() && now.value() == stamp_;
 }
 
 void MergedListing::drop() {
@@ -119,6 +145,7 @@ void MergedListing::swap(MergedListing& other) {
   records_.swap(other.records_);
   entries_.swap(other.entries_);
   std::swap(count_, other.count_);
+  std::swap(stamp_, other.stamp_);
 }
 
 uint32_t MergedListing::index_of(uint64_t position) const {

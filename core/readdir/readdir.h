@@ -51,12 +51,26 @@ class MergedListing {
   // position depends on that name, which may go.
   bool pushed_up(uint32_t i) const;
   size_t memory() const { return records_.size() + entries_.size(); }
+  // Would load() find the same names now? False too where that can't be told for sure.
+  bool is_current(const Node& dir) const;
 
  private:
+  // When the names in the upper were changed last, and whether a change since would tell another
+  // time: clocks tick. Lowers never change.
+  struct Stamp {
+    bool in_upper = false;
+    bool settled = false;
+    uint64_t ino = 0;
+    int64_t changed = 0;  // nanoseconds
+    bool operator==(const Stamp&) const = default;
+  };
+  static Result<Stamp> stamp_of(const Node& dir);
+
   const DirEntry* entries() const { return static_cast<const DirEntry*>(entries_.data()); }
   Mapping records_;  // what getdents64 said of each layer; names point into it
   Mapping entries_;
   uint32_t count_ = 0;
+  Stamp stamp_;
 };
 
 // Positions: 0 for ".", else a bit that is set, 32 bits of order (1 for "..", a hash of the name

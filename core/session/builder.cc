@@ -52,6 +52,7 @@ size_t strings_needed(const SessionSpec& spec) {
     n += o.at.size() + o.upper.size() + o.work.size() + o.given_upper.size() + o.given_work.size() +
          5;
     for (uint32_t k = 0; k < o.lower_count; k++) n += o.lowers[k].root.size() + 1;
+    for (uint32_t k = 0; k < o.data_count; k++) n += o.data[k].root.size() + 1;
     for (uint32_t k = 0; k < o.given_count; k++) n += o.given[k].size() + 1;
     for (uint32_t k = 0; k < o.mount_count; k++) {
       n += o.mounts[k].at.size() + 1;
@@ -223,6 +224,7 @@ class Filler {
     out->work = strings_.add(spec.work);
     out->first_layer = segment_->layer_count;
     out->lower_count = spec.lower_count;
+    out->data_count = spec.data_count;
     out->shown_dev = shown;
     out->level = segment_->level;
     out->redirect_dir = spec.redirect_dir;
@@ -249,19 +251,32 @@ class Filler {
       out->beside = can_stand_beside(spec, upper->uuid);
       if (out->beside && has_entries(spec.work, "ovlrun/beside")) state().beside_used.store(1);
     }
-    TRY(lowers(spec.lowers, spec.lower_count, file_systems));
+    TRY(lowers(spec.lowers, spec.lower_count, spec.data_count == 0, file_systems));
+    TRY(data_layers(spec.data, spec.data_count));
     for (uint32_t k = 0; k < spec.mount_count; k++) {
       MountConfig& mount = segment_->mounts[segment_->mount_count++];
       mount.at = strings_.add(spec.mounts[k].at);
       mount.overlay = segment_->overlay_count;
       mount.first_layer = segment_->layer_count;
       mount.lower_count = spec.mounts[k].lower_count;
-      TRY(lowers(spec.mounts[k].lowers, mount.lower_count, file_systems));
+      TRY(lowers(spec.mounts[k].lowers, mount.lower_count, true, file_systems));
     }
     return {};
   }
 
-  Result<void> lowers(const LowerSpec* specs, uint32_t count, FileSystems& file_systems) {
+  Result<void> data_layers(const LowerSpec* specs, uint32_t count) {
+    for (uint32_t k = 0; k < count; k++) {
+      LayerConfig* layer = next_layer();
+      layer->root = strings_.add(specs[k].root);
+      layer->format = specs[k].format;
+      layer->dev = TRY(device_of(specs[k].root));
+    }
+    return {};
+  }
+
+  // `lowest`: nothing lies below them.
+  Result<void> lowers(const LowerSpec* specs, uint32_t count, bool lowest,
+                      FileSystems& file_systems) {
     for (uint32_t k = 0; k < count; k++) {
       LayerConfig* lower = next_layer();
       lower->root = strings_.add(specs[k].root);
@@ -273,7 +288,7 @@ class Filler {
         lower->source = spec_.around->index_of(*specs[k].of->source);
         lower->has_format = specs[k].of->has_format;
       } else {
-        const bool bottom = k + 1 == count;
+        const bool bottom = lowest && k + 1 == count;
         lower->has_format =
             specs[k].has_format || !bottom || looks_like_an_upper(specs[k].root, lower->format);
       }
@@ -315,7 +330,7 @@ bool fits(const SessionSpec& spec) {
   uint32_t excludes = spec.exclude_count, level = 0;
   for (uint32_t i = 0; i < spec.overlay_count; i++) {
     const OverlaySpec& overlay = spec.overlays[i];
-    layers += overlay.lower_count + 1;
+    layers += overlay.lower_count + overlay.data_count + 1;
     given += overlay.given_count;
     mounts += overlay.mount_count;
     for (uint32_t k = 0; k < overlay.mount_count; k++) layers += overlay.mounts[k].lower_count;

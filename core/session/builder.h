@@ -32,6 +32,8 @@ struct OverlaySpec {
   CStr work;                          // empty when there is no upper
   const LowerSpec* lowers = nullptr;  // topmost first
   uint32_t lower_count = 0;
+  const LowerSpec* data = nullptr;  // those that give data alone
+  uint32_t data_count = 0;
   RedirectDir redirect_dir = RedirectDir::kOn;
   bool metacopy = true;
   XattrFormat format;  // of the upper

@@ -66,8 +66,9 @@ struct OverlayConfig {
   StrRef upper;          // real path of the upper; size 0: no upper, a read-only view
   StrRef work;           // real path of the workdir, "<work>/work" holds temporaries
   uint32_t first_layer;  // layers[first_layer] is the upper's LayerConfig, the lowers follow,
-                         // topmost first
+                         // topmost first, then those that give data alone
   uint32_t lower_count;
+  uint32_t data_count;
   uint64_t shown_dev;  // st_dev of the whole overlay
   uint32_t id;         // of this overlay in all sessions that share a state
   uint32_t level;      // 0: of the outermost session, 1: of one inside it ...

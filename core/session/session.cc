@@ -98,17 +98,19 @@ Session::~Session() {
   for (uint32_t k = 0; k < segment.layer_count; k++) {
     const LayerConfig& l = segment.layers[k];
     new (&layers_[k])
-        Layer{segment.str(l.root), l.dev,   l.fs_index,     l.has_format != 0, false, l.format,
-              &layers_[l.source],  nullptr, l.indexed != 0, l.is_erofs != 0,   l.uuid};
+        Layer{segment.str(l.root), l.dev,   l.fs_index,     l.has_format != 0, false,  l.format,
+              &layers_[l.source],  nullptr, l.indexed != 0, l.is_erofs != 0,   l.uuid, false};
   }
   uint32_t lowers = 0, next_mount = 0;
   for (uint32_t i = 0; i < segment.overlay_count; i++) {
     const OverlayConfig& c = segment.overlays[i];
     Layer* const upper = &layers_[c.first_layer];
     upper->is_upper = true;
-    for (uint32_t k = 0; k <= c.lower_count; k++)
+    for (uint32_t k = 0; k <= c.lower_count + c.data_count; k++) {
       if (upper[k].source == &upper[k]) upper[k].writer = &overlays_[i];
-    lowers += c.lower_count;
+      upper[k].data_only = k > c.lower_count;
+    }
+    lowers += c.lower_count + c.data_count;
     // They stand in the order of their overlays.
     const uint32_t first_mount = next_mount;
     while (next_mount < segment.mount_count && segment.mounts[next_mount].overlay == i)
@@ -121,6 +123,7 @@ Session::~Session() {
                                 c.upper.size != 0 ? upper : nullptr,
                                 upper + 1,
                                 c.lower_count,
+                                c.data_count,
                                 c.shown_dev,
                                 c.redirect_dir,
                                 c.metacopy != 0,
@@ -130,7 +133,7 @@ Session::~Session() {
                                 c.index != 0,
                                 c.beside != 0,
                                 c.level,
-                                c.level == 0 ? c.lower_count : lowers,
+                                c.level == 0 ? c.lower_count + c.data_count : lowers,
                                 c.given_count,
                                 next_mount - first_mount};
   }

@@ -9,6 +9,7 @@
 #include "core/session/known.h"
 #include "core/sys/file_handle.h"
 #include "core/walk/beside.h"
+#include "core/walk/data_only.h"
 #include "core/walk/index.h"
 
 namespace ovl {
@@ -415,7 +416,7 @@ class LayerSearch {
   }
 
   Result<void> finish() {
-    if (want_data_) return lost_data();  // cleared by the object that has the data
+    if (want_data_) TRY(data_only());  // cleared by the object that has the data
     if (node_->in_upper() && !node_->is_dir() && !node_->metacopy() && target_.found_count != 0)
       TRY(check_origin());
     node_->lowers = target_.found;
@@ -424,6 +425,14 @@ class LayerSearch {
         op_.session().state().index_used.load(std::memory_order_acquire) != 0)
       return indexed();
     return {};
+  }
+
+  // The data of a metacopy that no lower with names has.
+  Result<void> data_only() {
+    LowerRef data = {};
+    if (target_.found_count != 0)
+      TRY(find_data(op_, target_.found[target_.found_count - 1], &data));
+    return data.path.empty() ? lost_data() : found(&target_, data);
   }
 
   // A hard link whose inode was copied up by another name is the upper's inode.

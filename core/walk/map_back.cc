@@ -30,7 +30,7 @@ class Level {
       if (is_below_or_same(path, upper)) return shown_path(op_, overlay, below(path, upper));
     }
     const LowerPlace place = lower_place(path);
-    if (place.overlay == nullptr) return path;
+    if (place.overlay == nullptr) return level_ == 0 ? of_data(path) : path;
     // In place, an excluded part of a lower is what it is.
     if (is_below_or_same(path, place.overlay->at) &&
         session_.containing_at(path, level_) == nullptr)
@@ -79,6 +79,19 @@ class Level {
       CStr moved = shown_path(op_, *place.overlay, rest);
       if (shows(moved, real)) return moved;
     }
+  }
+
+  // A file of a layer that only gives data shows by the name of its metacopy.
+  CStr of_data(CStr path) {
+    for (uint32_t i = 0; i < session_.overlay_count(); i++) {
+      const Overlay& overlay = session_.overlay(i);
+      for (uint32_t k = 0; k < overlay.data_count; k++) {
+        if (!is_below_or_same(path, overlay.lowers[overlay.lower_count + k].root)) continue;
+        const CStr file = moved_file_at(session_, op_.arena(), path);
+        if (!file.empty() && shows(file, path)) return file;
+      }
+    }
+    return path;
   }
 
   // Of the object that the level below has there. Empty: it has none.

@@ -38,6 +38,10 @@ std::string unescaped(const std::string& text) {
 std::string config_text(const PlannedOverlay& overlay, const RunOptions& options) {
   std::string text = fmt::format("at={}\nupper={}\n", escaped(overlay.at), escaped(overlay.upper));
   for (const std::string& lower : overlay.lowers) text += fmt::format("lower={}\n", escaped(lower));
+  for (const std::string& root : overlay.roots) text += fmt::format("root={}\n", root);
+  if (!overlay.upper_root.empty()) text += fmt::format("upper-root={}\n", overlay.upper_root);
+  for (const std::string& lower : overlay.data_lowers)
+    text += fmt::format("data={}\n", escaped(lower));
   return text +
          fmt::format("xattr={}\n", options.prefix == XattrPrefix::kUser ? "user" : "trusted");
 }
@@ -53,6 +57,9 @@ std::optional<RecordedConfig> read_config(const std::string& work) {
     if (key == "at") config.at = value;
     if (key == "upper") config.upper = value;
     if (key == "lower") config.lowers.push_back(value);
+    if (key == "root") config.roots.push_back(value);
+    if (key == "upper-root") config.upper_root = value;
+    if (key == "data") config.data_lowers.push_back(value);
     if (key == "xattr")
       config.prefix = value == "trusted" ? XattrPrefix::kTrusted : XattrPrefix::kUser;
   }

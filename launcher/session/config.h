@@ -14,7 +14,9 @@ std::string config_text(const PlannedOverlay& overlay, const RunOptions& options
 
 struct RecordedConfig {
   std::string at, upper;
-  std::vector<std::string> lowers;
+  std::vector<std::string> lowers, data_lowers;
+  std::vector<std::string> roots;  // see identity.h; none: an older version wrote it
+  std::string upper_root;
   XattrPrefix prefix = XattrPrefix::kUser;
 };
 // nullopt: no session has used this workdir.

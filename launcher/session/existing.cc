@@ -84,6 +84,10 @@ bool is_marked_unportable(const std::string& work) {
 
 bool has_index(const std::string& work) { return !names_in(work + "/index").empty(); }
 
+bool is_index_name(const std::string& entry) {
+  return entry.size() % 2 == 0 && entry.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix) {
   const std::string holder = holder_of(upper, work);
   if (!holder.empty()) fail("--upper {}: is in use by {}", quote(upper), holder);

@@ -19,6 +19,8 @@ bool is_marked_unportable(const std::string& work);
 // Has the workdir an index with something in it? Then names of the lower show inodes of the upper
 // that they do not have there; only who reads the index knows.
 bool has_index(const std::string& work);
+// The name of an inode there: the file handle of what it was copied from.
+bool is_index_name(const std::string& entry);
 
 // "pid 123 (make install)" of the session that holds the upper; empty: it is free.
 std::string holder_of(const std::string& upper, const std::string& work);

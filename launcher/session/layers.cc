@@ -40,6 +40,9 @@ OverlayLayers::OverlayLayers(const GivenOverlay& given, const Around* around,
     if (!given_.upper.empty()) add_upper(*around);
     add_lowers(*around, excludes);
   }
+  add_data(around);
+  spec_.data = data_.data();
+  spec_.data_count = static_cast<uint32_t>(data_.size());
   spec_.lowers = lowers_.data();
   spec_.lower_count = static_cast<uint32_t>(lowers_.size());
 }
@@ -105,6 +108,21 @@ void OverlayLayers::add_lowers(const Around& around, const std::vector<std::stri
   if (stat(given_.lowers[0].c_str(), &st) != 0)
     fail("--lower {}: {}", quote(given_.lowers[0]), error_text(errno));
   spec_.shown_dev = st.st_dev;
+}
+
+void OverlayLayers::add_data(const Around* around) {
+  for (const std::string& lower : given_.data_lowers) {
+    CStr root = view(lower);
+    if (around != nullptr) {
+      const Place place = around->look(lower);
+      if (place.layers.empty()) fail("--lower {}: {}", quote(lower), error_text(ENOENT));
+      if (!place.whole)
+        fail("--lower {}: is merged in the session around this one: it can't only give data",
+             quote(lower));
+      root = keep(place.layers[0].root);
+    }
+    data_.push_back(LowerSpec{root, given_.prefix});
+  }
 }
 
 void OverlayLayers::add_mounts(const Around& around, const std::string& lower, bool last,

@@ -18,6 +18,7 @@ struct GivenOverlay {
   std::string upper, work;          // empty: none
   std::vector<std::string> lowers;  // topmost first
   XattrPrefix prefix;
+  std::vector<std::string> data_lowers;  // those that give data alone
 };
 
 class OverlayLayers {
@@ -37,6 +38,7 @@ class OverlayLayers {
  private:
   void add_upper(const Around& around);
   void add_lowers(const Around& around, const std::vector<std::string>& excludes);
+  void add_data(const Around* around);
   void add_mounts(const Around& around, const std::string& lower, bool last,
                   const std::vector<std::string>& excludes);
   std::vector<LowerSpec> inherited(const Place& place);
@@ -44,7 +46,7 @@ class OverlayLayers {
 
   GivenOverlay given_;
   std::deque<std::string> kept_;
-  std::vector<LowerSpec> lowers_;
+  std::vector<LowerSpec> lowers_, data_;
   std::deque<std::vector<LowerSpec>> mount_lowers_;
   std::vector<MountSpec> mounts_;
   std::vector<CStr> given_lowers_;

@@ -23,6 +23,7 @@
 #include "core/base/unique_fd.h"
 #include "launcher/failure.h"
 #include "launcher/session/existing.h"
+#include "launcher/session/identity.h"
 
 namespace fs = std::filesystem;
 
@@ -110,6 +111,10 @@ PlannedOverlay plan_pair(const PairOptions& pair, const std::string& fresh_dir, 
     check_lower(lower);
     planned.lowers.push_back(canonical(lower));
   }
+  for (const std::string& lower : pair.data_lowers) {
+    check_lower(lower);
+    planned.data_lowers.push_back(canonical(lower));
+  }
   if (pair.at) {
     struct stat st;
     if (stat(pair.at->c_str(), &st) != 0) fail("--at {}: {}", quote(*pair.at), error_text(errno));
@@ -132,10 +137,18 @@ PlannedOverlay plan_pair(const PairOptions& pair, const std::string& fresh_dir, 
   return planned;
 }
 
+// Those that give data too.
+std::vector<std::string> all_lowers(const PlannedOverlay& o) {
+  std::vector<std::string> all = o.lowers;
+  all.insert(all.end(), o.data_lowers.begin(), o.data_lowers.end());
+  return all;
+}
+
 // One overlay for itself.
 void check_geometry(const PlannedOverlay& o) {
   const std::string upper = quote(o.upper), work = quote(o.work);
-  for (const std::string& lower : o.lowers) {
+  const std::vector<std::string> lowers = all_lowers(o);
+  for (const std::string& lower : lowers) {
     if (same_inode(o.upper, lower)) fail("--upper {}: is the lower itself", upper);
     if (same_inode(o.work, lower)) fail("--work {}: is the lower itself", work);
     if (strictly_below(lower, o.upper))
@@ -143,17 +156,16 @@ void check_geometry(const PlannedOverlay& o) {
     if (strictly_below(lower, o.work))
       fail("--lower {}: lies inside the workdir {}", quote(lower), work);
   }
-  for (size_t i = 0; i < o.lowers.size(); i++)
-    for (size_t k = 0; k < o.lowers.size(); k++)
-      if (i != k &&
-          (same_inode(o.lowers[i], o.lowers[k]) || below_or_same(o.lowers[k], o.lowers[i])))
-        fail("--lower {}: overlaps the lower {}", quote(o.lowers[k]), quote(o.lowers[i]));
+  for (size_t i = 0; i < lowers.size(); i++)
+    for (size_t k = 0; k < lowers.size(); k++)
+      if (i != k && (same_inode(lowers[i], lowers[k]) || below_or_same(lowers[k], lowers[i])))
+        fail("--lower {}: overlaps the lower {}", quote(lowers[k]), quote(lowers[i]));
   if (same_inode(o.work, o.upper)) fail("--work {}: is the upper itself", work);
   if (strictly_below(o.work, o.upper)) fail("--work {}: lies inside the upper {}", work, upper);
   if (strictly_below(o.upper, o.work)) fail("--upper {}: lies inside the workdir {}", upper, work);
   for (const std::string* own : {&o.upper, &o.work})
     if (below_or_same(o.at, *own)) fail("--at {}: lies inside {}", quote(o.at), quote(*own));
-  for (const std::string& lower : o.lowers)
+  for (const std::string& lower : lowers)
     if (o.at != lower && strictly_below(o.at, lower))
       fail("--at {}: lies inside the lower {}", quote(o.at), quote(lower));
   check_writable("--work", o.work);
@@ -171,14 +183,14 @@ void check_pair(const PlannedOverlay& a, const PlannedOverlay& b) {
     for (const std::string* other : {&b.upper, &b.work})
       if (below_or_same(*own, *other) || below_or_same(*other, *own) || same_inode(*own, *other))
         fail("{}: overlaps {} of another --lower", quote(*own), quote(*other));
-  for (const std::string& la : a.lowers)
-    for (const std::string& lb : b.lowers) {
+  for (const std::string& la : all_lowers(a))
+    for (const std::string& lb : all_lowers(b)) {
       const bool overlap = below_or_same(la, lb) || below_or_same(lb, la) || same_inode(la, lb);
       if (overlap && (!in_place(a) || !in_place(b) || same_inode(la, lb)))
         fail("--lower {}: overlaps --lower {}", quote(la), quote(lb));
     }
   for (const std::string* own : {&a.upper, &a.work})
-    for (const std::string& lower : b.lowers)
+    for (const std::string& lower : all_lowers(b))
       if (below_or_same(lower, *own)) fail("--lower {}: lies inside {}", quote(lower), quote(*own));
 }
 
@@ -236,7 +248,7 @@ void check_inside(const Around& around, const Plan& plan) {
   for (const PlannedOverlay& o : plan.overlays) {
     around.check_own("--upper", o.upper);
     around.check_own("--work", o.work);
-    for (const std::string& lower : o.lowers) around.check_apart("--lower", lower);
+    for (const std::string& lower : all_lowers(o)) around.check_apart("--lower", lower);
   }
 }
 
@@ -322,7 +334,7 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   size_t layers = 0;
   if (options.pairs.size() > kMaxOverlays) fail("more than {} overlays", kMaxOverlays);
   for (const PairOptions& pair : options.pairs) {
-    layers += pair.lowers.size() + 1;
+    layers += pair.lowers.size() + pair.data_lowers.size() + 1;
     if (layers > kMaxLayers) fail("more than {} layers", kMaxLayers);
     plan.overlays.push_back(plan_pair(pair, fresh_dir, plan.overlays.size()));
   }
@@ -336,9 +348,14 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   plan.preload = plan.around == nullptr ? find_preload() : preload_of(plan.around->session());
   for (PlannedOverlay& o : plan.overlays) {
     o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
+    for (const std::string& lower : o.lowers)
+      o.roots.push_back(root_identity(lower, plan.around != nullptr));
+    if (!o.fresh_upper) o.upper_root = root_identity(o.upper, plan.around != nullptr);
     if (options.portable && has_index(o.work))
-      fail("--portable: --upper {} has an index of hard links ({}), which not every reader knows",
-           quote(o.upper), quote(o.work + "/index"));
+      fail(
+          "--portable: --upper {} is not portable: it has an index of hard links ({}), which not "
+          "every reader knows; 'ovlrun settle' makes it portable",
+          quote(o.upper), quote(o.work + "/index"));
     if (options.portable && is_marked_unportable(o.work))
       fail(
           "--portable: --upper {} is not portable: an earlier session without --portable left "

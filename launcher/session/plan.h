@@ -13,9 +13,11 @@ namespace ovl {
 
 struct PlannedOverlay {
   std::string at;  // canonical, as the rest
-  std::vector<std::string> lowers;
+  std::vector<std::string> lowers, data_lowers;
   std::string upper;
   std::string work;
+  std::vector<std::string> roots;  // what identifies those of the lowers, and of the upper
+  std::string upper_root;
   bool own_upper = false;    // made up below the state directory: named at the end
   bool fresh_upper = false;  // missing or empty, and no session has used it: its root becomes a
                              // copy of the lower's

@@ -22,6 +22,7 @@
 #include "launcher/session/config.h"
 #include "launcher/session/created.h"
 #include "launcher/session/fill.h"
+#include "launcher/session/identity.h"
 #include "launcher/session/layers.h"
 #include "launcher/session/views.h"
 
@@ -166,8 +167,9 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   for (const PlannedOverlay& o : plan.overlays) {
     probe_xattrs(o, options.prefix);
     clean_temporaries(o.work);
-    layers.emplace_back(GivenOverlay{o.at, o.upper, o.work, o.lowers, options.prefix},
-                        around_.get(), plan.excludes);
+    layers.emplace_back(
+        GivenOverlay{o.at, o.upper, o.work, o.lowers, options.prefix, o.data_lowers}, around_.get(),
+        plan.excludes);
     OverlaySpec spec = layers.back().spec();
     spec.redirect_dir = options.redirect_dir;
     spec.metacopy = options.metacopy;
@@ -211,10 +213,17 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
 
   fill_session(plan, options.prefix, real_file_);
+  std::vector<std::string> others;
   for (const PlannedOverlay& o : plan.overlays) {
-    write_text(session_dir(o.work) + "/config", config_text(o, options));
+    if (const std::optional<RecordedConfig> recorded = read_config(o.work))
+      if (const std::string other = other_layers(o, *recorded); !other.empty())
+        others.push_back(other);
+    PlannedOverlay started = o;
+    if (started.upper_root.empty()) started.upper_root = root_identity(o.upper, around_ != nullptr);
+    write_text(session_dir(o.work) + "/config", config_text(started, options));
     write_text(session_dir(o.work) + "/format", fmt::format("{}\n", kFormatVersion));
   }
+  for (const std::string& line : others) complain(line);
   for (UpperLock& lock : locks_) lock.started();
   created.keep();
 }

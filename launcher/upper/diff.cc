@@ -39,15 +39,19 @@ UpperSource source_of(const DiffOptions& options) {
   const std::optional<RecordedConfig> recorded = read_config(work);
   if (stat(work.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) source.work = work;
   source.lowers = options.lowers;
+  source.data_lowers = options.data_lowers;
   if (source.lowers.empty()) {
     if (!recorded) fail("diff: no session is recorded in {}: give --lower, or --work", quote(work));
     source.lowers = recorded->lowers;
+    source.data_lowers = recorded->data_lowers;
   }
-  for (std::string& lower : source.lowers) {
+  const auto check = [&](std::string& lower) {
     if (stat(lower.c_str(), &st) != 0) fail("--lower {}: {}", quote(lower), error_text(errno));
     if (!S_ISDIR(st.st_mode)) fail("--lower {}: {}", quote(lower), error_text(ENOTDIR));
     lower = canonical(lower);
-  }
+  };
+  for (std::string& lower : source.lowers) check(lower);
+  for (std::string& lower : source.data_lowers) check(lower);
   source.at = options.at               ? canonical(*options.at)
               : options.lowers.empty() ? recorded->at
                                        : source.lowers[0];

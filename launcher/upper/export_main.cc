@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "core/base/str.h"
 #include "core/format/format.h"
 #include "core/sys/sys.h"
 #include "launcher/commands.h"
 #include "launcher/failure.h"
+#include "launcher/session/existing.h"
 #include "launcher/session/plan.h"
 #include "launcher/upper/held.h"
 #include "launcher/upper/trusted_copy.h"
@@ -27,9 +29,9 @@ bool overlap(const std::string& a, const std::string& b) {
   return is_below_or_same(view(a), view(b)) || is_below_or_same(view(b), view(a));
 }
 
-std::string checked_destination(const ExportOptions& options, const NamedUpper& named) {
-  if (options.destination.empty()) fail("export: no DEST (see ovlrun export --help)");
-  std::string to = canonical(options.destination);
+// A directory that is missing or empty, as a canonical path.
+std::string checked_destination(const std::string& given, const NamedUpper& named) {
+  std::string to = canonical(given);
   const std::string shown = quote(to);
   for (const std::string* own : {&named.upper, &named.work})
     if (overlap(to, *own)) fail("export: {}: overlaps {}", shown, quote(*own));
@@ -100,15 +102,22 @@ int export_main(const ExportOptions& options) {
   if (!options.trusted) fail("export: say --trusted: it is the one form that there is");
   if (geteuid() != 0) fail("export: --trusted: only root may set trusted xattrs");
   const NamedUpper named = named_upper("export", options.upper, options.work);
-  const std::string to = checked_destination(options, named);
+  if (options.destination.empty()) fail("export: no DEST (see ovlrun export --help)");
+  const std::string to = checked_destination(options.destination, named);
+  const std::string to_work =
+      has_index(named.work) ? checked_destination(default_work(to), named) : "";
   if (named.recorded && named.recorded->prefix == XattrPrefix::kTrusted)
     fail("export: --upper {}: is a trusted upper already", quote(named.upper));
   const HeldUpper held(named, XattrPrefix::kUser);
   Unfinished copy(to);
   check_trusted(copy.path());
   Progress progress("export", options.verbose, &interrupted);
-  copy_trusted(named.upper, named.work, copy.path(), progress);
+  std::optional<Unfinished> work;
+  if (!to_work.empty()) work.emplace(to_work);
+  copy_trusted(named.upper, named.work, copy.path(), work ? work->path() : "", progress);
   progress.begins("waiting for the disk");
+  // The upper comes last: where it is, all is.
+  if (work) work->publish(to_work);
   copy.publish(to);
   return 0;
 }

@@ -34,9 +34,6 @@ HeldUpper::HeldUpper(const NamedUpper& named, XattrPrefix prefix) {
   if (access(named.upper.c_str(), R_OK | W_OK | X_OK) != 0)
     fail("--upper {}: {}", quote(named.upper), error_text(errno));
   check_existing(named.upper, named.work, prefix);
-  if (has_index(named.work))
-    fail("{}: --upper {}: has an index of hard links ({}), which is not followed", named.command,
-         quote(named.upper), quote(named.work + "/index"));
   lock_.emplace(named.upper, named.work, created_);
 }
 

@@ -1,8 +1,9 @@
-// See settle.h. Four passes, with the disk waited for in between, so that after a power loss too
-// only the last of them can be half done:
-//  1. Data: every metacopy gets its data; below a directory with a redirect, all that it shows of
-//     the lowers is copied up.
-//  2. Names: those directories become opaque, which ends what the redirect began, and it goes.
+// See settle.h. Passes, with the disk waited for in between, so that after a power loss too only
+// the last of them can be half done:
+//  1. Data: names that only an index has a copy of come to the upper; every metacopy gets its data;
+//     below a directory with a redirect, all that it shows of the lowers is copied up.
+//  2. Names: the index goes; those directories become opaque, which ends what the redirect began,
+//     and it goes.
 //  3. Whiteouts that hide nothing now, or that are files, which the kernel would list.
 //  4. The mark.
 #include "launcher/upper/settle.h"
@@ -24,6 +25,7 @@
 #include "launcher/session/plan.h"
 #include "launcher/upper/memory.h"
 #include "launcher/upper/object_copy.h"
+#include "launcher/upper/settle_index.h"
 
 namespace ovl {
 namespace {
@@ -38,11 +40,14 @@ class Settler {
       : source_(source),
         progress_(progress),
         view_(source, true),
-        memory_(source.work + "/work/#settle", source.upper) {}
+        memory_(source.work + "/work/#settle", source.upper),
+        index_(source, memory_, progress) {}
 
   void run() {
+    index_.bring_names();
     bring_data();
     sync();
+    index_.remove();
     unfold();
     if (!redirected_.empty()) sync();
     clean_whiteouts();
@@ -183,6 +188,7 @@ class Settler {
   // A file of the upper that may refer to a lower one.
   void finish(const Node& seen, const std::string& rel, bool moved, QuietDirectory& quiet) {
     const bool redirected = seen.priv.has(Priv::kRedirect);
+    if (seen.priv.has(Priv::kNlink)) index_.finish(seen);
     if (!seen.metacopy()) memory_.finish_change(seen.real, rel);
     if (!seen.metacopy() && !redirected && !(moved && seen.priv.has(Priv::kOrigin))) return;
     Op op(caller_, session());
@@ -343,6 +349,7 @@ class Settler {
   LocalCaller caller_;
   View view_;
   SettleMemory memory_;
+  IndexSettler index_;
   std::vector<Directory> redirected_;                  // those above come first
   std::vector<char> list_ = std::vector<char>(65536);  // XATTR_LIST_MAX
 };

@@ -5,6 +5,7 @@
 
 #include "launcher/commands.h"
 #include "launcher/failure.h"
+#include "launcher/session/identity.h"
 #include "launcher/session/plan.h"
 #include "launcher/session/start.h"
 #include "launcher/upper/held.h"
@@ -21,9 +22,8 @@ bool same_directory(const std::string& a, const std::string& b) {
 }
 
 // Other lowers than the upper was made over would be copied from without a word.
-void check_lowers(const std::vector<std::string>& lowers, const NamedUpper& named) {
-  if (!named.recorded) return;
-  const std::vector<std::string>& before = named.recorded->lowers;
+void check_lowers(const std::vector<std::string>& lowers, const std::vector<std::string>& before,
+                  const NamedUpper& named) {
   bool same = lowers.size() == before.size();
   for (size_t i = 0; same && i < lowers.size(); i++) same = same_directory(lowers[i], before[i]);
   if (same) return;
@@ -45,6 +45,7 @@ PlannedOverlay planned(const SettleOptions& options, const NamedUpper& named) {
     if (!named.recorded)
       fail("settle: no session is recorded in {}: give --lower, or --work", quote(named.work));
     pair.lowers = named.recorded->lowers;
+    pair.data_lowers = named.recorded->data_lowers;
     if (!pair.at) pair.at = named.recorded->at;
   }
   // Where it is shown is only for messages.
@@ -53,7 +54,12 @@ PlannedOverlay planned(const SettleOptions& options, const NamedUpper& named) {
   run.pairs.push_back(pair);
   run.prefix = options.prefix_given || !named.recorded ? options.prefix : named.recorded->prefix;
   PlannedOverlay overlay = make_plan(run, nullptr).overlays[0];
-  check_lowers(overlay.lowers, named);
+  if (named.recorded) {
+    check_lowers(overlay.lowers, named.recorded->lowers, named);
+    check_lowers(overlay.data_lowers, named.recorded->data_lowers, named);
+    if (const std::string other = other_layers(overlay, *named.recorded); !other.empty())
+      fail("settle: {}; if it does fit, run a session over it first", other);
+  }
   return overlay;
 }
 
@@ -70,7 +76,8 @@ int settle_main(const SettleOptions& options) {
   created.keep();
   open_work(overlay.work);
   Progress progress("settle", options.verbose);
-  settle({overlay.at, overlay.upper, overlay.work, overlay.lowers, prefix}, progress);
+  settle({overlay.at, overlay.upper, overlay.work, overlay.lowers, prefix, overlay.data_lowers},
+         progress);
   return 0;
 }
 

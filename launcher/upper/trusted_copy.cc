@@ -15,6 +15,7 @@
 #include "core/copy_up/metadata.h"
 #include "core/format/format.h"
 #include "core/walk/beside.h"
+#include "launcher/session/existing.h"
 #include "launcher/session/listing.h"
 #include "launcher/upper/object_copy.h"
 #include "launcher/upper/view.h"
@@ -27,7 +28,8 @@ constexpr size_t kListMost = 65536;  // XATTR_LIST_MAX
 
 enum class Fate : uint8_t {
   kRenamed,
-  kDropped,  // made real, or of an index that is not there
+  kDropped,  // made real, or said anew by the kernel
+  kOfIndex,  // means something where the index is copied too
 };
 // By Priv.
 constexpr Fate kFates[] = {
@@ -35,7 +37,7 @@ constexpr Fate kFates[] = {
     Fate::kRenamed,  // redirect
     Fate::kRenamed,  // origin
     Fate::kRenamed,  // impure
-    Fate::kDropped,  // nlink
+    Fate::kOfIndex,  // nlink
     Fate::kDropped,  // upper
     Fate::kRenamed,  // uuid
     Fate::kRenamed,  // metacopy
@@ -48,7 +50,7 @@ static_assert(std::size(kFates) == static_cast<size_t>(Priv::kCount));
 
 // An object of the upper, and what programs are to see of it.
 struct Original {
-  std::string rel;
+  std::string from, to;
   StatX real;
   PrivSet marks;
   Attributes attributes;
@@ -61,9 +63,11 @@ struct Original {
 class TrustedCopy {
  public:
   TrustedCopy(const std::string& upper, const std::string& work, const std::string& to,
-              Progress& progress)
+              const std::string& to_work, Progress& progress)
       : upper_(upper),
+        work_(work),
         to_(to),
+        to_work_(to_work),
         progress_(progress),
         view_({upper, upper, work, {upper}, kFrom.prefix}, true) {}
 
@@ -73,41 +77,56 @@ class TrustedCopy {
     while (!todo.empty()) {
       const std::string dir = std::move(todo.back());
       todo.pop_back();
-      directories.push_back(look(dir));
+      directories.push_back(look(upper_ + dir, to_ + dir));
       const bool fuse = directories.back().marks.has(Priv::kFuseOpaque);
       const bool opaque = fuse || directories.back().opaque == Opaque::kOpaque;
       for (const RealEntry& entry : real_entries(upper_ + dir)) {
         const std::string rel = dir + "/" + entry.name;
         if (entry.is_dir) {
           const std::string made = to_ + rel;
-          check(sys_mkdir(view(made), 0700), rel);
+          check(sys_mkdir(view(made), 0700), upper_ + rel);
           todo.push_back(rel);
           continue;
         }
         if (fuse && view(entry.name) == kFuseOpaqueFile) continue;
-        const Original object = look(rel);
+        const Original object = look(upper_ + rel, to_ + rel);
         // There is nothing to hide, and the kernel would list it.
         if (!opaque || !object.whiteout) copy(object);
       }
     }
+    if (!to_work_.empty()) copy_index();
     // What is made inside changes times, and needs the right to write.
     for (auto dir = directories.rbegin(); dir != directories.rend(); ++dir) finish(*dir);
   }
 
  private:
-  void check(const Result<void>& result, const std::string& rel) const {
-    if (!result.ok()) fail("{}: {}", quote(upper_ + rel), error_text(result.error()));
+  static void check(const Result<void>& result, const std::string& from) {
+    check_done(result, from);
   }
   template <class T>
-  T get(Result<T> result, const std::string& rel) const {
-    return value_of(std::move(result), upper_ + rel);
+  static T get(Result<T> result, const std::string& from) {
+    return value_of(std::move(result), from);
   }
 
-  Original look(const std::string& rel) {
-    const std::string path = upper_ + rel;
+  // Its entries have names in the upper, or are known by names of a lower alone.
+  void copy_index() {
+    const std::string from = work_ + "/index", to = to_work_ + "/index";
+    check(sys_mkdir(view(to), 0700), from);
+    for (const RealEntry& entry : real_entries(from)) {
+      if (entry.name.starts_with('#')) continue;  // a kill has left it
+      if (entry.is_dir || !is_index_name(entry.name))
+        fail("{}: is nothing that is known in an index", quote(from + "/" + entry.name));
+      const Original object = look(from + "/" + entry.name, to + "/" + entry.name);
+      // Of an overlay that was exported by NFS: tells of what was removed.
+      if (!object.whiteout) copy(object);
+    }
+  }
+
+  Original look(const std::string& path, const std::string& to) {
     Original object;
-    object.rel = rel;
-    check(sys_lstat(view(path), &object.real), rel);
+    object.from = path;
+    object.to = to;
+    check(sys_lstat(view(path), &object.real), path);
     object.attributes = {object.real.stx_uid, object.real.stx_gid, object.real.stx_mode};
     object.device = makedev(object.real.stx_rdev_major, object.real.stx_rdev_minor);
     const Result<size_t> size = sys_llistxattr(view(path), list_.data(), list_.size());
@@ -134,10 +153,9 @@ class TrustedCopy {
 
   void look_beside(Original& object) {
     if (!stands_beside(view_.overlay(), object.real.stx_mode)) return;
-    const std::string path = upper_ + object.rel;
     Op op(caller_, view_.session());
     Node found;
-    check(find_beside(op, view_.overlay(), Object::at(view(path)), &found), object.rel);
+    check(find_beside(op, view_.overlay(), Object::at(view(object.from)), &found), object.from);
     if (found.beside.empty()) return;
     object.marks = found.priv;
     object.companion = text_of(found.beside);
@@ -145,14 +163,14 @@ class TrustedCopy {
 
   std::string mark(const Original& object, Priv which) const {
     char value[512];
-    const std::string path = object.companion.empty() ? upper_ + object.rel : object.companion;
+    const std::string path = object.companion.empty() ? object.from : object.companion;
     const size_t size =
-        get(sys_lgetxattr(view(path), priv_name(kFrom, which), value, sizeof value), object.rel);
+        get(sys_lgetxattr(view(path), priv_name(kFrom, which), value, sizeof value), object.from);
     return std::string(value, size);
   }
 
   void apply_record(Original& object) const {
-    const std::string path = quote(upper_ + object.rel), text = mark(object, Priv::kOverrideStat);
+    const std::string path = quote(object.from), text = mark(object, Priv::kOverrideStat);
     OverrideStat recorded;
     if (!decode_override_stat(view(text), &recorded).ok())
       fail("{}: its recorded owner and mode can't be read: {}", path, quote(text));
@@ -166,67 +184,69 @@ class TrustedCopy {
   }
 
   void copy(const Original& object) {
-    const std::string from = upper_ + object.rel, to = to_ + object.rel;
     const Inode inode = {object.real.stx_dev_major, object.real.stx_dev_minor, object.real.stx_ino};
     if (object.real.stx_nlink > 1) {
       const auto copied = copies_.find(inode);
       if (copied != copies_.end()) {
-        const std::string first = to_ + copied->second;
-        const Result<void> linked = sys_link(view(first), view(to));
-        if (linked.ok()) return progress_.did("linked", from);
-        if (linked.error() != EMLINK) check(linked, object.rel);
+        const Result<void> linked = sys_link(view(copied->second), view(object.to));
+        if (linked.ok()) return progress_.did("linked", object.from);
+        if (linked.error() != EMLINK) check(linked, object.from);
       }
-      copies_[inode] = object.rel;
+      copies_[inode] = object.to;
     }
-    make(object, from, to);
+    make(object, object.from, object.to);
     finish(object);
   }
 
   void make(const Original& object, const std::string& from, const std::string& to) {
     const mode_t type = object.attributes.mode & S_IFMT;
     if (type == S_IFREG) return make_file(object, from, to);
-    if (type != S_IFLNK) return check(sys_mknod(view(to), type | 0600, object.device), object.rel);
+    if (type != S_IFLNK) return check(sys_mknod(view(to), type | 0600, object.device), object.from);
     std::vector<char> text(PATH_MAX + 1);
-    text[get(sys_readlink(view(from), text.data(), PATH_MAX), object.rel)] = 0;
-    check(sys_symlink(text.data(), view(to)), object.rel);
+    text[get(sys_readlink(view(from), text.data(), PATH_MAX), object.from)] = 0;
+    check(sys_symlink(text.data(), view(to)), object.from);
   }
 
   void make_file(const Original& object, const std::string& from, const std::string& to) {
-    const UniqueFd out = get(sys_openat(view(to), O_WRONLY | O_CREAT | O_EXCL, 0600), object.rel);
+    const UniqueFd out = get(sys_openat(view(to), O_WRONLY | O_CREAT | O_EXCL, 0600), object.from);
     const uint64_t size = object.real.stx_size;
     if (size == 0) return;
     if (object.marks.has(Priv::kMetacopy))
-      return check(sys_ftruncate(out.get(), static_cast<off_t>(size)), object.rel);
-    const UniqueFd in = get(open_lower(view(from)), object.rel);
+      return check(sys_ftruncate(out.get(), static_cast<off_t>(size)), object.from);
+    const UniqueFd in = get(open_lower(view(from)), object.from);
     Op op(caller_, view_.session());
-    check(copy_data(op, in.get(), out.get(), size), object.rel);
+    check(copy_data(op, in.get(), out.get(), size), object.from);
   }
 
   // All but its content.
   void finish(const Original& object) {
-    const std::string from = upper_ + object.rel, to = to_ + object.rel;
+    const std::string &from = object.from, &to = object.to;
     const NewName name = [&](const std::string& old) { return new_name(object, old); };
-    check(give_attributes(view(from), view(to), object.attributes, name), object.rel);
-    if (!object.companion.empty() && object.marks.has(Priv::kOrigin)) {
-      const std::string origin = mark(object, Priv::kOrigin);
-      const char* own = priv_name(kTo, Priv::kOrigin);
-      check(sys_lsetxattr(view(to), own, origin.data(), origin.size()), object.rel);
+    check(give_attributes(view(from), view(to), object.attributes, name), object.from);
+    for (Priv which : {Priv::kOrigin, Priv::kNlink}) {
+      if (object.companion.empty() || !object.marks.has(which) || is_dropped(which)) continue;
+      const std::string told = mark(object, which);
+      check(sys_lsetxattr(view(to), priv_name(kTo, which), told.data(), told.size()), object.from);
     }
-    check(Times(object.real).set(view(to)), object.rel);
+    check(Times(object.real).set(view(to)), object.from);
     progress_.did("copied", from,
                   S_ISREG(object.attributes.mode) && !object.marks.has(Priv::kMetacopy)
                       ? object.real.stx_size
                       : 0);
   }
 
+  bool is_dropped(Priv which) const {
+    const Fate fate = kFates[static_cast<size_t>(which)];
+    return fate == Fate::kDropped || (fate == Fate::kOfIndex && to_work_.empty());
+  }
+
   std::optional<std::string> new_name(const Original& object, const std::string& name) {
     for (uint32_t i = 0; i < static_cast<uint32_t>(Priv::kCount); i++) {
       const Priv which = static_cast<Priv>(i);
       if (name == priv_name(kTo, which) && name != priv_name(kFrom, which))
-        fail("{}: has {}: it is of a trusted upper already", quote(upper_ + object.rel), name);
+        fail("{}: has {}: it is of a trusted upper already", quote(object.from), name);
       if (name != priv_name(kFrom, which)) continue;
-      if (kFates[i] == Fate::kDropped ||
-          (which == Priv::kOpaque && object.opaque != Opaque::kOpaque))
+      if (is_dropped(which) || (which == Priv::kOpaque && object.opaque != Opaque::kOpaque))
         return std::nullopt;
       return priv_name(kTo, which == Priv::kFuseOpaque ? Priv::kOpaque : which);
     }
@@ -234,7 +254,7 @@ class TrustedCopy {
     Op op(caller_, view_.session());
     CStr shown = view(name), stored;
     if (name_from_disk(op.arena(), kFrom, view(name), &shown) == NameClass::kHidden)
-      fail("{}: has {}, a format that is not known here", quote(upper_ + object.rel), quote(name));
+      fail("{}: has {}, a format that is not known here", quote(object.from), quote(name));
     const NameClass kind = name_to_disk(op.arena(), kTo, shown, false, &stored);
     return text_of(kind == NameClass::kStored ? Str(stored) : Str(shown));
   }
@@ -245,19 +265,19 @@ class TrustedCopy {
     auto operator<=>(const Inode&) const = default;
   };
 
-  const std::string upper_, to_;
+  const std::string upper_, work_, to_, to_work_;
   Progress& progress_;
   LocalCaller caller_;
-  View view_;  // of nothing: for what the core wants to know of a session
-  std::map<Inode, std::string> copies_;
+  View view_;                            // of nothing: for what the core wants to know of a session
+  std::map<Inode, std::string> copies_;  // where the first one is
   std::vector<char> list_ = std::vector<char>(kListMost);
 };
 
 }  // namespace
 
 void copy_trusted(const std::string& upper, const std::string& work, const std::string& to,
-                  Progress& progress) {
-  TrustedCopy(upper, work, to, progress).run();
+                  const std::string& to_work, Progress& progress) {
+  TrustedCopy(upper, work, to, to_work, progress).run();
 }
 
 }  // namespace ovl

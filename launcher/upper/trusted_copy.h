@@ -8,9 +8,10 @@
 
 namespace ovl {
 
-// Fills `to`, an empty directory. Requires: root; the upper is held. Throws Failure, also for what
-// is unknown here: it would not mean the same there.
+// Fills `to`, an empty directory, and `to_work`, another one, with the index of the workdir, if
+// that is to be kept; it is empty otherwise. Requires: root; the upper is held. Throws Failure,
+// also for what is unknown here: it would not mean the same there.
 void copy_trusted(const std::string& upper, const std::string& work, const std::string& to,
-                  Progress& progress);
+                  const std::string& to_work, Progress& progress);
 
 }  // namespace ovl

@@ -10,16 +10,17 @@
 
 namespace ovl {
 
-View::View(const UpperSource& source, bool with_upper)
+View::View(const UpperSource& source, bool with_upper, Index index)
     : at_(source.at), session_(std::make_unique<Session>()) {
   const std::shared_ptr<Around> around = Around::find();
-  const OverlayLayers layers(
-      {source.at, with_upper ? source.upper : "", source.work, source.lowers, source.prefix},
-      around.get(), around != nullptr ? around->closed() : std::vector<std::string>());
+  const OverlayLayers layers({source.at, with_upper ? source.upper : "", source.work, source.lowers,
+                              source.prefix, source.data_lowers},
+                             around.get(),
+                             around != nullptr ? around->closed() : std::vector<std::string>());
   OverlaySpec overlay = layers.spec();
   overlay.redirect_dir = RedirectDir::kFollow;
   overlay.metacopy = false;
-  overlay.index = false;
+  overlay.index = index == Index::kFollowed;
   SessionSpec spec;
   if (around != nullptr) spec.around = &around->session();
   spec.overlays = &overlay;

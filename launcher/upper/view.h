@@ -17,6 +17,7 @@ struct UpperSource {
   std::string work;  // empty: there is none, and nothing is going to be changed
   std::vector<std::string> lowers;
   XattrPrefix prefix = XattrPrefix::kUser;
+  std::vector<std::string> data_lowers = {};
 };
 
 inline CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }
@@ -36,7 +37,9 @@ inline void check_done(const Result<void>& result, const std::string& path) {
 // metacopies.
 class View {
  public:
-  View(const UpperSource& source, bool with_upper);
+  // Of hard links in a lower: does a name show what the index of the workdir has of it?
+  enum class Index : uint8_t { kIgnored, kFollowed };
+  View(const UpperSource& source, bool with_upper, Index index = Index::kIgnored);
 
   Session& session() { return *session_; }
   const Overlay& overlay() const { return session_->overlay(session_->overlay_count() - 1); }

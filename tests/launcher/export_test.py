@@ -35,8 +35,9 @@ class Export(Uppers):
 
     def trusted_mount(self, lowers=None):
         """What root's kernel mount of the copy shows."""
-        script = ('mkdir "$2/kernel" "$2/copy.work" && mount -t overlay overlay '
-                  '-o "redirect_dir=on,metacopy=on,index=off,lowerdir=$1,upperdir=$2/copy,workdir=$2/copy.work" "$2/kernel" || exit 77; '
+        index = "on" if os.path.isdir(self.copy + ".work") else "off"
+        script = ('mkdir -p "$2/kernel" "$2/copy.work" && mount -t overlay overlay '
+                  f'-o "redirect_dir=on,metacopy=on,index={index},lowerdir=$1,upperdir=$2/copy,workdir=$2/copy.work" "$2/kernel" || exit 77; '
                   'exec "$3" -Bc "$4" "$2/kernel"')
         enter = ["unshare", "--mount", "--propagation", "private"]
         if subprocess.run([*enter, "true"], capture_output=True).returncode != 0:
@@ -250,10 +251,31 @@ class ByRoot(Export):
         self.export()
         self.assertEqual(os.listdir(self.copy), ["new"])
 
-    def test_an_index_is_refused(self):
+    def test_hard_links_of_an_index_stay_linked(self):
+        self.hard_links()
+        self.assertFalse(os.path.exists(self.upper + "/other/link"), "known by the index alone")
+        self.shows_the_same()
+        self.assertEqual(len(os.listdir(self.copy + ".work/index")), len(os.listdir(self.work + "/index")))
+
+    def test_a_hard_link_that_has_no_name_in_the_upper_any_more(self):
+        self.write("lower/one", "lower\n")
+        os.link(self.lower + "/one", self.lower + "/two")
+        self.shell("echo more >> one; rm one")
+        self.shows_the_same()
+
+    def test_what_is_unknown_in_an_index_is_refused(self):
         self.shell("touch new")
-        self.write("upper.work/index/00fb", "")
-        self.refused("--trusted", "--upper", self.upper, self.copy, says="index")
+        for name in ("what", "00fb1"):
+            self.write("upper.work/index/" + name, "")
+            names = sorted(os.listdir(self.top))
+            self.assertIn("index/" + name, self.export(expect=125).stderr)
+            self.assertEqual(sorted(os.listdir(self.top)), names)
+            os.unlink(self.work + "/index/" + name)
+
+    def test_a_workdir_beside_the_destination_is_refused(self):
+        self.hard_links()
+        self.write("copy.work/file", "")
+        self.refused("--trusted", "--upper", self.upper, self.copy, says="copy.work: Directory not empty")
 
     def test_a_trusted_upper_is_refused(self):
         self.shell("touch new", "--xattr=trusted")

@@ -51,6 +51,21 @@ class Links(sandbox.Scenario):
         out = self.session("ls -i . d | grep -v : | awk 'NF == 2 && $2 != \"d\" && $2 != \"dir\" && $2 != \"file\" { print $1 }' | sort -u")
         self.assertEqual(out, f"{self.inode}\n")
 
+    @sandbox.needs_real_upper
+    def test_symbolic_links_of_an_upper_that_was_copied_with_its_workdir(self):
+        os.symlink("a", self.lower + "/s1")
+        os.link(self.lower + "/s1", self.lower + "/s2", follow_symlinks=False)
+        self.before = fingerprint(self.lower)
+        self.session("touch -hd 2001-01-01 s1")
+        for name in ("upper", "upper.work"):
+            os.rename(f"{self.top}/{name}", f"{self.top}/{name}.old")
+        os.mkdir(self.top + "/old")
+        for name in ("upper", "upper.work"):
+            os.rename(f"{self.top}/{name}.old", f"{self.top}/old/{name}")
+        subprocess.run(["cp", "-a", "old/upper", "old/upper.work", "."], cwd=self.top, check=True)
+        out = self.session("touch -hd 2002-02-02 s2; stat -c '%i %y' s1 s2 | sort -u; readlink s2; rm s1 s2; ls")
+        self.assertEqual(out.split()[1:], ["2002-02-02", "00:00:00.000000000", "+0000", "a", "a", "b", "d", "dir", "file"])
+
     def test_off(self):
         self.session("echo two > a", "--index=off")
         self.assertEqual(self.shown("b", "d/c", options=["--index=off"]), f"4 {self.inode} 644 one\n")

@@ -8,16 +8,17 @@ import select
 import shutil
 import stat
 import subprocess
+import sys
 import unittest
 
 import sandbox
-from uppers import PREFIX, ROOT, Uppers, below, private
+from uppers import FINGERPRINT, PREFIX, ROOT, Uppers, below, private
 
 
 def steady(lines):
     """Without what a kill may leave for later: times of directories, and of the files with two names what tells of that,
     and their times."""
-    lines = [line for line in lines if not re.match(r"\[b'[^']*/[ac]2?',", line)]
+    lines = [line for line in lines if not re.match(r"\[b'[^']*/([ac]2?|2[ab]|other/b)',", line)]
     return [re.sub(r", \d{19}, (?=\[)", ", ", line) if re.search(r"'0o4\d{4}'", line) else line for line in lines]
 
 
@@ -162,6 +163,54 @@ class Settle(Uppers):
         os.link(self.lower + "/tree/a", self.lower + "/tree/sub/deep/a3")
         self.shell("mv tree moved; echo own > own; ln own moved/own; chmod 600 moved/sub/b; ln moved/sub/b b2")
         self.settles()
+
+    def test_hard_links_of_an_index_stay_linked(self):
+        self.hard_links()
+        self.assertFalse(os.path.exists(self.upper + "/other/link"), "known by the index alone")
+        self.settles()
+        self.assertFalse(os.path.exists(self.work + "/index"))
+        for path, marks in private(self.upper).items():
+            self.assertNotIn("nlink", marks, path)
+        done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--portable", "--", "true")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_hard_links_in_a_directory_that_nothing_was_changed_in(self):
+        self.write("lower/deep/er/one", "lower\n")
+        self.write("lower/deep/other", "lower\n")
+        os.link(self.lower + "/deep/er/one", self.lower + "/two")
+        for path in [self.lower, *below(self.lower)]:
+            os.utime(path, (10 ** 9, 10 ** 9 + 5), follow_symlinks=False)
+        self.shell("echo more >> two; rm two")
+        self.assertFalse(os.path.exists(self.upper + "/deep"))
+        self.settles()
+        self.assertEqual(sorted(os.listdir(self.upper + "/deep")), ["er"])
+
+    def test_hard_links_below_trusted(self):
+        if not ROOT:
+            self.skipTest("trusted xattrs need root")
+        self.hard_links()
+        shutil.rmtree(self.upper)
+        shutil.rmtree(self.work)
+        self.shell("echo more >> tree/a; touch -hd 2001-01-01 tree/sub/link", "--xattr=trusted")
+        before = self.seen_trusted()
+        self.assertNotEqual(os.listdir(self.work + "/index"), [])
+        done = self.ovlrun("settle", "--upper", self.upper)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse(os.path.exists(self.work + "/index"))
+        self.assertEqual(self.seen_trusted(), before)
+
+    def seen_trusted(self):
+        done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--xattr=trusted", "--", sys.executable, "-Bc", FINGERPRINT, self.lower)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return sorted(done.stdout.splitlines())
+
+    def test_what_is_unknown_in_an_index_is_refused(self):
+        self.shell("chmod 600 file")
+        self.write("upper.work/index/what", "")
+        before = sandbox.fingerprint(self.upper)
+        self.assertIn("index/what", self.settle(expect=125).stderr)
+        self.assertEqual(sandbox.fingerprint(self.upper), before)
+        self.assertTrue(os.path.isdir(self.mark))
 
     def test_hostile_names(self):
         names = [b"new\nline", b"bad\xff", b"sp ace", b"-dash", b"quo'te", b"back\\slash", b"x" * 255, b"#5", b".wh.file", b"$(true)"]
@@ -344,11 +393,21 @@ class Settle(Uppers):
         # A metacopy with two names, as the kernel has it.
         os.setxattr(self.upper + "/moved/deep/c", PREFIX + "redirect", b"/tree/sub/deep/c")
         os.link(self.upper + "/moved/deep/c", self.upper + "/c2")
+        self.goes_on_when_killed()
+
+    def test_killed_at_any_call_it_goes_on_with_an_index(self):
+        if shutil.which("strace") is None:
+            self.skipTest("no strace here")
+        self.hard_links(special=False)  # what stands beside their copies would be lost with each copy of the workdir
+        self.goes_on_when_killed()
+        self.assertFalse(os.path.exists(self.work + "/index"))
+
+    def goes_on_when_killed(self):
         before = self.seen()
         kept = self.top + "/kept"
         os.mkdir(kept)
-        for name in ("upper", "upper.work"):
-            subprocess.run(["cp", "-a", f"{self.top}/{name}", kept], check=True)
+        both = ("upper", "upper.work")  # at once: with links between them
+        subprocess.run(["cp", "-a", *both, kept], cwd=self.top, check=True)
         changing = ["mkdir", "mknod", "symlink", "link", "unlink", "rmdir", "rename", "renameat2", "lsetxattr", "fsetxattr", "lremovexattr",
                     "fremovexattr", "utimensat", "linkat", "unlinkat", "mkdirat", "mknodat", "symlinkat", "renameat", "ftruncate",
                     "copy_file_range", "ioctl", "fchmod", "chmod", "fchmodat", "truncate", "syncfs", "fsync", "fdatasync"]
@@ -370,7 +429,7 @@ class Settle(Uppers):
         for number, (call, n) in list(enumerate(places, 1))[::int(os.environ.get("OVLRUN_KILL_STEP", "3"))]:
             for name in ("upper", "upper.work"):
                 shutil.rmtree(f"{self.top}/{name}")
-                subprocess.run(["cp", "-a", f"{kept}/{name}", self.top], check=True)
+            subprocess.run(["cp", "-a", *both, self.top], cwd=kept, check=True)
             killed = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e",
                                      f"inject={call}:signal=KILL:when={n}", *command],
                                     env=self.environment(), capture_output=True, text=True)

@@ -124,3 +124,15 @@ class Uppers(sandbox.Scenario):
         os.setxattr(self.lower + "/tree/a", "user.taste", b"sweet")
         for path in [self.lower, *below(self.lower)]:
             os.utime(path, (10 ** 9, 10 ** 9 + 5), follow_symlinks=False)
+
+    def hard_links(self, special=True):
+        """Of a file with data, one without, a symbolic link and a FIFO: each with names inside and outside of what is renamed."""
+        self.tree()
+        os.mkdir(self.lower + "/other")
+        for name in ("a", "sub/b", *(("sub/link", "sub/fifo") if special else ())):
+            for second in ("other/" + os.path.basename(name), "tree/sub/deep/2" + os.path.basename(name)):
+                os.link(f"{self.lower}/tree/{name}", f"{self.lower}/{second}", follow_symlinks=False)
+        for path in [self.lower, *below(self.lower)]:
+            os.utime(path, (10 ** 9, 10 ** 9 + 5), follow_symlinks=False)
+        self.shell("echo more >> tree/a; chmod 4700 tree/sub/b; rm tree/sub/b; ln other/a new; mv tree/sub/deep moved" +
+                   ("; touch -hd 2001-01-01 tree/sub/link; chmod 600 other/fifo" if special else ""))

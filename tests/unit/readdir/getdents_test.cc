@@ -124,6 +124,28 @@ TEST_F(Getdents, OffsetsStayTrueWhileOthersComeAndGo) {
   close(fd);
 }
 
+// Another descriptor's listing is in memory, of the time before.
+TEST_F(Getdents, SeekingShowsWhatThereIsNow) {
+  Names all = merged(50);
+  const int other = open_dir(), fd = open_dir();
+  for (int i = 0; i < 100; i++) {
+    lseek(other, 0, SEEK_SET);
+    ASSERT_FALSE(chunk(other, 200).empty());
+    const std::string made = "made" + std::to_string(i), gone = "entry" + std::to_string(i / 2);
+    write_file(upper("/" + made), "");
+    all.insert(made);
+    remove("/" + gone);
+    all.erase(gone);
+    Names shown;
+    lseek(fd, static_cast<off_t>(position_at(kFirstOrder)), SEEK_SET);
+    for (std::vector<Seen> seen; !(seen = chunk(fd, 4096)).empty();)
+      for (const Seen& e : seen) shown.insert(e.name);
+    ASSERT_EQ(shown, all) << i;
+  }
+  close(other);
+  close(fd);
+}
+
 TEST_F(Getdents, RewindingShowsWhatThereIsNow) {
   merged(10);
   const int fd = open_dir();

@@ -1,0 +1,14 @@
+// Lower layers that only give data: no name in them is seen. Kernel counterpart:
+// ovl_lookup_data_layers(), which looks when the data are asked for, not before.
+#pragma once
+
+#include "core/caller/op.h"
+#include "core/walk/node.h"
+
+namespace ovl {
+
+// Where the data of a metacopy are that no layer with names has. `last`: the lowest metacopy; its
+// absolute redirect tells. `found->path` stays empty where there are none.
+Result<void> find_data(Op& op, const LowerRef& last, LowerRef* found);
+
+}  // namespace ovl
