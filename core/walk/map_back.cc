@@ -4,6 +4,7 @@
 // around would call it lies in the upper or a lower that the inner overlay was given there.
 #include "core/session/moved.h"
 #include "core/session/moved_file.h"
+#include "core/walk/data_only.h"
 #include "core/walk/removed.h"
 #include "core/walk/walk.h"
 
@@ -108,7 +109,7 @@ class Level {
     if (!node.ok() || node.value()->outside() || !node.value()->exists()) return false;
     for (uint32_t i = 0; i < node.value()->lower_count; i++)
       if (node.value()->lowers[i].path == real) return true;
-    return false;
+    return had_data_at(op_, *node.value(), real);
   }
 
   Op& op_;
@@ -166,6 +167,7 @@ Result<FdNode> node_of_fd(Op& op, int fd) {
     same = false;
     for (uint32_t i = 0; i < node->lower_count; i++)
       same = same || node->lowers[i].path == result.real;
+    same = same || had_data_at(op, *node, result.real);
   }
   if (same) result.node = node;
   result.detached = !same;

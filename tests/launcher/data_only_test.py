@@ -89,6 +89,20 @@ for fd, name in ((a, "two"), (b, "same"), (c, "two")):
 '""")
         self.assertEqual(out.splitlines(), ["0o100640 True two b'other\\n'", "0o100600 True same b'other\\n'", "0o100640 True two b'other\\n'"])
 
+    def test_a_descriptor_is_the_files_own_when_that_is_copied_up(self):
+        out = self.session("""python3 -c '
+import os
+a, b = os.open("two", os.O_RDONLY), os.open("dir/one", os.O_RDONLY)
+os.rename("dir/one", "renamed")
+for fd, name in ((a, "two"), (b, "renamed")):
+    with open(name, "a") as file:
+        file.write("more")
+    os.chmod(name, 0o400)
+    st = os.fstat(fd)
+    print(oct(st.st_mode), st.st_ino == os.stat(name).st_ino, os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+'""")
+        self.assertEqual(out.splitlines(), ["0o100400 True two", "0o100400 True renamed"])
+
     def lost(self, name, says="the data of this file is not in the lower any more"):
         done = self.ovlrun(*self.option, "--upper", self.upper, "--", "cat", f"{self.lower}/{name}")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
