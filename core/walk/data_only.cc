@@ -44,4 +44,11 @@ Result<void> find_data(Op& op, const LowerRef& last, LowerRef* found) {
   return {};
 }
 
+bool had_data_at(Op& op, const Node& node, CStr real) {
+  if (!node.in_upper() || !node.is_regular() || node.metacopy() || node.lower_count == 0)
+    return false;
+  LowerRef data = {};
+  return find_data(op, node.lowers[node.lower_count - 1], &data).ok() && data.path == Str(real);
+}
+
 }  // namespace ovl

@@ -11,4 +11,8 @@ namespace ovl {
 // absolute redirect tells. `found->path` stays empty where there are none.
 Result<void> find_data(Op& op, const LowerRef& last, LowerRef* found);
 
+// Had the node's object, which has data of its own by now, those at this real path before? Then a
+// descriptor there is one on it.
+bool had_data_at(Op& op, const Node& node, CStr real);
+
 }  // namespace ovl

@@ -5,6 +5,7 @@
 #include "core/session/moved.h"
 #include "core/session/moved_file.h"
 #include "core/walk/copied_from.h"
+#include "core/walk/data_only.h"
 #include "core/walk/removed.h"
 #include "core/walk/walk.h"
 
@@ -107,7 +108,7 @@ class Level {
   bool shows(CStr virt, CStr real) {
     Result<const Node*> node = node_at(op_, virt, Purpose::kPass, level_);
     if (!node.ok() || node.value()->outside() || !node.value()->exists()) return false;
-    return is_copied_from(*node.value(), real);
+    return is_copied_from(*node.value(), real) || had_data_at(op_, *node.value(), real);
   }
 
   Op& op_;
@@ -161,7 +162,8 @@ Result<FdNode> node_of_fd(Op& op, int fd) {
   const Node* node = found.ok() ? found.value() : nullptr;
   bool same = node != nullptr && node->exists();
   if (same && upper) same = node->in_upper();
-  if (same && !upper) same = is_copied_from(*node, result.real);
+  if (same && !upper)
+    same = is_copied_from(*node, result.real) || had_data_at(op, *node, result.real);
   if (same) result.node = node;
   result.detached = !same;
   return result;

@@ -46,8 +46,9 @@ std::string root_identity(const std::string& dir, bool inner) {
     return fmt::format("{}{}-{:x}-{}", kByHandle, hex(uuid, sizeof uuid), handle.type,
                        hex(handle.data, handle.bytes));
   }
+  // A mount of the kernel's overlayfs may number its directories anew.
   struct stat st;
-  if (stat(dir.c_str(), &st) != 0) return "";
+  if (fs.f_type == OVERLAYFS_SUPER_MAGIC || stat(dir.c_str(), &st) != 0) return "";
   return fmt::format("{}{:x}-{:x}", kByInode, static_cast<uint64_t>(fs.f_type), st.st_ino);
 }
 

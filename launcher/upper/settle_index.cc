@@ -65,8 +65,7 @@ void IndexSettler::look_into(const std::string& rel, std::vector<std::string>& t
   }
 }
 
-// Is a directory of a lower one whose files can be in the index: not mounted there, and not the
-// upper itself?
+// Not the upper or the workdir, which may lie in the lower.
 bool IndexSettler::is_ours(CStr lower) const {
   const std::string path = text_of(lower);
   return path != source_.upper && path != source_.work;

@@ -60,6 +60,9 @@ class Reading(DataOnly):
                 total = subprocess.run(["md5sum"], input=TEXT, capture_output=True, text=True).stdout
                 self.assertEqual(out, f"./dir/inner\n./dir/one\n./file\n./three\n./two\nother\nthird\n{total}{len(TEXT)} 640\n6 640\n")
 
+    def test_no_redirect_but_those_to_data_is_followed_where_none_shall_be(self):
+        self.assertEqual(self.session("cat two three", "--redirect-dir=nofollow", "--metacopy=off"), "other\nthird\n")
+
     def test_blocks_are_those_of_the_data(self):
         self.assertEqual(self.session("stat -c %b dir/one"), f"{os.stat(self.data + '/objects/aa/one').st_blocks}\n")
 
@@ -85,6 +88,20 @@ for fd, name in ((a, "two"), (b, "same"), (c, "two")):
     print(oct(st.st_mode), st.st_ino == os.stat(name).st_ino, os.path.basename(os.readlink(f"/proc/self/fd/{fd}")), os.read(fd, 10))
 '""")
         self.assertEqual(out.splitlines(), ["0o100640 True two b'other\\n'", "0o100600 True same b'other\\n'", "0o100640 True two b'other\\n'"])
+
+    def test_a_descriptor_is_the_files_own_when_that_is_copied_up(self):
+        out = self.session("""python3 -c '
+import os
+a, b = os.open("two", os.O_RDONLY), os.open("dir/one", os.O_RDONLY)
+os.rename("dir/one", "renamed")
+for fd, name in ((a, "two"), (b, "renamed")):
+    with open(name, "a") as file:
+        file.write("more")
+    os.chmod(name, 0o400)
+    st = os.fstat(fd)
+    print(oct(st.st_mode), st.st_ino == os.stat(name).st_ino, os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+'""")
+        self.assertEqual(out.splitlines(), ["0o100400 True two", "0o100400 True renamed"])
 
     def lost(self, name, says="the data of this file is not in the lower any more"):
         done = self.ovlrun(*self.option, "--upper", self.upper, "--", "cat", f"{self.lower}/{name}")
@@ -157,13 +174,13 @@ class Changing(DataOnly):
 
 @sandbox.needs_real_upper
 class AsTheKernel(DataOnly):
-    def kernel(self, enter, options, upper=True):
+    def kernel(self, enter, options, script="true", upper=True):
         mount = self.top + "/mount"
         os.makedirs(mount, exist_ok=True)
         data = f"lowerdir={self.lower}::{self.data}::{self.more},{options}"
         if upper:
             data += f",upperdir={self.upper},workdir={self.work}"
-        done = subprocess.run([*enter, "bash", "-c", 'mount -t overlay overlay -o "$1" "$2" || exit 77; exec "$3" -Bc "$4" "$2"', "bash",
+        done = subprocess.run([*enter, "bash", "-c", f'mount -t overlay overlay -o "$1" "$2" || exit 77; ({script}) || exit 1; exec "$3" -Bc "$4" "$2"', "bash",
                                data, mount, sys.executable, FINGERPRINT], capture_output=True, text=True, env=self.environment())
         if done.returncode == 77:
             self.skipTest(f"the kernel mounts no such overlay here: {done.stderr}")
@@ -180,17 +197,31 @@ class AsTheKernel(DataOnly):
         kernel = self.kernel(enter, "userxattr", upper=False)
         self.assertEqual(kernel, self.with_own_ids(self.shown()))
 
-    @unittest.skipUnless(ROOT, "trusted xattrs need root")
-    def test_of_a_mount_by_root(self):
+    def make_trusted(self):
         for name, target, size in (("dir/one", "/objects/aa/one", len(TEXT)), ("two", "/objects/bb", 6), ("three", "/objects/cc", 6)):
             os.unlink(f"{self.lower}/{name}")
             self.metacopy(name, target, size, "trusted.overlay.")
         for path in [self.lower, *below(self.lower)]:
             os.utime(path, (10 ** 9, 10 ** 9 + 5), follow_symlinks=False)
+
+    OF_ROOT = "metacopy=on,redirect_dir=on,index=on"
+
+    @unittest.skipUnless(ROOT, "trusted xattrs need root")
+    def test_of_a_mount_by_root(self):
+        self.make_trusted()
         self.session(Changing.CHANGES, "--xattr=trusted")
         shown = self.shown("--xattr=trusted")
-        options = "metacopy=on,redirect_dir=on,index=on"
-        self.assertEqual(self.kernel(["unshare", "--mount"], options), shown)
+        self.assertEqual(self.kernel(["unshare", "--mount"], self.OF_ROOT), shown)
+
+    @unittest.skipUnless(ROOT, "trusted xattrs need root")
+    def test_of_what_a_mount_by_root_has_written(self):
+        self.make_trusted()
+        for name in (self.upper, self.work):
+            os.mkdir(name)
+        enter = ["unshare", "--mount"]
+        self.kernel(enter, self.OF_ROOT, f'cd "$2"; {Changing.CHANGES}')
+        self.assertTrue(os.path.exists(self.upper + "/uno"))
+        self.assertEqual(self.shown("--xattr=trusted"), self.kernel(enter, self.OF_ROOT))
 
 
 class BadInput(DataOnly):

@@ -125,6 +125,17 @@ class Layers(Uppers):
             self.skipTest(f"no tmpfs here: {done.stderr}")
         self.assertEqual((done.returncode, sandbox.without_notice(done).stderr), (0, f"ovlrun: {self.other(self.top + '/mount/d')}"))
 
+    @unittest.skipUnless(ROOT, "mounts need root")
+    def test_nothing_is_told_of_overlay_mounts(self):
+        script = ('cd "$1"; mkdir mount upper1 upper2 work1 work2\nfor i in 1 2; do '
+                  'mount -t overlay overlay -o "lowerdir=lower,upperdir=upper$i,workdir=work$i" mount || exit 77; mkdir "mount/d$i"; '
+                  '"$2" --lower "$1/mount" --upper "$3" -- true; umount mount; done')
+        done = subprocess.run(["unshare", "--mount", "bash", "-c", script, "bash", self.top, sandbox.OVLRUN, self.upper],
+                              env=self.environment(), capture_output=True, text=True)
+        if done.returncode == 77:
+            self.skipTest(f"no kernel overlay here: {done.stderr}")
+        self.assertEqual((done.returncode, sandbox.without_notice(done).stderr), (0, ""))
+
     @sandbox.needs_own_supervisor
     def test_in_an_inner_session(self):
         inner = f"{sandbox.OVLRUN} --lower {self.lower}/dir --upper {self.top}/inner -- true"

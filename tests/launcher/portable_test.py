@@ -185,6 +185,20 @@ class Settle(Uppers):
         self.settles()
         self.assertEqual(sorted(os.listdir(self.upper + "/deep")), ["er"])
 
+    @unittest.skipIf(ROOT, "root may read everything")
+    def test_a_directory_that_cant_be_searched_for_hard_links_is_named(self):
+        self.write("lower/dir/closed/file", "closed\n")
+        os.link(self.lower + "/file", self.lower + "/link")
+        self.shell("echo more >> file")
+        self.freeze()
+        os.chmod(self.lower + "/dir/closed", 0o300)
+        done = self.settle()
+        os.chmod(self.lower + "/dir/closed", 0o755)
+        self.lower_before = None
+        self.assertEqual(done.stderr, f"ovlrun: settle: {self.lower}/dir/closed: can't be read: a hard link in it would show the lower's file "
+                         "from now on\n")
+        self.assertEqual(os.stat(self.upper + "/link").st_ino, os.stat(self.upper + "/file").st_ino)
+
     def test_hard_links_below_trusted(self):
         if not ROOT:
             self.skipTest("trusted xattrs need root")
