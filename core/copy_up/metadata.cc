@@ -51,18 +51,25 @@ class XattrCopy {
     }
   }
 
-  // All that belong to security.*, or all others.
-  Result<void> run(bool security) {
+  enum class Kind : uint8_t { kOfAcls, kOfSecurity, kOther };
+  // All of a kind.
+  Result<void> run(Kind kind) {
     for (size_t at = 0; at < size_;) {
       const CStr name(list_ + at, strlen(list_ + at));
       at += name.size() + 1;
-      if (name.starts_with(kSecurity) == security) TRY(one(name));
+      if (kind_of(name) == kind) TRY(one(name));
     }
     return {};
   }
   bool has_acl() const { return has_acl_; }
 
  private:
+  static Kind kind_of(Str name) {
+    return name.starts_with(kAcl)        ? Kind::kOfAcls
+           : name.starts_with(kSecurity) ? Kind::kOfSecurity
+                                         : Kind::kOther;
+  }
+
   Result<void> one(CStr name) {
     if (belongs_to_inode(name)) return {};
     CStr to_name;
@@ -160,12 +167,14 @@ Result<void> copy_metadata(Op& op, const Node& node, CStr to) {
   TRY(make_writable(to, &now));
   XattrCopy xattrs(op, node, to);
   TRY(xattrs.read_list());
-  TRY(xattrs.run(false));
+  // An ACL may take from us what the others need.
+  TRY(xattrs.run(XattrCopy::Kind::kOther));
+  TRY(xattrs.run(XattrCopy::Kind::kOfAcls));
   TRY(keep_flags(op, node, to));
   if (xattrs.has_acl()) TRY(sys_lstat(to, &now));
   const Shown shown = {node.uid, node.gid, node.mode, node.rdev_major, node.rdev_minor};
   TRY(set_shown(op, *node.overlay, Object::at(to), now, shown, Recorded::kNo));
-  return xattrs.run(true);
+  return xattrs.run(XattrCopy::Kind::kOfSecurity);
 }
 
 }  // namespace ovl

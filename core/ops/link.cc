@@ -127,7 +127,11 @@ Outcome op_linkat(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath new_
     NamePath from(op, dirfd), to(op, new_dirfd);
     TRY(from.find(path, walk_flags));
     if (from.ours() && !from.walked().node->exists()) return Error(ENOENT);
-    TRY(to.find(new_path, kParent));
+    if (Result<void> found = to.find(new_path, kParent); !found.ok()) {
+      // The error of what is not ours comes first.
+      if (!from.ours()) TRY(from.exists_outside());
+      return Error(found.error());
+    }
     if (!from.ours()) {
       // A lower's, which may lie in the upper of a session around.
       if (from.walked().orphan && from.walked().orphan.on_lower) return Error(ENOENT);

@@ -56,6 +56,8 @@ class Rename {
       : op_(op), from_(from), to_(to), flags_(flags) {}
 
   Result<void> run() {
+    if (root_to_itself())
+      return (flags_ & RENAME_NOREPLACE) != 0 ? Result<void>(Error(EEXIST)) : Result<void>();
     TRY(check_last(op_.session(), from_.walked(), to_.walked(), flags_));
     const Node& seen_from = *from_.walked().node;
     const Node& seen_to = *to_.walked().node;
@@ -95,6 +97,13 @@ class Rename {
   }
 
  private:
+  // A mount point, too, may be renamed to its own name.
+  bool root_to_itself() const {
+    const Walked& from = from_.walked();
+    const Walked& to = to_.walked();
+    return from.last == Last::kName && to.last == Last::kName &&
+           from.node->virt == Str(to.node->virt) && is_mount_point(op_.session(), from.node->virt);
+  }
   bool exchange() const { return (flags_ & RENAME_EXCHANGE) != 0; }
   bool with_directory() const {
     return old_.node->is_dir() || (new_.node->exists() && new_.node->is_dir());

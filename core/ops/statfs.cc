@@ -13,13 +13,17 @@ Outcome give(Op& op, const Node& node, UserBuf out) {
   const Overlay& overlay = *node.overlay;
   struct statfs shown;
   const bool has_lower = node.lower_count != 0;
-  TRY(sys_statfs(has_lower ? node.lowers[0].path : overlay.lowers[0].root, &shown));
+  // A symlink's path would be followed.
+  const CStr lower = !has_lower          ? overlay.lowers[0].root
+                     : node.is_symlink() ? node.lowers[0].layer->root
+                                         : node.lowers[0].path;
+  TRY(sys_statfs(lower, &shown));
   if (overlay.upper_layer != nullptr) {
-    const struct statfs lower = shown;
+    const struct statfs of_lower = shown;
     TRY(sys_statfs(overlay.upper, &shown));
-    shown.f_type = lower.f_type;
-    shown.f_fsid = lower.f_fsid;
-    if (lower.f_namelen < shown.f_namelen) shown.f_namelen = lower.f_namelen;
+    shown.f_type = of_lower.f_type;
+    shown.f_fsid = of_lower.f_fsid;
+    if (of_lower.f_namelen < shown.f_namelen) shown.f_namelen = of_lower.f_namelen;
   }
   return op.caller().copy_out(out, &shown, sizeof shown);
 }

@@ -179,12 +179,13 @@ std::string Canon::line(const std::string& raw, bool learn) {
       if (device != std::string::npos) last_device = value.substr(device);
       // What is listed has the device of the directory, which was looked at before.
       const auto& all = last_device.empty() ? listed_ : known_;
-      const auto known = all.find(object(last_device.empty() ? value : number + last_device));
-      const bool met = fresh.contains(number);
+      const std::string found = object(last_device.empty() ? value : number + last_device);
+      const auto known = all.find(found);
+      const bool met = fresh.contains(found);
       if (known != all.end())
         text += "old:" + known->second;
       else if (key.ends_with(".ino=") || met)
-        text += fmt::format("new{}{}", fresh.emplace(number, fresh.size()).first->second,
+        text += fmt::format("new{}{}", fresh.emplace(found, fresh.size()).first->second,
                             has_no_link(raw, at, key) ? ".gone" : "");
       else
         text += "unknown";
