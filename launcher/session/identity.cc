@@ -7,12 +7,12 @@
 #include <sys/statfs.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/format/format.h"
 #include "core/sys/file_handle.h"
 #include "launcher/failure.h"
 #include "launcher/session/existing.h"
-#include "launcher/session/listing.h"
 
 namespace ovl {
 namespace {
@@ -73,8 +73,11 @@ std::string other_layers(const PlannedOverlay& overlay, const RecordedConfig& re
       return fmt::format("--upper {}: was made over another lower than {}: {}", upper,
                          quote(overlay.lowers[i]), kAdvice);
   // A copy of both has the same name, or fits anyhow.
-  const bool other_place = overlay.upper != recorded.upper || real_entries(overlay.upper).empty();
-  if (other_place && has_index(overlay.work) &&
+  const auto other_place = [&] {
+    std::error_code error;  // of the session around, where there is one: not by its real path
+    return overlay.upper != recorded.upper || std::filesystem::is_empty(overlay.upper, error);
+  };
+  if (has_index(overlay.work) && other_place() &&
       !may_be_same_root(overlay.upper_root, recorded.upper_root))
     return fmt::format(
         "--work {}: its index of hard links was made for another upper than {}: what that one "
