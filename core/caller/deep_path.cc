@@ -48,7 +48,9 @@ Result<CStr> short_path(Arena& arena, int fd, char* buffer) {
 Result<CStr> deep_path(Arena& arena, int dirfd) {
   char* buffer = arena.array<char>(PATH_MAX + 1);
   if (buffer == nullptr) return Error(ENOMEM);
-  UniqueFd current = TRY(sys_openat(At(dirfd, "."), O_PATH | O_DIRECTORY));
+  Result<UniqueFd> opened = sys_openat(At(dirfd, "."), O_PATH | O_DIRECTORY);
+  if (!opened.ok() && opened.error() == ENOTDIR) return Error(ENAMETOOLONG);
+  UniqueFd current = TRY(std::move(opened));
   CStr rest;
   for (int step = 0; step < kStepsMost; step++) {
     Result<CStr> known = short_path(arena, current.get(), buffer);

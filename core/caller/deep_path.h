@@ -9,7 +9,8 @@
 
 namespace ovl {
 
-// Names the directory behind a descriptor of this process. Errors: ENOTDIR, ENOENT (removed),
+// Names the directory behind a descriptor of this process. Errors: ENAMETOOLONG (a file, which has
+// no ".."), ENOENT (removed),
 // EACCES (a directory above can't be read), ELOOP (moved while climbing).
 Result<CStr> deep_path(Arena& arena, int dirfd);
 

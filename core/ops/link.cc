@@ -1,6 +1,8 @@
 // linkat. A lower file is copied up first, as a metacopy where it can be: the names of a hard link
 // share one upper inode, and so one redirect to the data. Kernel counterpart: do_linkat(),
 // ovl_link(), ovl_set_link_redirect().
+#include <fcntl.h>
+
 #include "core/attr/attr.h"
 #include "core/copy_up/linked.h"
 #include "core/copy_up/marks.h"
@@ -61,11 +63,31 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
   return {};
 }
 
+// As the kernel's mounts have it by default (proc(5), protected_hardlinks): nobody makes links of
+// what it could neither have made nor change. EPERM. Kernel counterpart: may_linkat().
+Result<void> may_link(Op& op, const Node& node) {
+  if (node.overlay->perm != Perm::kPosix || may_own(op, node).ok()) return {};
+  Result<UniqueFd> setting = sys_openat(CStr("/proc/sys/fs/protected_hardlinks"), O_RDONLY);
+  char value = '0';
+  if (setting.ok()) ignore(sys_read(setting.value().get(), &value, 1));
+  if (value == '0') return {};
+  constexpr mode_t kGroupsOwn = S_ISGID | S_IXGRP;
+  const bool odd =
+      !node.is_regular() || (node.mode & S_ISUID) != 0 || (node.mode & kGroupsOwn) == kGroupsOwn;
+  if (odd || !may(op, node, 4 /* R_OK */ | 2 /* W_OK */).ok()) return Error(EPERM);
+  return {};
+}
+
 // Another name for what `from` names. Errors: kLookAgain (it has changed hands).
 Result<void> link_named(Op& op, NamePath& from, NamePath& to) {
   const Node& seen = *from.walked().node;
-  TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));
-  if (seen.overlay != to.walked().parent->overlay) return Error(EXDEV);
+  // Before anything is asked of the directory, but a name that is taken.
+  const Walked& free = to.walked();
+  if (free.last == Last::kName && !free.trailing_slash && !free.node->exists() &&
+      free.parent->overlay == seen.overlay)
+    TRY(may_link(op, seen));
+  TRY(may_create(op, free, Place{free.parent, free.node}, false));
+  if (seen.overlay != free.parent->overlay) return Error(EXDEV);
   const Flags flags = flags_of(seen);
   if (flags.immutable || flags.append || seen.is_dir()) return Error(EPERM);
   TRY(bring_to_move(op, seen, false));

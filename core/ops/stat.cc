@@ -97,8 +97,9 @@ Outcome stat_fd(Op& op, int fd, UserBuf out) {
   // (O_PATH), nor does the device: a mount below a lower has one of its own.
   if ((native.st_mode & S_IFMT) != 0) {
     Result<Target> found = find_fd(op, fd, FdUse::kAny);
-    // Inherited from somebody who may search the directory; the descriptor itself tells enough.
-    if (!found.ok() && found.error() == EACCES)
+    // Inherited from somebody who may search the directory, or in one that no path leads to; the
+    // descriptor itself tells enough.
+    if (!found.ok() && (found.error() == EACCES || found.error() == ENAMETOOLONG))
       return op.caller().copy_out(out, &native, sizeof native);
     const Target t = TRY(std::move(found));
     if (!t.native) {
@@ -118,7 +119,8 @@ Result<Target> find_to_tell(Op& op, int dirfd, UserPath user_path, int flags) {
   if (!by_descriptor || !user_path.null())
     path = TRY(op.caller().copy_in_path(op.arena(), user_path));
   Result<Target> found = find(op, dirfd, path, walk_flags(flags));
-  if (found.ok() || !by_descriptor || !path.empty() || found.error() != EACCES) return found;
+  if (found.ok() || !by_descriptor || !path.empty()) return found;
+  if (found.error() != EACCES && found.error() != ENAMETOOLONG) return found;
   Target t;
   t.native = true;
   return t;

@@ -5,6 +5,7 @@
 
 #include "core/ops/follow.h"
 #include "core/walk/beside.h"
+#include "core/walk/index.h"
 
 namespace ovl {
 namespace {
@@ -58,6 +59,40 @@ Result<void> detach(Op& op, const Overlay* overlay, bool on_lower, Target* t) {
   node->where = on_lower ? Where::kLower : Where::kUpper;
   t->detached = true;
   t->top = t->on_path ? Object::open_path(t->fd.get()) : Object::open(t->fd.get());
+  TRY(load_open(op, t->top, node));
+  t->node = node;
+  return {};
+}
+
+// A hard link of a lower that was copied up lives on in the index, whatever became of the name that
+// the descriptor was opened by. Empty: there is no such entry.
+Result<CStr> entry_of(Op& op, const Overlay& overlay, const FdNode& found, int fd) {
+  if (!found.on_lower || op.session().state().index_used.load(std::memory_order_acquire) == 0)
+    return CStr();
+  StatX st;
+  TRY(sys_fstat(fd, &st));
+  for (uint32_t i = 0; i < overlay.lower_count; i++) {
+    const LowerRef lower = {&overlay.lowers[i], found.real};
+    if (!is_below_or_same(found.real, lower.layer->root) || !may_index(overlay, *lower.layer, st))
+      continue;
+    const IndexKey key = TRY(index_key(lower));
+    if (key.size == 0) return CStr();
+    const CStr entry = TRY(index_path(op, overlay, key.origin, key.size));
+    StatX there;
+    return sys_lstat(entry, &there).ok() && there.stx_nlink > 1 ? entry : CStr();
+  }
+  return CStr();
+}
+
+// The object that stands there, which no name leads to.
+Result<void> show_entry(Op& op, const Overlay& overlay, CStr entry, Target* t) {
+  Node* node = op.arena().make<Node>();
+  if (node == nullptr) return Error(ENOMEM);
+  node->overlay = &overlay;
+  node->where = Where::kUpper;
+  node->upper = entry;
+  t->on_lower = false;
+  t->top = Object::at(entry);
   TRY(load_open(op, t->top, node));
   t->node = node;
   return {};
@@ -117,7 +152,11 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
   t.on_path = (TRY(checked(raw_call(SYS_fcntl, t.fd.get(), F_GETFL))) & O_PATH) != 0;
   if (t.on_path && use == FdUse::kOpened) return Error(EBADF);
   if (t.detached) {
-    TRY(detach(op, found.overlay, found.on_lower, &t));
+    const CStr entry = TRY(entry_of(op, *found.overlay, found, t.fd.get()));
+    if (!entry.empty())
+      TRY(show_entry(op, *found.overlay, entry, &t));
+    else
+      TRY(detach(op, found.overlay, found.on_lower, &t));
     return t;
   }
   t.node = found.node;

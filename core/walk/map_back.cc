@@ -2,6 +2,8 @@
 // real path of a layer maps back by the layer's prefix, and only directories that a redirect moved
 // need the session's list. In a session inside others that is done once per level: what the session
 // around would call it lies in the upper or a lower that the inner overlay was given there.
+#include <sys/sysmacros.h>
+
 #include "core/session/moved.h"
 #include "core/session/moved_file.h"
 #include "core/walk/copied_from.h"
@@ -137,11 +139,34 @@ bool is_deleted(Op& op, int fd, CStr link) {
          named.stx_dev_major != open.stx_dev_major || named.stx_dev_minor != open.stx_dev_minor;
 }
 
+// A file whose path is longer than any call tells, and that has no ".." to climb by. What is open
+// for writing is an upper's.
+Result<FdNode> of_deep_file(Op& op, int fd) {
+  const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
+  const long flags = TRY(checked(raw_call(SYS_fcntl, borrowed.get(), F_GETFL)));
+  StatX st;
+  TRY(sys_fstat(borrowed.get(), &st));
+  if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_RDONLY) return Error(ENAMETOOLONG);
+  FdNode result;
+  for (uint32_t i = 0; i < op.session().overlay_count(); i++) {
+    const Overlay& overlay = op.session().overlay(i);
+    if (overlay.upper_layer == nullptr ||
+        overlay.upper_layer->dev != makedev(st.stx_dev_major, st.stx_dev_minor))
+      continue;
+    result.overlay = &overlay;
+    result.detached = true;
+    return result;
+  }
+  return Error(ENAMETOOLONG);
+}
+
 }  // namespace
 
 Result<FdNode> node_of_fd(Op& op, int fd) {
   FdNode result;
-  result.real = TRY(op.caller().fd_link(op.arena(), fd));
+  Result<CStr> link = op.caller().fd_link(op.arena(), fd);
+  if (!link.ok() && link.error() == ENAMETOOLONG) return of_deep_file(op, fd);
+  result.real = TRY(std::move(link));
   if (result.real[0] != '/') return result;
   if (!op.session().in_some_layer(result.real)) return result;
   const CStr virt = TRY(map_back(op, result.real));

@@ -116,6 +116,60 @@ long Call::listed_again(int fd) {
   return 0;
 }
 
+long Call::listed_in_parts(int fd) {
+  if (lseek(fd, 0, SEEK_SET) < 0) return -1;
+  return seen_->add_parts("parts", fd) ? 0 : -1;
+}
+
+long Call::deepened(int fd) {
+  if (fd < 0) return -1;
+  static const std::string name(200, 'd');
+  constexpr int kLevels = 24;  // 4,800 bytes
+  int at[kLevels + 1] = {fd};
+  int level = 0;
+  std::string told;
+  for (; level < kLevels; level++) {
+    if (t_mkdirat(at[level], name.c_str(), 0755) < 0) break;
+    at[level + 1] = t_openat(at[level], name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at[level + 1] < 0) break;
+  }
+  const auto tell = [&](const char* what, long result) {
+    told +=
+        std::string(what) + ":" + (result < 0 ? error_name(errno) : std::to_string(result)) + ",";
+  };
+  if (level < kLevels) tell("made", -1);
+  struct stat st;
+  const int last = at[level];
+  const int file = t_openat(last, "file", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  tell("create", file < 0 ? -1 : 0);
+  if (file >= 0) {
+    tell("write", write(file, "deep", 4));
+    tell("fstat", t_fstat(file, &st) < 0 ? -1 : st.st_size);
+    close(file);
+  }
+  tell("chmod", t_fchmodat2(last, "file", 0600, 0));
+  tell("rename", t_renameat2(last, "file", last, "moved", 0));
+  tell("link", t_linkat(last, "moved", last, "linked", 0));
+  tell("lstat", t_fstatat(last, "moved", &st, AT_SYMLINK_NOFOLLOW) < 0 ? -1 : long(st.st_nlink));
+  tell("up", t_fstatat(last, "..", &st, 0));
+  const int before = t_open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (before >= 0 && t_fchdir(last) == 0) {
+    tell("stat", t_stat("moved", &st));
+    tell("getcwd", t_getcwd(buffer_, 4096) == nullptr ? -1 : 0);
+    tell("removed", t_unlink("linked"));
+    tell("back", t_fchdir(before));
+  }
+  if (before >= 0) close(before);
+  tell("unlink", t_unlinkat(last, "moved", 0));
+  for (; level >= 0; level--) {
+    if (level < kLevels && t_unlinkat(at[level], name.c_str(), AT_REMOVEDIR) < 0 && errno != ENOENT)
+      tell("rmdir", -1);
+    close(at[level]);
+  }
+  seen_->add("deep", told);
+  return 0;
+}
+
 long Call::fork_process(size_t number_at) {
   const int number = static_cast<int>(num(number_at)) % kProcesses;
   fflush(nullptr);

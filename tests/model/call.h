@@ -69,6 +69,10 @@ class Call {
   long shown_fs(int result);
   long listed(int fd);
   long listed_again(int fd);
+  // In small pieces, then from a position in the middle once more.
+  long listed_in_parts(int fd);
+  // Directories in one another, until no path leads to the last one: made, walked and removed.
+  long deepened(int fd);
   long fork_process(size_t number);
 
  private:
@@ -88,6 +92,8 @@ class Call {
 // Performs the operation `words` (its name, then the arguments) and notes all that can be seen of
 // it.
 void perform(Process* process, const std::vector<std::string>& words, Observation* seen);
+// The call alone: others are at work, and what a look would find is theirs too.
+void perform_blindly(Process* process, const std::vector<std::string>& words, Observation* seen);
 
 // Defined with the processes: what the new process `number` does, for ever.
 [[noreturn]] void serve(Process* process);

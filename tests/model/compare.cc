@@ -26,6 +26,7 @@ std::string plain_key(const std::string& key) {
 
 std::string operation_name(const std::string& operation) {
   const std::vector<std::string> words = split(operation);
+  if (words.size() > 2 && words[1] == "free") return words[2];
   return words.size() < 2 ? operation : words[1];
 }
 

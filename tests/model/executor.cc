@@ -3,12 +3,14 @@
 //
 // A line is PROCESS OPERATION ARGUMENT...; the arguments of each operation are in operations.def.
 // Process 0 is there from the beginning, the others are forked by `fork`. They act one at a time,
-// in the order of the script.
+// in the order of the script; but lines PROCESS free OPERATION ARGUMENT... that follow one another
+// are done by all their processes at once.
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <map>
 
 #include "tests/model/call.h"
@@ -59,6 +61,53 @@ void perform_line(Process* process, const std::string& line) {
   write_all(STDOUT_FILENO, text.data(), text.size());
 }
 
+// In the size of a line: it is free.
+constexpr uint32_t kFree = 1u << 31;
+
+// Lines of processes that do not wait for one another; their answers, in the order of the script.
+void run_freely(Process* first, const std::vector<std::string>& lines) {
+  std::vector<size_t> processes;
+  for (const std::string& line : lines) {
+    const size_t process = static_cast<size_t>(number(split(line)[0])) % kProcesses;
+    processes.push_back(process);
+    if (process == 0 || living[process]) continue;
+    living[process] = true;
+    fflush(nullptr);
+    if (fork() != 0) continue;
+    first->number = static_cast<int>(process);
+    serve(first);
+  }
+  for (size_t i = 0; i < lines.size(); i++) {
+    const uint32_t size = static_cast<uint32_t>(lines[i].size()), marked = size | kFree;
+    if (processes[i] == 0) continue;
+    write_all(channels[processes[i]].commands[1], &marked, sizeof marked);
+    write_all(channels[processes[i]].commands[1], lines[i].data(), size);
+  }
+  for (const size_t process : processes) {
+    uint32_t size = 0;
+    std::string text = " none=1\n";
+    if (process != 0) {
+      if (!read_all(channels[process].answers[0], &size, sizeof size)) _exit(3);
+      text.resize(size);
+      if (!read_all(channels[process].answers[0], text.data(), size)) _exit(3);
+    }
+    write_all(STDOUT_FILENO, text.data(), text.size());
+  }
+}
+
+void answer_free_line(Process* process, const std::string& line, int to) {
+  static bool free = false;
+  if (!free) process->slots.fill(-1);  // they may be others', too
+  free = true;
+  const std::vector<std::string> words = split(line);
+  Observation seen;
+  perform_blindly(process, {words.begin() + 2, words.end()}, &seen);
+  const std::string text = seen.text() + "\n";
+  const uint32_t size = static_cast<uint32_t>(text.size());
+  write_all(to, &size, sizeof size);
+  write_all(to, text.data(), size);
+}
+
 std::string read_script() {
   std::string script;
   char room[1 << 14];
@@ -74,12 +123,22 @@ int run() {
   Process first;
   living[0] = true;
   alarm(kLongestRun);
+  std::vector<std::string> lines, free;
   for (size_t at = 0; at < script.size();) {
-    const size_t end = script.find('\n', at);
-    const std::string line = script.substr(at, end - at);
-    at = end == std::string::npos ? script.size() : end + 1;
-    if (line.empty()) continue;
+    const size_t end = std::min(script.find('\n', at), script.size());
+    if (end > at) lines.push_back(script.substr(at, end - at));
+    at = end + 1;
+  }
+  for (size_t i = 0; i < lines.size(); i++) {
+    const std::string& line = lines[i];
     const std::vector<std::string> words = split(line);
+    if (words[1] == "free") {
+      free.push_back(line);
+      if (i + 1 < lines.size() && split(lines[i + 1])[1] == "free") continue;
+      run_freely(&first, free);
+      free.clear();
+      continue;
+    }
     const size_t process = static_cast<size_t>(number(words[0])) % kProcesses;
     const bool forks = words[1] == "fork";
     const size_t target = forks ? static_cast<size_t>(number(words[2])) % kProcesses : 0;
@@ -116,7 +175,14 @@ void serve(Process* process) {
   for (;;) {
     uint32_t size = 0;
     if (!read_all(channel.commands[0], &size, sizeof size)) _exit(3);
+    const bool free = (size & kFree) != 0;
+    size &= ~kFree;
     std::string line(size, '\0');
+    if (free) {
+      if (!read_all(channel.commands[0], line.data(), size)) _exit(3);
+      answer_free_line(process, line, channel.answers[1]);
+      continue;
+    }
     if (size > 0) {
       if (!read_all(channel.commands[0], line.data(), size)) _exit(3);
       perform_line(process, line);

@@ -128,7 +128,78 @@ class Generator {
       if (with("acls") && random_.percent(20))
         add(layer, "xattr", random_.of(kDirs), 0, "system.posix_acl_default:" + escape(acl()));
     }
+    if (with("owners")) add_owners();
     for (const Entry& entry : sequence_.tree) known_.push_back(entry.path);
+    if (with("free") && random_.percent(20)) add_files_of_processes();
+  }
+
+  // Some objects are other users'. What may not be read can't be copied up by everybody.
+  void add_owners() {
+    static const Words kOwners = {"0:0", "1234:1234", "1234:65500", "0:65500"};
+    std::set<std::string> owned;
+    for (const Entry& entry : sequence_.tree)
+      if (random_.percent(12)) owned.insert(entry.path);
+    std::erase_if(sequence_.tree, [&](const Entry& entry) {  // it could take the right to read
+      return owned.contains(entry.path) && entry.kind == "xattr" &&
+             entry.argument.starts_with("system.posix_acl");
+    });
+    const size_t count = sequence_.tree.size();
+    for (size_t i = 0; i < count; i++) {
+      Entry entry = sequence_.tree[i];
+      if (!owned.contains(entry.path)) continue;
+      if (entry.kind == "file") entry.mode |= 0444;
+      if (entry.kind == "dir" || entry.kind == "opaque") entry.mode |= 0555;
+      sequence_.tree[i].mode = entry.mode;
+      if (entry.kind != "whiteout" && entry.kind != "xattr" && entry.kind != "hard")
+        add(entry.layer, "owner", entry.path, 0, random_.of(kOwners));
+    }
+  }
+
+  // What each process that runs freely has to itself: no other names it, nor its links.
+  static std::string own_name(size_t process, size_t which) {
+    return "free." + std::to_string(process) + "." + std::to_string(which);
+  }
+  void add_files_of_processes() {
+    free_ = true;
+    for (size_t process = 1; process < kFreeProcesses; process++) {
+      for (size_t which = 0; which < 4; which++) {
+        if (!random_.percent(60)) continue;
+        const int layer = static_cast<int>(random_.below(static_cast<size_t>(wanted_.layers)));
+        const std::string dir = random_.of(kDirs) + "/";
+        add(layer, "file", dir + own_name(process, which), file_mode() | 0400, file_content());
+        if (with("hardlinks") && random_.percent(30))
+          add(layer, "hard", random_.of(kDirs) + "/" + own_name(process, which + 4), 0,
+              dir + own_name(process, which));
+      }
+    }
+  }
+
+  std::string own_path(size_t process) {
+    std::string path = "{T}/" + random_.of(kDirs) + "/" + own_name(process, random_.below(8));
+    if (random_.percent(20)) path += "/" + random_.of(kLeaves);
+    return path;
+  }
+
+  // Processes that work at the same time, each on names of its own in directories that all have.
+  void run_freely() {
+    static const std::set<std::string_view> kOperations = {
+        "open",   "creat",    "stat",     "lstat",       "mkdir",     "rmdir",    "unlink",
+        "rename", "link",     "symlink",  "mknod",       "chmod",     "truncate", "setxattr",
+        "access", "getxattr", "readlink", "removexattr", "lsetxattr", "close",    "write"};
+    std::vector<const Operation*> choices;
+    for (const Operation& operation : operations())
+      if (with(operation.name) && kOperations.contains(operation.name))
+        choices.insert(choices.end(), static_cast<size_t>(operation.weight), &operation);
+    for (size_t i = 0; i < 60; i++) {
+      const size_t process = 1 + random_.below(kFreeProcesses - 1);
+      const Operation& operation = *random_.of(choices);
+      std::string words;
+      for (const char* kind = operation.arguments; *kind != 0; kind++)
+        words += " " + (*kind == 'p'   ? own_path(process)
+                        : *kind == 't' ? own_name(process, random_.below(8))
+                                       : argument(*kind));
+      sequence_.steps.push_back(std::to_string(process) + " free " + operation.name + words);
+    }
   }
 
   // system.posix_acl_*: version 2, then tag, permissions, id for each entry.
@@ -167,8 +238,19 @@ class Generator {
     if (odd < 18) return random_.percent(50) ? "." : "{T}";
     if (odd < 19) return with("overlong") ? kLong + "n" : kLong;
     if (odd < 20) return "./" + path + "//";
+    if (odd < 21 && with("overlong")) return padded(path);
     if (!path.empty() && path.size() < 200) known_.push_back(path);
     return path;
+  }
+
+  // As long as a path may be, or a byte longer.
+  std::string padded(const std::string& path) {
+    const size_t wanted = random_.percent(50) ? 4095 : 4096;
+    if (path.size() + 2 > wanted) return path;
+    std::string pad;
+    while (pad.size() + 2 + path.size() <= wanted) pad += "./";
+    if (pad.size() + path.size() < wanted) pad += "/";
+    return pad + path;
   }
 
   std::string slot() { return std::to_string(random_.below(5)); }
@@ -321,12 +403,16 @@ class Generator {
         living = {0};
       }
     }
+    if (free_) run_freely();
   }
+
+  static constexpr size_t kFreeProcesses = 4;
 
   const Wanted& wanted_;
   Random random_;
   Sequence sequence_;
   Words known_;
+  bool free_ = false;  // processes run freely at the end
 };
 
 }  // namespace
@@ -339,8 +425,10 @@ const std::vector<Feature>& features() {
       {"acls", "access control lists"},
       {"chown", "other owners than that of the layers"},
       {"longnames", "names of 255 bytes in the layers"},
-      {"overlong", "names of 256 bytes"},
+      {"overlong", "names of 256 bytes, and paths of 4,096"},
       {"unreadable", "files and directories in the layers that their owner may not read"},
+      {"owners", "objects of other users in the layers"},
+      {"free", "processes that work at the same time"},
       {"escapes", "xattrs that programs name like overlayfs's own"},
       {"exchange", "RENAME_EXCHANGE"},
       {"whiteout", "RENAME_WHITEOUT"},

@@ -135,6 +135,45 @@ void Observation::add_listing(const std::string& key, int fd) {
   }
 }
 
+bool Observation::add_parts(const std::string& key, int fd) {
+  alignas(Dirent) char room[320];  // the longest name, or a few
+  std::vector<std::string> names, rest;
+  int64_t middle = 0;
+  size_t pieces = 0, before_middle = 0;
+  const auto read_piece = [&](std::vector<std::string>* into) {
+    const int got = t_getdents64(fd, room, sizeof room);
+    for (int at = 0; at < got;) {
+      const Dirent* entry = reinterpret_cast<const Dirent*>(room + at);
+      into->push_back(entry->name);
+      if (pieces < 3) middle = entry->off;
+      at += entry->size;
+    }
+    return got;
+  };
+  int got;
+  while ((got = read_piece(&names)) > 0)
+    if (++pieces <= 3) before_middle = names.size();
+  if (got < 0) return false;
+  pieces = 3;
+  if (lseek(fd, middle, SEEK_SET) < 0 && before_middle != 0) return false;
+  if (before_middle != 0)
+    while ((got = read_piece(&rest)) > 0) {
+    }
+  if (lseek(fd, 0, SEEK_SET) < 0) return false;
+  // The order is each side's own, but one and the same in all readings.
+  add(key + ".again", std::equal(rest.begin(), rest.end(),
+                                 names.begin() + static_cast<long>(before_middle), names.end())
+                          ? "same"
+                          : "other");
+  std::sort(names.begin(), names.end());
+  std::erase_if(names, [&](const std::string& name) {  // ghosts, see above
+    struct stat st;
+    return t_fstatat(fd, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0;
+  });
+  for (const std::string& name : names) add(key + ".name", escape(name));
+  return true;
+}
+
 void Observation::add_inode(const std::string& key, int dirfd, const std::string& path) {
   struct stat st;
   if (t_fstatat(dirfd, path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)

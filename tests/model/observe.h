@@ -20,6 +20,9 @@ class Observation {
   void add_stat(const std::string& key, const struct stat& st);
   void add_names(const std::string& key, std::string_view zero_ended);
   // The whole of an open directory, from its position on.
+  // Reads the directory in small pieces, goes back to a position in the middle and reads the rest
+  // once more. False, with errno: the descriptor is none of a directory.
+  bool add_parts(const std::string& key, int fd);
   void add_listing(const std::string& key, int fd);
 
   // All about the object at a path, no symlink followed; the xattrs only where it can be reached

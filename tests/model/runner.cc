@@ -37,16 +37,19 @@ bool hides_something(const Answer& answer) {
 
 // The variant as deviations know it: with what in the sequence some of them are about.
 std::string described(const Variant& variant, const Sequence& sequence) {
-  bool links = false, fifos = false;
+  bool links = false, fifos = false, free = false;
   for (const Entry& entry : sequence.tree) {
     links |= entry.kind == "hard";
     fifos |= entry.kind == "fifo";
   }
-  for (const std::string& step : sequence.steps) fifos |= step.find("S_IFIFO") != step.npos;
+  for (const std::string& step : sequence.steps) {
+    fifos |= step.find("S_IFIFO") != step.npos;
+    free |= step.find(" free ") != step.npos;
+  }
   const bool before =
       std::find(sequence.steps.begin(), sequence.steps.end(), kByKernel) != sequence.steps.end();
   return std::string(variant.name) + (links ? "+hard" : "") + (fifos ? "+fifo" : "") +
-         (before ? "+kernel" : "");
+         (free ? "+free" : "") + (before ? "+kernel" : "");
 }
 
 }  // namespace

@@ -5,6 +5,9 @@
 //   variants owner|root            only for these (a regular expression over the names of variants)
 //   tree LAYER KIND PATH MODE [ARGUMENT]
 //   PROCESS OPERATION ARGUMENT...
+//   PROCESS free OPERATION ARGUMENT...  such lines that follow one another are done by all
+//   processes
+//                                  at the same time, each in the order of its own; not by process 0
 //   session                        the session ends here, and another goes on with what it left
 //   session by-kernel              the same, and the kernel did the steps so far, in both uppers
 //   (not where their xattrs differ) alone                          the uppers are not shown to the
@@ -14,6 +17,7 @@
 // their arguments:
 //   dir, fifo, sock, whiteout, opaque (a directory)
 //   file SIZE:SEED[@POSITION] (data of that size at that position, before it a hole)
+//   owner UID:GID (of what is there; root's alone)
 //   hard OLDER-PATH (in the same layer), symlink TARGET, chr DEVICE, xattr NAME:VALUE (of what is
 //   there already)
 #pragma once

@@ -80,7 +80,7 @@ bool make_entry(const Entry& entry, const std::string& root, const std::string& 
     return true;
   }
   struct stat st;
-  if (entry.kind != "xattr" && lstat(path.c_str(), &st) == 0) return false;
+  if (entry.kind != "xattr" && entry.kind != "owner" && lstat(path.c_str(), &st) == 0) return false;
   int result = 0;
   if (entry.kind == "file") {
     make_file(path, entry.argument);
@@ -101,6 +101,8 @@ bool make_entry(const Entry& entry, const std::string& root, const std::string& 
     result = mknod(path.c_str(), S_IFCHR, makedev(0, 0));
   } else if (entry.kind == "xattr") {
     set_xattr(path, entry.argument);
+  } else if (entry.kind == "owner") {
+    // When everything is there.
   } else {
     throw std::runtime_error("no such kind of entry: " + entry.kind);
   }
@@ -128,10 +130,19 @@ void make_layer(const Sequence& sequence, int layer, const std::string& root,
   std::map<std::string, unsigned> modes;
   for (const Entry& entry : sequence.tree)
     if (entry.layer == layer && make_entry(entry, root, tree) && entry.kind != "symlink" &&
-        entry.kind != "hard" && entry.kind != "whiteout" && entry.kind != "xattr")
+        entry.kind != "hard" && entry.kind != "whiteout" && entry.kind != "xattr" &&
+        entry.kind != "owner")
       modes[root + "/" + entry.path] = entry.mode;
   setfsuid(fsuid);
   setfsgid(fsgid);
+  for (const Entry& entry : sequence.tree) {
+    if (entry.layer != layer || entry.kind != "owner") continue;
+    const size_t colon = entry.argument.find(':');
+    const auto uid = static_cast<uid_t>(number(entry.argument.substr(0, colon))),
+               gid = static_cast<gid_t>(number(entry.argument.substr(colon + 1)));
+    // It may have been shrunk away, or something else have its place.
+    (void)!lchown((root + "/" + entry.path).c_str(), uid, gid);
+  }
   walk(root, [&](const char* path) {
     const auto mode = modes.find(path);
     const std::string shown = std::string(path).substr(root.size());

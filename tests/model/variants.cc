@@ -7,7 +7,7 @@ namespace {
 // Where the kernel is not sure by itself that the file systems' numbers leave room.
 #define WIDE_NUMBERS "redirect_dir=on,metacopy=on,index=on,xino=on"
 // An ordinary user cannot copy up what it may not read, and gives nothing away.
-constexpr const char* kOrdinary = "unreadable,chown";
+constexpr const char* kOrdinary = "unreadable,chown,owners";
 constexpr const char* kTrusted = "--xattr=trusted";
 constexpr const char* kPosix = "--perm=posix";
 
