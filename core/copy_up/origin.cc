@@ -62,7 +62,12 @@ Result<void> make_origin_whole(Op& op, const Node& node) {
     if (state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0)
       return set_mark(op, overlay, node.marked(), Priv::kOrigin, Str(value, size));
   }
-  return ignore_if(sys_lremovexattr(node.marked(), name), ENODATA);
+  Result<void> gone = sys_lremovexattr(node.marked(), name);
+  if (!gone.ok() && gone.error() == EACCES) {
+    TRY(keep_open_to_us(op, overlay, node.marked()));
+    gone = sys_lremovexattr(node.marked(), name);
+  }
+  return ignore_if(gone, ENODATA);
 }
 
 }  // namespace ovl

@@ -119,6 +119,12 @@ Result<void> link_unnamed(Op& op, const Unnamed& unnamed, NamePath& to) {
   if (!to.ours()) return Error(EXDEV);
   TRY(may_create(op, to.walked(), Place{to.walked().parent, to.walked().node}, false));
   if (unnamed.overlay != to.walked().parent->overlay) return Error(EXDEV);
+  const char* const origin = priv_name(unnamed.overlay->format, Priv::kOrigin);
+  if (Object::open_path(unnamed.fd.get()).get(origin, nullptr, 0).ok()) {
+    const Result<const Node*> dir = copy_up(op, *to.walked().parent, Data::kNone);
+    if (!dir.ok()) return Error(dir.error() == ENOENT ? kLookAgain : dir.error());
+    TRY(mark_impure(op, *dir.value()));
+  }
   NewLink creation(unnamed.path, AT_SYMLINK_FOLLOW);
   return create_name(op, to, creation);
 }

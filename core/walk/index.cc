@@ -17,6 +17,20 @@ bool may_index(const Overlay& overlay, const Layer& layer, const StatX& lower) {
   return makedev(lower.stx_dev_major, lower.stx_dev_minor) == layer.dev;
 }
 
+bool is_object_of(const Overlay& overlay, const FileHandle& origin, const LowerRef& lower,
+                  const StatX& st) {
+  const auto has_uuid = [&origin](const Layer& layer) {
+    return memcmp(layer.uuid, origin.uuid, sizeof origin.uuid) == 0;
+  };
+  // One of another lower's file system; a mount below a lower has a UUID that no lower has.
+  for (uint32_t i = 0; i < overlay.lower_count && !has_uuid(*lower.layer); i++)
+    if (has_uuid(overlay.lowers[i])) return false;
+  if (!lower.layer->is_erofs) return inode_of(origin) == st.stx_ino;
+  KernelHandle there;  // which tells a place, no inode number
+  return sys_handle(At(lower.path), &there).ok() && there.bytes == origin.fid_size &&
+         memcmp(there.data, origin.fid, origin.fid_size) == 0;
+}
+
 Result<IndexKey> index_key(const LowerRef& lower) {
   IndexKey key;
   KernelHandle handle;

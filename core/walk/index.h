@@ -20,4 +20,8 @@ Result<IndexKey> index_key(const LowerRef& lower);
 // Real path of the entry, whether or not it is there.
 Result<CStr> index_path(Op& op, const Overlay& overlay, const char* origin, size_t size);
 
+// Is a lower's object, which has these attributes, the one that an origin names?
+bool is_object_of(const Overlay& overlay, const FileHandle& origin, const LowerRef& lower,
+                  const StatX& st);
+
 }  // namespace ovl

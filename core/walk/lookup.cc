@@ -7,7 +7,6 @@
 
 #include "core/attr/attr.h"
 #include "core/session/known.h"
-#include "core/sys/file_handle.h"
 #include "core/walk/attributes.h"
 #include "core/walk/beside.h"
 #include "core/walk/data_only.h"
@@ -428,18 +427,10 @@ class LayerSearch {
     TRY(sys_lstat(target_.found[0].path, &st));
     const bool known = state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0;
     // Where only the name tells, several names of one file would tell several things.
-    const bool same = !known                             ? node_->real.stx_nlink == 1
-                      : target_.found[0].layer->is_erofs ? has_handle(target_.found[0].path, handle)
-                                                         : inode_of(handle) == st.stx_ino;
+    const bool same =
+        known ? is_object_of(overlay_, handle, target_.found[0], st) : node_->real.stx_nlink == 1;
     if (S_ISREG(st.stx_mode) != node_->is_regular() || !same) target_.found_count = 0;
     return {};
-  }
-
-  // The handles of erofs tell places, no inode numbers.
-  static bool has_handle(CStr real, const FileHandle& handle) {
-    KernelHandle there;
-    return sys_handle(At(real), &there).ok() && there.bytes == handle.fid_size &&
-           memcmp(there.data, handle.fid, handle.fid_size) == 0;
   }
 
   Op& op_;

@@ -72,6 +72,7 @@ bool is_made_of(const Node& node, Str real, const StatX& object) {
   if (node.in_upper() && node.upper == real) return true;
   for (uint32_t i = 0; i < node.lower_count; i++)
     if (node.lowers[i].path == real) return true;
+  if (((node.mode ^ object.stx_mode) & S_IFMT) != 0) return false;
   return !S_ISREG(object.stx_mode) || object.stx_nlink > 1;
 }
 
