@@ -7,12 +7,12 @@
 #include <sys/statfs.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/format/format.h"
 #include "core/sys/file_handle.h"
 #include "launcher/failure.h"
 #include "launcher/session/existing.h"
-#include "launcher/session/listing.h"
 
 namespace ovl {
 namespace {
@@ -72,8 +72,10 @@ std::string other_layers(const PlannedOverlay& overlay, const RecordedConfig& re
     if (!may_be_same_root(overlay.roots[i], recorded.roots[i]))
       return fmt::format("--upper {}: was made over another lower than {}: {}", upper,
                          quote(overlay.lowers[i]), kAdvice);
-  // A copy of both has the same name, or fits anyhow.
-  const bool other_place = overlay.upper != recorded.upper || real_entries(overlay.upper).empty();
+  // A copy of both at the same place fits.
+  std::error_code error;
+  const bool other_place =
+      overlay.upper != recorded.upper || std::filesystem::is_empty(overlay.upper, error);
   if (other_place && has_index(overlay.work) &&
       !may_be_same_root(overlay.upper_root, recorded.upper_root))
     return fmt::format(
