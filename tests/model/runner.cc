@@ -69,8 +69,9 @@ void Runner::by_kernel(const std::vector<std::string>& steps) {
   for (const std::string& step : steps) script += step + "\n";
   script = with_tree(script, stage_->tree());
   for (const char* side : {"kernel", "ours"}) {
-    skip_without_mount(Run::kernel(*stage_, form_, programs_, setting(side), script).wait());
-    stage_->make_outside();
+    Setting there = setting(side);
+    there.our_surroundings = side == std::string("ours");
+    skip_without_mount(Run::kernel(*stage_, form_, programs_, there, script).wait());
   }
 }
 

@@ -144,7 +144,7 @@ Run Run::kernel(const Stage& stage, const Form& form, const Programs& programs,
     }
     if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) give_up("private", kNoMount);
     bind(stage.around(), stage.real_around());
-    bind(stage.kernels_around(), stage.around());
+    if (!setting.our_surroundings) bind(stage.kernels_around(), stage.around());
     if (mount("overlay", stage.tree().c_str(), "overlay", 0, options.c_str()) < 0)
       give_up("overlay mount", kNoMount);
     if (unprivileged)

@@ -25,6 +25,7 @@ struct Setting {
   bool as_root = false;
   bool user_xattrs = false;  // userxattr, or --xattr=user
   bool trusted_xattrs = false;
+  bool our_surroundings = false;  // the kernel does something for our side
 };
 
 // A started run; both sides go on at the same time.

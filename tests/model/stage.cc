@@ -149,14 +149,7 @@ void Stage::make_surroundings() {
   for (const std::string& around : {this->around(), kernels_around()}) {
     if (access(around.c_str(), F_OK) == 0) remove_tree(around);
     for (const char* below : {"", "/q", "/q/m", "/q/m/T"}) make_directory(around + below, owner_);
-  }
-  make_outside();
-}
-
-void Stage::make_outside() {
-  for (const std::string& around : {this->around(), kernels_around()}) {
     const std::string out = around + "/q/m/out";
-    if (access(out.c_str(), F_OK) == 0) remove_tree(out);
     make_directory(out, owner_);
     make_layer(outside(), 0, out, tree(), owner_);
   }

@@ -31,7 +31,6 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
 
   void make(const Sequence& sequence);
-  void make_outside();  // as it was
   bool layers_are_unchanged() const;
 
   const Variant& variant() const { return variant_; }
