@@ -21,6 +21,7 @@
 #include "core/session/plain.h"
 #include "core/session/readers.h"
 #include "core/walk/beside.h"
+#include "core/walk/copied_from.h"
 #include "core/walk/index.h"
 #include "core/walk/lookup.h"
 
@@ -74,6 +75,8 @@ class Copy {
     const KeepTimes keep = TRY(KeepTimes::of(dir.upper));
     const ShownChange change(op_.session());
     const DataChange data(op_.session(), whole_ ? &lower_data_ : nullptr);
+    const bool breaks_link = whole_ && !has_origin_ && may_have_readers(op_.session(), lower_data_);
+    if (breaks_link) note_broken_link(op_, node_.data(), temp_.path());
     TRY(temp_.publish(upper, RENAME_NOREPLACE));
     published_ = true;
     op_.session().count(Counter::kCopyUps);
@@ -121,6 +124,7 @@ class Copy {
       TRY(sys_lstat(node_.data(), &lower_data_));
     }
     whole_ = true;
+    has_origin_ = with_origin;
     TRY(copy_metadata(op_, node_, temp_.path()));
     if (!with_origin) return {};
     char origin[kFileHandleMax];
@@ -190,6 +194,7 @@ class Copy {
   const Data data_;
   Temp temp_;
   bool published_ = false;
+  bool has_origin_ = false;
   bool whole_ = false;  // a file with its own data, which was that of:
   StatX lower_data_{};
   CStr beside_;  // its companion

@@ -247,6 +247,9 @@ Outcome open_existing(Op& op, const Request& r, Walked w, uint64_t stamp) {
     if (now.ok()) w.node = now.value();
   }
   const Node& node = *w.node;
+  // What a copy-up breaks is not found by its name alone.
+  if (r.has(O_PATH) && node.is_regular() && node.real.stx_nlink > 1)
+    TRY(tell_of_reader(op, node, stamp));
   if (r.has(O_PATH) || node.is_dir()) return open_there(op, w, node.top(), r.plain_flags());
   return node.is_regular() ? open_regular(op, r, w, stamp) : open_special(op, r, w);
 }
@@ -256,8 +259,9 @@ bool tells_plainly(const Node& node) {
   if (node.in_upper())
     return node.is_regular() && node.priv.empty() && node.lower_count == 0 &&
            node.overlay->upper_layer->fs_index == 0;
+  // Another name of it may be a file of its own by now.
   return !node.has_upper_inode() && node.lower_count == 1 && node.priv.empty() &&
-         node.lowers[0].layer->fs_index == 0;
+         node.lowers[0].layer->fs_index == 0 && (node.is_dir() || node.real.stx_nlink == 1);
 }
 
 // The state of the session before the walk.

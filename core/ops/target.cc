@@ -79,23 +79,27 @@ Result<CStr> entry_of(Op& op, const Overlay& overlay, const FdNode& found, int f
     if (key.size == 0) return CStr();
     const CStr entry = TRY(index_path(op, overlay, key.origin, key.size));
     StatX there;
-    return sys_lstat(entry, &there).ok() && there.stx_nlink > 1 ? entry : CStr();
+    return sys_lstat(entry, &there).ok() ? entry : CStr();
   }
   return CStr();
 }
 
-// The object that stands there, which no name leads to.
-Result<void> show_entry(Op& op, const Overlay& overlay, CStr entry, Target* t) {
+// The object that stands there. False: its last name has gone.
+Result<bool> show_entry(Op& op, const Overlay& overlay, CStr entry, Target* t) {
   Node* node = op.arena().make<Node>();
   if (node == nullptr) return Error(ENOMEM);
   node->overlay = &overlay;
   node->where = Where::kUpper;
   node->upper = entry;
+  const Object object = Object::at(entry);
+  TRY(load_open(op, object, node));
+  StatX shown = node->real;
+  TRY(show(op, *node, object, &shown));
+  if (shown.stx_nlink == 0) return false;
   t->on_lower = false;
-  t->top = Object::at(entry);
-  TRY(load_open(op, t->top, node));
+  t->top = object;
   t->node = node;
-  return {};
+  return true;
 }
 
 Result<Target> find_orphan(Op& op, const Orphan& orphan) {
@@ -153,9 +157,7 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
   if (t.on_path && use == FdUse::kOpened) return Error(EBADF);
   if (t.detached) {
     const CStr entry = TRY(entry_of(op, *found.overlay, found, t.fd.get()));
-    if (!entry.empty())
-      TRY(show_entry(op, *found.overlay, entry, &t));
-    else
+    if (entry.empty() || !TRY(show_entry(op, *found.overlay, entry, &t)))
       TRY(detach(op, found.overlay, found.on_lower, &t));
     return t;
   }

@@ -1,6 +1,7 @@
 // See copied_from.h.
 #include "core/walk/copied_from.h"
 
+#include "core/session/moved_file.h"
 #include "core/sys/file_handle.h"
 
 namespace ovl {
@@ -21,12 +22,37 @@ bool has_origin(const Node& node, CStr lower) {
          handle.bytes == origin.fid_size && memcmp(handle.data, origin.fid, handle.bytes) == 0;
 }
 
+// In the table of moved files, under what is no path.
+CStr broken_link_key(Op& op, CStr lower) { return op.arena().concat(lower, "\n"); }
+
+Str inode_text(Op& op, const StatX& st) {
+  constexpr size_t kMost = 20;
+  char* text = op.arena().array<char>(kMost);
+  if (text == nullptr) return Str();
+  size_t at = kMost;
+  for (uint64_t left = st.stx_ino; at > 0 && (left > 0 || at == kMost); left /= 10)
+    text[--at] = static_cast<char>('0' + left % 10);
+  return Str(text + at, kMost - at);
+}
+
+bool is_broken_link(Op& op, const Node& node, CStr lower) {
+  if (!node.in_upper() || !node.is_regular() || node.priv.has(Priv::kOrigin)) return false;
+  const CStr noted = moved_file_at(op.session(), op.arena(), broken_link_key(op, lower));
+  return !noted.empty() && Str(noted) == inode_text(op, node.real);
+}
+
 }  // namespace
 
-bool is_copied_from(const Node& node, CStr lower) {
+void note_broken_link(Op& op, CStr lower, CStr copy) {
+  StatX st;
+  if (sys_lstat(copy, &st).ok())
+    moved_file_note(op.session(), broken_link_key(op, lower), inode_text(op, st));
+}
+
+bool is_copied_from(Op& op, const Node& node, CStr lower) {
   for (uint32_t i = 0; i < node.lower_count; i++)
     if (node.lowers[i].path == lower) return true;
-  return has_origin(node, lower);
+  return has_origin(node, lower) || is_broken_link(op, node, lower);
 }
 
 }  // namespace ovl

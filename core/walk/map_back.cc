@@ -110,7 +110,7 @@ class Level {
   bool shows(CStr virt, CStr real) {
     Result<const Node*> node = node_at(op_, virt, Purpose::kPass, level_);
     if (!node.ok() || node.value()->outside() || !node.value()->exists()) return false;
-    return is_copied_from(*node.value(), real) || had_data_at(op_, *node.value(), real);
+    return is_copied_from(op_, *node.value(), real) || had_data_at(op_, *node.value(), real);
   }
 
   Op& op_;
@@ -188,7 +188,7 @@ Result<FdNode> node_of_fd(Op& op, int fd) {
   bool same = node != nullptr && node->exists();
   if (same && upper) same = node->in_upper();
   if (same && !upper)
-    same = is_copied_from(*node, result.real) || had_data_at(op, *node, result.real);
+    same = is_copied_from(op, *node, result.real) || had_data_at(op, *node, result.real);
   if (same) result.node = node;
   result.detached = !same;
   return result;
