@@ -5,6 +5,7 @@
 #include "core/names/move.h"
 
 #include "core/copy_up/marks.h"
+#include "core/names/nameless.h"
 #include "core/names/redirect.h"
 #include "core/names/remove.h"
 #include "core/readdir/readdir.h"
@@ -158,7 +159,9 @@ Result<void> move_name(Op& op, const Place& from, const Place& to) {
   if (node.is_dir()) moved_remove(op.session(), overlay, shown(*to.node));
   TRY(list_moved(op, node, shown(node), shown(*to.node)));
   TRY(list_at(op, node, shown(*to.node)));
+  KeptForReaders kept(op, *to.node);
   Result<void> r = rename_upper(op, from, to, leave_whiteout);
+  if (r.ok()) kept.done(op);
   if (r.ok())
     follow_descriptors(op, node, to.node->virt);
   else if (node.is_dir())

@@ -4,6 +4,7 @@
 #include "core/attr/attr.h"
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
+#include "core/names/nameless.h"
 #include "core/readdir/readdir.h"
 #include "core/session/moved.h"
 
@@ -55,8 +56,11 @@ Result<bool> is_empty(Op& op, const Node& dir) {
 }
 
 Result<void> remove_file(Op& op, const Place& place) {
-  if (TRY(needs_whiteout(op, place))) return cover(op, place);
-  return sys_unlink(place.node->upper);
+  KeptForReaders kept(op, *place.node);
+  const bool covered = TRY(needs_whiteout(op, place));
+  TRY(covered ? cover(op, place) : sys_unlink(place.node->upper));
+  kept.done(op);
+  return {};
 }
 
 Result<void> remove_directory(Op& op, const Place& place) {

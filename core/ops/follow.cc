@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "core/copy_up/copy_up.h"
+#include "core/names/nameless.h"
 #include "core/session/lock.h"
 #include "core/walk/walk.h"
 
@@ -76,14 +78,26 @@ bool attributes(Caller& caller, int fd, StatX* out) {
   return true;
 }
 
+// Of a descriptor on a lower; nullptr: it is on none, or there is nothing else.
+Result<const Node*> node_or_copy(Op& op, int fd) {
+  const FdNode found = TRY(node_of_fd(op, fd));
+  if (!found.on_lower) return nullptr;
+  // A descriptor on the index would tell nobody what the file is called.
+  if (found.node != nullptr && !found.node->index.empty())
+    return copy_up(op, *found.node, Data::kNone);
+  if (found.node != nullptr || !found.detached) return found.node;
+  const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
+  return TRY(nameless_copy(op, found, borrowed.get())).node;
+}
+
 // Is this descriptor on a lower's file whose data is in the upper by now?
 bool is_stale(Op& op, int fd, Stale* out) {
   StatX file;
   if (!attributes(op.caller(), fd, &file) || !S_ISREG(file.stx_mode)) return false;
   if (!may_have_readers(op.session(), file)) return false;
-  Result<FdNode> found = node_of_fd(op, fd);
-  if (!found.ok() || found.value().node == nullptr || !found.value().on_lower) return false;
-  const Node& node = *found.value().node;
+  const Result<const Node*> found = node_or_copy(op, fd);
+  if (!found.ok() || found.value() == nullptr) return false;
+  const Node& node = *found.value();
   if (node.outside() || !node.is_regular() || !node.has_upper_inode() || node.metacopy())
     return false;
   *out = Stale{fd, file, node.top(), node.real.stx_ino, false};

@@ -68,7 +68,7 @@ Result<void> keep_size(const Target& t, StatX* attributes) {
 // Fills in what programs see over what the kernel told of the topmost object.
 Result<void> show_target(Op& op, const Target& t, StatX* attributes) {
   TRY(show(op, *t.node, t.top, attributes));
-  if (t.detached && t.on_lower) unlinked(attributes);
+  if (t.gone) unlinked(attributes);
   return keep_size(t, attributes);
 }
 

@@ -3,9 +3,9 @@
 
 #include <fcntl.h>
 
+#include "core/names/nameless.h"
 #include "core/ops/follow.h"
 #include "core/walk/beside.h"
-#include "core/walk/index.h"
 
 namespace ovl {
 namespace {
@@ -64,44 +64,6 @@ Result<void> detach(Op& op, const Overlay* overlay, bool on_lower, Target* t) {
   return {};
 }
 
-// A hard link of a lower that was copied up lives on in the index, whatever became of the name that
-// the descriptor was opened by. Empty: there is no such entry.
-Result<CStr> entry_of(Op& op, const Overlay& overlay, const FdNode& found, int fd) {
-  if (!found.on_lower || op.session().state().index_used.load(std::memory_order_acquire) == 0)
-    return CStr();
-  StatX st;
-  TRY(sys_fstat(fd, &st));
-  for (uint32_t i = 0; i < overlay.lower_count; i++) {
-    const LowerRef lower = {&overlay.lowers[i], found.real};
-    if (!is_below_or_same(found.real, lower.layer->root) || !may_index(overlay, *lower.layer, st))
-      continue;
-    const IndexKey key = TRY(index_key(lower));
-    if (key.size == 0) return CStr();
-    const CStr entry = TRY(index_path(op, overlay, key.origin, key.size));
-    StatX there;
-    return sys_lstat(entry, &there).ok() ? entry : CStr();
-  }
-  return CStr();
-}
-
-// The object that stands there. False: its last name has gone.
-Result<bool> show_entry(Op& op, const Overlay& overlay, CStr entry, Target* t) {
-  Node* node = op.arena().make<Node>();
-  if (node == nullptr) return Error(ENOMEM);
-  node->overlay = &overlay;
-  node->where = Where::kUpper;
-  node->upper = entry;
-  const Object object = Object::at(entry);
-  TRY(load_open(op, object, node));
-  StatX shown = node->real;
-  TRY(show(op, *node, object, &shown));
-  if (shown.stx_nlink == 0) return false;
-  t->on_lower = false;
-  t->top = object;
-  t->node = node;
-  return true;
-}
-
 Result<Target> find_orphan(Op& op, const Orphan& orphan) {
   if (orphan.fd >= 0) return find_fd(op, orphan.fd, FdUse::kAny);
   Target t;
@@ -109,6 +71,7 @@ Result<Target> find_orphan(Op& op, const Orphan& orphan) {
   t.by_fd = t.on_path = true;
   t.on_lower = orphan.on_lower;
   TRY(detach(op, orphan.overlay, orphan.on_lower, &t));
+  t.gone = orphan.on_lower;
   return t;
 }
 
@@ -156,9 +119,16 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
   t.on_path = (TRY(checked(raw_call(SYS_fcntl, t.fd.get(), F_GETFL))) & O_PATH) != 0;
   if (t.on_path && use == FdUse::kOpened) return Error(EBADF);
   if (t.detached) {
-    const CStr entry = TRY(entry_of(op, *found.overlay, found, t.fd.get()));
-    if (entry.empty() || !TRY(show_entry(op, *found.overlay, entry, &t)))
+    const Nameless copy = TRY(nameless_copy(op, found, t.fd.get()));
+    if (copy.node != nullptr) {
+      t.on_lower = false;
+      t.gone = copy.gone;
+      t.top = Object::at(copy.node->top());
+      t.node = copy.node;
+    } else {
       TRY(detach(op, found.overlay, found.on_lower, &t));
+      t.gone = found.on_lower || (t.node->is_regular() && is_kept(op, t.node->real));
+    }
     return t;
   }
   t.node = found.node;

@@ -24,6 +24,9 @@ struct Target {
   bool detached =
       false;  // unlinked or replaced: `node` is made up, has no name; `top` is the descriptor
 
+  // Its last name has gone here, and for the kernel it has one still.
+  bool gone = false;
+
   bool is_outside() const { return !outside.empty(); }
 };
 

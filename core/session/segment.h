@@ -227,6 +227,7 @@ struct SharedState {
   std::atomic<uint32_t> overlay_ids;         // given out so far
   std::atomic<uint32_t> index_used;          // 1: the index of some workdir may have an entry
   std::atomic<uint32_t> beside_used;         // 1: some workdir has a companion (walk/beside.h)
+  std::atomic<uint32_t> kept_used;           // 1: files without names stay in some workdir
   std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by
                                              // its owner (Segment::closed_roots)
   alignas(64)

@@ -257,8 +257,25 @@ void RunningSession::leave_around() const {
     moved_remove(*session, session->overlay(i), "");
 }
 
+// Nobody has it open any more.
+void RunningSession::clean_kept() const {
+  const auto session = std::make_unique<Session>();
+  if (around_ != nullptr || !session->attach(view(real_file_)).ok()) return;
+  if (session->state().kept_used.load() == 0) return;
+  for (uint32_t i = 0; i < session->overlay_count(); i++) {
+    const Overlay& overlay = session->overlay(i);
+    if (overlay.upper_layer == nullptr) continue;
+    try {
+      clean_temporaries(overlay.work.c_str());
+    } catch (const Failure&) {
+      // The next start does it, or says why it can't.
+    }
+  }
+}
+
 void RunningSession::end() const {
   if (around_ != nullptr) leave_around();
+  clean_kept();
   unlink(file_.c_str());
   if (!trace_.empty()) unlink(trace_.c_str());
   if (!preload_link_.empty()) {

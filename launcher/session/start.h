@@ -29,6 +29,7 @@ class RunningSession {
 
  private:
   void leave_around() const;
+  void clean_kept() const;
   std::string file_, real_file_;
   std::shared_ptr<Around> around_;
   uint32_t own_overlays_;

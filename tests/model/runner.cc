@@ -36,7 +36,7 @@ bool hides_something(const Answer& answer) {
 }
 
 // The variant as deviations know it: with what in the sequence some of them are about.
-std::string described(const Variant& variant, const Sequence& sequence) {
+std::string described(const Variant& variant, const Form& form, const Sequence& sequence) {
   bool links = false, fifos = false, free = false;
   for (const Entry& entry : sequence.tree) {
     links |= entry.kind == "hard";
@@ -49,7 +49,7 @@ std::string described(const Variant& variant, const Sequence& sequence) {
   const bool before =
       std::find(sequence.steps.begin(), sequence.steps.end(), kByKernel) != sequence.steps.end();
   return std::string(variant.name) + (links ? "+hard" : "") + (fifos ? "+fifo" : "") +
-         (free ? "+free" : "") + (before ? "+kernel" : "");
+         (free ? "+free" : "") + (before ? "+kernel" : "") + (form.trapped ? "+trapped" : "");
 }
 
 }  // namespace
@@ -110,7 +110,7 @@ std::optional<Difference> Runner::run(const Sequence& sequence) {
   counts_.sequences++;
   counts_.operations += sequence.operations();
   stage_->make(sequence);
-  Comparison comparison(described(stage_->variant(), sequence), deviations_);
+  Comparison comparison(described(stage_->variant(), form_, sequence), deviations_);
   std::vector<std::string> steps;
   size_t number = 0;
   bool first = true, equal = true;
@@ -167,7 +167,7 @@ std::optional<Difference> Runner::crosswise(const Sequence& sequence) {
     const Answer theirs = kernel.wait();
     skip_without_mount(theirs);
     const Answer mine = Run::ours(*stage_, form_, programs_, setting, script).wait();
-    Comparison comparison(described(variant, sequence), deviations_);
+    Comparison comparison(described(variant, form_, sequence), deviations_);
     counts_.crosswise++;
     const std::string name = fmt::format("0 upper-of-{}", upper.side);
     if (hides_something(mine)) continue;

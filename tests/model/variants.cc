@@ -50,8 +50,8 @@ const std::vector<Form>& forms() {
   static const std::vector<Form> table = {
       {"libc", "libc", "--intercept=preload"},
       {"raw", "raw", "--intercept=preload"},
-      {"static", "static", "--intercept=both"},
-      {"seccomp", "libc", "--intercept=seccomp"},
+      {"static", "static", "--intercept=both", true},
+      {"seccomp", "libc", "--intercept=seccomp", true},
   };
   return table;
 }

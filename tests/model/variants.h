@@ -32,6 +32,7 @@ struct Form {
   const char* name;
   const char* executor;  // which program, by the end of its name
   const char* ovlrun_options;
+  bool trapped = false;  // nothing but the supervisor sees the calls
 };
 
 const std::vector<Form>& forms();

@@ -168,6 +168,23 @@ TEST_F(Follow, AFileThatWasRenamedIsChanged) {
   EXPECT_EQ(kIs, taken(read(fd, buffer, sizeof buffer)));
 }
 
+TEST_F(Follow, AFileThatIsRemovedByAnotherProcess) {
+  Fd fd(t_open("file", O_RDONLY)), replaced(t_open("dir/a", O_RDONLY));
+  EXPECT_EQ(0, in_child([&] {
+              change();
+              append_to("dir/a", "more\n");
+              return t_chmod("file", 0600) == 0 && t_unlink("file") == 0 &&
+                             t_rename("dir/b", "dir/a") == 0
+                         ? 0
+                         : 1;
+            }));
+  EXPECT_EQ(0600u, fstat_of(fd).st_mode & 07777);
+  EXPECT_EQ(0u, fstat_of(fd).st_nlink);
+  EXPECT_EQ(kIs, taken(pread(fd, buffer, sizeof buffer, 0)));
+  EXPECT_EQ(0u, fstat_of(fd).st_nlink);
+  EXPECT_EQ("a\nmore\n", taken(read(replaced, buffer, sizeof buffer)));
+}
+
 TEST_F(Follow, WhatTakesTheNameIsAnotherFile) {
   Fd fd(t_open("file", O_RDONLY));
   ASSERT_OK(t_unlink("file"));
