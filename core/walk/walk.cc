@@ -67,9 +67,11 @@ class Walk {
       return Error(found.error());
     if (!found.ok() || !stands_for(*found.value(), real) || is_marked_removed(op_, held, real))
       return start_removed(held);
+    // Something else has the name by now, or it is no directory at all.
+    if (!found.value()->outside() && !found.value()->is_dir()) return start_removed(held);
     start_ = current_ = found.value();
     natural_ = current_->outside() && kernel_follows_;
-    return current_->outside() || current_->is_dir() ? Result<void>() : Error(ENOTDIR);
+    return {};
   }
 
   Result<void> start_removed(const Held& held) {
