@@ -31,6 +31,7 @@ Outcome PreloadCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens,
 }
 
 void follow_slowly(Session& session) {
+  if (!local_follows()) return;
   PreloadCaller caller;
   Op op(caller, session);
   if (follow_copies(op) || session.segment().supervised == 0) return;

@@ -37,6 +37,7 @@ struct FollowedPage {
   std::atomic<uint64_t> count;
 };
 FollowedPage nothing_followed;
+std::atomic<bool> follows{true};
 std::atomic<FollowedPage*> followed_page{&nothing_followed};
 
 FollowedPage* make_followed_page() {
@@ -80,6 +81,9 @@ void local_forget_followed() {
   FollowedPage* page = followed_page.load(std::memory_order_relaxed);
   if (page != &nothing_followed) page->count.store(0, std::memory_order_relaxed);
 }
+
+void local_stop_following() { follows.store(false, std::memory_order_relaxed); }
+bool local_follows() { return follows.load(std::memory_order_relaxed); }
 
 uint64_t local_followed() {
   return followed_page.load(std::memory_order_relaxed)->count.load(std::memory_order_relaxed);

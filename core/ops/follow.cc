@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
+#include "core/caller/followed.h"
 #include "core/session/lock.h"
 #include "core/walk/walk.h"
 
@@ -146,6 +147,7 @@ Result<void> follow(Op& op, Stale* all, uint32_t count, uint32_t first) {
 
 bool follow_copies(Op& op) {
   Caller& caller = op.caller();
+  if (!local_follows()) return true;
   const Following following(op.session(), caller);
   if (!following.held()) return true;
   const uint64_t count = stale_count(op.session());

@@ -46,6 +46,28 @@ change()
 print(os.read(twin, 2), os.lseek(fd, 0, os.SEEK_CUR), os.lseek(other, 0, os.SEEK_CUR))
 """
 
+# It may do nothing but read, write and end from then on.
+STRICT = """
+import ctypes
+libc = ctypes.CDLL(None)
+fd = os.open("file", os.O_RDONLY)
+go, gone = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.read(go[0], 1)
+    change()
+    os.write(gone[1], b"x")
+    os._exit(0)
+buffer = ctypes.create_string_buffer(9)
+if libc.prctl(22, 1) != 0:  # below a supervisor
+    print("lower")
+    raise SystemExit
+libc.write(go[1], b"x", 1)
+libc.read(gone[0], buffer, 1)
+libc.read(fd, buffer, 6)
+libc.write(1, buffer, 6)
+libc.syscall(60, 0)
+"""
+
 
 class Follow(sandbox.Scenario):
     def python(self, script, *options, prefix=()):
@@ -66,6 +88,9 @@ class Follow(sandbox.Scenario):
 
     def test_duplicates_share_their_position_where_descriptors_can_not_be_compared(self):
         self.assertEqual(self.python(SHARED, "--intercept=preload", prefix=[DENY, "kcmp", "--"]), "b'LO' 2 0\n")
+
+    def test_a_program_that_may_only_read_reads(self):
+        self.assertIn(self.python(STRICT, "--intercept=preload"), ("lower\n", "LOWER\n"))
 
 
 if __name__ == "__main__":
