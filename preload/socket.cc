@@ -46,6 +46,12 @@ void show_name(void* address, socklen_t room, socklen_t* size) {
   *size = whole;
 }
 
+// Descriptors came, perhaps, that were on their way while this process looked at its own.
+void expect_stale() {
+  Session* session = attached();
+  if (session != nullptr && stale_count(*session) != 0) local_forget_followed();
+}
+
 long receive(long result, void* address, socklen_t room, socklen_t* size) {
   if (result >= 0) show_name(address, room, size);
   return libc_style(result);
@@ -124,6 +130,7 @@ ssize_t ip_recvmsg(int fd, struct msghdr* message, int flags) {
   const bool wanted = message != nullptr && message->msg_name != nullptr;
   const socklen_t room = wanted ? message->msg_namelen : 0;
   const long r = cancellable(SYS_recvmsg, fd, message, flags);
+  if (r >= 0 && message->msg_controllen != 0) expect_stale();
   return wanted ? receive(r, message->msg_name, room, &message->msg_namelen) : libc_style(r);
 }
 int ip_recvmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags,
@@ -132,6 +139,7 @@ int ip_recvmmsg(int fd, struct mmsghdr* messages, unsigned count, int flags,
   // Each buffer has room for a whole name, or what it held was cut off already.
   for (long i = 0; i < n; i++) {
     msghdr& message = messages[i].msg_hdr;
+    if (message.msg_controllen != 0) expect_stale();
     if (message.msg_name != nullptr && message.msg_namelen <= sizeof(sockaddr_un))
       show_name(message.msg_name, message.msg_namelen, &message.msg_namelen);
   }

@@ -13,7 +13,12 @@ namespace {
 constexpr long kNewestKnown = SYS_file_setattr;
 
 bool sets_filter(long option, long mode) {
-  return option == PR_SET_SECCOMP && mode == SECCOMP_MODE_FILTER;
+  return option == PR_SET_SECCOMP && (mode == SECCOMP_MODE_FILTER || mode == SECCOMP_MODE_STRICT);
+}
+
+void make_room_for_filter() {
+  local_stop_following();
+  step_aside();
 }
 
 }  // namespace
@@ -24,8 +29,9 @@ long ip_syscall(long number, ...) {
   va_start(args, number);
   for (long& value : a) value = va_arg(args, long);
   va_end(args);
-  if (number == SYS_seccomp && a[0] == SECCOMP_SET_MODE_FILTER) step_aside();
-  if (number == SYS_prctl && sets_filter(a[0], a[1])) step_aside();
+  if (number == SYS_seccomp && (a[0] == SECCOMP_SET_MODE_FILTER || a[0] == SECCOMP_SET_MODE_STRICT))
+    make_room_for_filter();
+  if (number == SYS_prctl && sets_filter(a[0], a[1])) make_room_for_filter();
   if (Session* session = attached()) {
     follow_if_stale(*session);
     PreloadCaller caller;
@@ -45,7 +51,7 @@ int ip_prctl(int option, ...) {
   va_start(args, option);
   for (long& value : a) value = va_arg(args, long);
   va_end(args);
-  if (sets_filter(option, a[0])) step_aside();
+  if (sets_filter(option, a[0])) make_room_for_filter();
   return static_cast<int>(libc_style(raw_call(SYS_prctl, option, a[0], a[1], a[2], a[3])));
 }
 

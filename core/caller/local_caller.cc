@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <linux/kcmp.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -18,13 +19,25 @@ bool plausible(uintptr_t address) { return address >= 4096 && address < (uintptr
 
 constexpr size_t kLinkMax = PATH_MAX;
 
+// The end of it, a NUL.
+char* put_number(char* to, unsigned number) {
+  char digits[12];
+  int count = 0;
+  for (; count == 0 || number > 0; number /= 10) digits[count++] = char('0' + number % 10);
+  while (count > 0) *to++ = digits[--count];
+  *to = 0;
+  return to;
+}
+
 // A child of vfork shares this memory, but not the descriptors: what it says would be taken for the
 // parent's. A child of fork has a copy of both; there the page is wiped, which tells the two apart.
+// Who comes first has the page, unless it is such a child.
 struct FollowedPage {
   std::atomic<pid_t> process;
   std::atomic<uint64_t> count;
 };
 FollowedPage nothing_followed;
+std::atomic<bool> follows{true};
 std::atomic<FollowedPage*> followed_page{&nothing_followed};
 
 FollowedPage* make_followed_page() {
@@ -40,7 +53,37 @@ FollowedPage* make_followed_page() {
   return expected != &nothing_followed ? expected : nullptr;
 }
 
+// Is the parent waiting for an exec, as after vfork? Where nobody may compare (a container's
+// profile, a parent of another user): in such a sleep as files hardly ever keep it in.
+bool shares_memory_with_parent() {
+  const pid_t parent = static_cast<pid_t>(raw_call(SYS_getppid));
+  if (parent == 0) return false;  // of another pid name space
+  const long r = raw_call(SYS_kcmp, sys_getpid(), parent, KCMP_VM, 0, 0);
+  if (r >= 0) return r == 0;
+  if (r == -ESRCH) return false;
+  char name[32] = "/proc/";
+  char* w = name + strlen(name);
+  w = put_number(w, static_cast<unsigned>(parent));
+  memcpy(w, "/stat", 6);
+  char text[128];
+  const Result<UniqueFd> fd = sys_openat(CStr(name, strlen(name)), O_RDONLY);
+  if (!fd.ok()) return true;  // perhaps
+  const Result<size_t> n = sys_read(fd.value().get(), text, sizeof text);
+  if (!n.ok()) return true;
+  size_t at = n.value();  // behind the program's name, which may hold anything
+  while (at > 0 && text[at - 1] != ')') at--;
+  return at + 1 >= n.value() || text[at + 1] == 'D';
+}
+
 }  // namespace
+
+void local_forget_followed() {
+  FollowedPage* page = followed_page.load(std::memory_order_relaxed);
+  if (page != &nothing_followed) page->count.store(0, std::memory_order_relaxed);
+}
+
+void local_stop_following() { follows.store(false, std::memory_order_relaxed); }
+bool local_follows() { return follows.load(std::memory_order_relaxed); }
 
 uint64_t local_followed() {
   return followed_page.load(std::memory_order_relaxed)->count.load(std::memory_order_relaxed);
@@ -92,12 +135,7 @@ Result<CStr> LocalCaller::cwd(Arena& arena) {
 Result<CStr> LocalCaller::fd_link(Arena& arena, int fd) {
   if (fd < 0) return Error(EBADF);
   char name[40] = "/proc/thread-self/fd/";
-  char* w = name + strlen(name);
-  char digits[12];
-  int count = 0;
-  for (int left = fd; count == 0 || left > 0; left /= 10) digits[count++] = char('0' + left % 10);
-  while (count > 0) *w++ = digits[--count];
-  *w = 0;
+  char* const w = put_number(name + strlen(name), static_cast<unsigned>(fd));
   char* buffer = arena.array<char>(kLinkMax + 1);
   if (buffer == nullptr) return Error(ENOMEM);
   Result<size_t> n = sys_readlink(CStr(name, static_cast<size_t>(w - name)), buffer, kLinkMax);
@@ -205,8 +243,10 @@ void LocalCaller::set_followed(uint64_t count) {
   if (page == &nothing_followed) page = make_followed_page();
   if (page == nullptr) return;
   const pid_t self = sys_getpid();
-  pid_t of = 0;
-  if (!page->process.compare_exchange_strong(of, self) && of != self) return;
+  pid_t of = page->process.load();
+  if (of == 0 && !shares_memory_with_parent() && page->process.compare_exchange_strong(of, self))
+    of = self;
+  if (of != self) return;
   page->count.store(count, std::memory_order_relaxed);
 }
 
@@ -219,7 +259,17 @@ Result<DescriptorList> LocalCaller::descriptors(Arena& arena) {
 
 bool LocalCaller::share_open_file(int a, int b) {
   const pid_t self = sys_gettid();
-  return raw_call(SYS_kcmp, self, self, KCMP_FILE, a, b) == 0;
+  const long r = raw_call(SYS_kcmp, self, self, KCMP_FILE, a, b);
+  if (r >= 0) return r == 0;
+  // Not allowed to be asked (a container's profile). The signal of an open file that has no owner
+  // is never sent.
+  const long before = raw_call(SYS_fcntl, a, F_GETSIG);
+  if (before < 0 || raw_call(SYS_fcntl, b, F_GETSIG) != before) return false;
+  const long other = before == SIGURG ? SIGIO : SIGURG;
+  if (raw_call(SYS_fcntl, a, F_SETSIG, other) < 0) return false;
+  const bool same = raw_call(SYS_fcntl, b, F_GETSIG) == other;
+  raw_call(SYS_fcntl, a, F_SETSIG, before);
+  return same;
 }
 
 Result<void> LocalCaller::replace_fd(int number, int with) {

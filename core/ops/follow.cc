@@ -2,10 +2,13 @@
 #include "core/ops/follow.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
+#include "core/caller/followed.h"
 #include "core/copy_up/copy_up.h"
 #include "core/names/nameless.h"
 #include "core/session/lock.h"
@@ -14,8 +17,10 @@
 namespace ovl {
 namespace {
 
-// Two threads of a process would put back each other's position. Tried for only: who can't have it
-// is the supervisor, and the process is at it itself.
+// Two threads of a process would put back each other's position. The supervisor never waits for the
+// process that it serves: that one is at it itself, and may be waiting for this answer. It waits
+// for others, a while: a thread of its own that serves another thread, or a process with the same
+// word, which may have been stopped.
 class Following {
  public:
   Following(const Session& session, Caller& caller)
@@ -27,8 +32,7 @@ class Following {
       lock_word(word_, self_);
       held_ = true;
     } else {
-      uint32_t free = 0;
-      held_ = word_.compare_exchange_strong(free, self_, std::memory_order_acquire);
+      held_ = take_from_others(caller);
     }
   }
   ~Following() {
@@ -40,6 +44,23 @@ class Following {
   bool held() const { return held_; }
 
  private:
+  bool take_from_others(Caller& caller) {
+    constexpr int kPatience = 100;
+    const timespec a_little = {0, 200'000};
+    for (int i = 0; i < kPatience; i++) {
+      uint32_t seen = 0;
+      if (word_.compare_exchange_strong(seen, self_, std::memory_order_acquire)) return true;
+      const uint32_t owner = seen & FUTEX_TID_MASK;
+      // Killed meanwhile. Where somebody waits, the kernel gives it to that one.
+      if ((seen & FUTEX_WAITERS) == 0 && raw_call(SYS_tkill, owner, 0) == -ESRCH &&
+          word_.compare_exchange_strong(seen, self_, std::memory_order_acquire))
+        return true;
+      if (raw_call(SYS_tgkill, caller.process(), owner, 0) == 0) return false;
+      raw_call(SYS_nanosleep, &a_little, nullptr);
+    }
+    return false;
+  }
+
   LockWord& word_;
   const uint32_t self_;
   bool held_;
@@ -55,8 +76,8 @@ struct Stale {
 };
 
 // What open(2) takes of what F_GETFL tells: none of these makes or empties anything.
-constexpr int kKept =
-    O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_NOFOLLOW | O_SYNC | 0100000 /* O_LARGEFILE */;
+constexpr int kKept = O_APPEND | O_ASYNC | O_NONBLOCK | O_DIRECT | O_NOATIME | O_NOFOLLOW | O_SYNC |
+                      0100000 /* O_LARGEFILE */;
 
 Result<UniqueFd> open_to_read(CStr real, int flags) {
   const At at(real);
@@ -138,17 +159,19 @@ Result<void> follow(Op& op, Stale* all, uint32_t count, uint32_t first) {
 
 }  // namespace
 
-void follow_copies(Op& op) {
+bool follow_copies(Op& op) {
   Caller& caller = op.caller();
+  if (!local_follows()) return true;
   const Following following(op.session(), caller);
-  if (!following.held()) return;
+  if (!following.held()) return true;
   const uint64_t count = stale_count(op.session());
-  if (caller.followed() == count) return;  // another thread was faster
+  if (caller.followed() == count) return true;  // another thread was faster
   bool settled = stale_settled(op.session(), count);
   const Result<DescriptorList> list = caller.descriptors(op.arena());
-  if (!list.ok()) return;
+  if (!list.ok()) return list.error() != EMFILE;
   Stale* stale = op.arena().array<Stale>(list.value().count);
-  if (stale == nullptr) return;
+  if (stale == nullptr) return true;
+  bool room = true;
   uint32_t found = 0;
   for (uint32_t i = 0; i < list.value().count; i++)
     if (is_stale(op, list.value().numbers[i], &stale[found])) found++;
@@ -157,8 +180,10 @@ void follow_copies(Op& op) {
     const Result<void> r = follow(op, stale, found, i);
     if (!r.ok() && (r.error() == EMFILE || r.error() == ENFILE || r.error() == ENOMEM))
       settled = false;  // there may be room the next time
+    if (!r.ok() && r.error() == EMFILE) room = false;
   }
   if (settled) caller.set_followed(count);
+  return room;
 }
 
 }  // namespace ovl

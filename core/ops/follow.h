@@ -10,13 +10,13 @@
 namespace ovl {
 
 // Descriptors of the caller that became stale are made to follow. What can't follow (no name leads
-// to its copy any more, no descriptor is free) stays as it is.
-void follow_copies(Op& op);
+// to its copy any more, no descriptor is free) stays as it is. False: for want of a descriptor.
+bool follow_copies(Op& op);
 
 // Requires: nothing. One load while nothing was copied up under a reader.
 inline void follow_if_stale(Op& op) {
   const uint64_t count = stale_count(op.session());
-  if (count != 0 && op.caller().followed() != count) follow_copies(op);
+  if (count != 0 && op.caller().followed() != count) (void)follow_copies(op);
 }
 
 }  // namespace ovl

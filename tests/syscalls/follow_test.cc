@@ -119,7 +119,7 @@ TEST_F(Follow, DuplicatesGoOnSharingTheirPosition) {
 
 TEST_F(Follow, TheirFlagsStay) {
   Fd plain(t_open("file", O_RDONLY)),
-      flagged(t_open("file", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_APPEND));
+      flagged(t_open("file", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_APPEND | O_ASYNC));
   const int flags = fcntl(flagged, F_GETFL);
   change();
   EXPECT_EQ(kIs, taken(read(plain, buffer, sizeof buffer)));
@@ -217,6 +217,31 @@ TEST_F(Follow, InOtherProcesses) {
   EXPECT_EQ(0, status >> 8);
   EXPECT_EQ(kIs, taken(pread(shared, buffer, sizeof buffer, 0)));
   for (int end : {go[0], go[1], gone[0], gone[1]}) close(end);
+}
+
+TEST_F(Follow, AfterAChildOfVforkThatReadFirst) {
+  if (!kLibcCalls) return;
+  fflush(nullptr);
+  // A process that has followed nothing.
+  const pid_t child = fork();
+  if (child == 0) {
+    Fd fd(t_open("file", O_RDONLY));
+    const pid_t writer = fork();
+    if (writer == 0) {
+      change();
+      _exit(0);
+    }
+    waitpid(writer, nullptr, 0);
+    const pid_t grandchild = vfork();
+    if (grandchild == 0) _exit(static_cast<int>(read(fd, buffer, 0)));
+    waitpid(grandchild, nullptr, 0);
+    struct stat st;
+    if (t_stat(".", &st) != 0) _exit(2);  // as in InOtherProcesses
+    _exit(taken(pread(fd, buffer, sizeof buffer, 0)) == kIs ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(child, waitpid(child, &status, 0));
+  EXPECT_EQ(0, status);
 }
 
 TEST_F(Follow, OfManyDescriptorsEach) {

@@ -7,7 +7,10 @@
 #include <atomic>
 #include <thread>
 
+#include "core/caller/followed.h"
+#include "core/session/lock.h"
 #include "core/session/readers.h"
+#include "tests/support/elsewhere.h"
 #include "tests/unit/names/names_test.h"
 
 namespace ovl::testing {
@@ -15,6 +18,10 @@ namespace {
 
 class FollowTest : public NamesTest {
  protected:
+  void SetUp() override {
+    NamesTest::SetUp();
+    local_forget_followed();  // in another test's session
+  }
   int open_file(const std::string& p, int flags) {
     const long fd = run<op_openat>(AT_FDCWD, UserPath(p.c_str()), flags, static_cast<mode_t>(0644));
     EXPECT_GE(fd, 0) << p;
@@ -95,6 +102,76 @@ TEST_F(FollowTest, AChildOfVforkSaysNothingForItsParent) {
   ASSERT_EQ(waitpid(child, nullptr, 0), child);
   EXPECT_EQ(caller().followed(), before);
   EXPECT_EQ(read_followed(g), "new");
+}
+
+TEST_F(FollowTest, AChildOfVforkThatIsFirstSaysNothingForItsParent) {
+  write_file(lower("/f"), "old");
+  start();
+  const int f = open_file(at("/f"), O_RDONLY);
+  const int writer = open_file(at("/f"), O_RDWR);
+  ASSERT_EQ(pwrite(writer, "new", 3, 0), 3);
+  // A process of its own: this one may have followed something in another test.
+  const pid_t child = fork();
+  if (child == 0) {
+    const pid_t grandchild = vfork();
+    if (grandchild == 0) {
+      Op op(caller(), session());
+      (void)follow_copies(op);
+      _exit(0);
+    }
+    if (waitpid(grandchild, nullptr, 0) != grandchild) _exit(2);
+    _exit(read_followed(f) == "new" ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// A process was killed while it followed, and the supervisor serves another with the same word.
+TEST_F(FollowTest, WhoWasKilledMeanwhileKeepsNobodyFromFollowing) {
+  write_file(lower("/f"), "old");
+  start();
+  const int f = open_file(at("/f"), O_RDONLY);
+  const int writer = open_file(at("/f"), O_RDWR);
+  ASSERT_EQ(pwrite(writer, "new", 3, 0), 3);
+  const pid_t gone = fork();
+  if (gone == 0) _exit(0);
+  ASSERT_EQ(waitpid(gone, nullptr, 0), gone);
+  for (LockWord& word : session().state().follow) word = static_cast<uint32_t>(gone);
+  Op op(elsewhere(), session());
+  EXPECT_TRUE(follow_copies(op));
+  char bytes[4] = {};
+  EXPECT_EQ(pread(f, bytes, 3, 0), 3);
+  EXPECT_STREQ(bytes, "new");
+}
+
+// A thread of the supervisor follows for another process with the same word.
+TEST_F(FollowTest, WhoFollowsForOthersWaitsForOthers) {
+  write_file(lower("/f"), "old");
+  start();
+  const int f = open_file(at("/f"), O_RDONLY);
+  const int writer = open_file(at("/f"), O_RDWR);
+  ASSERT_EQ(pwrite(writer, "new", 3, 0), 3);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t holder = fork();
+  if (holder == 0) {
+    const auto self = static_cast<uint32_t>(gettid());
+    for (LockWord& word : session().state().follow) lock_word(word, self);
+    if (write(ends[1], "x", 1) != 1) _exit(1);
+    for (LockWord& word : session().state().follow) unlock_word(word, self);
+    _exit(0);
+  }
+  char c;
+  ASSERT_EQ(read(ends[0], &c, 1), 1);
+  Op op(elsewhere(), session());
+  EXPECT_TRUE(follow_copies(op));
+  char bytes[4] = {};
+  EXPECT_EQ(pread(f, bytes, 3, 0), 3);
+  EXPECT_STREQ(bytes, "new");
+  ASSERT_EQ(waitpid(holder, nullptr, 0), holder);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST_F(FollowTest, WhatWasWrittenIsReadByAllWhoHaveItOpen) {

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/elsewhere.h"
 #include "tests/support/fixture.h"
-#include "tests/unit/walk/elsewhere.h"
 
 namespace ovl::testing {
 namespace {

@@ -1,5 +1,5 @@
 // See elsewhere.h. (Compiled as the core is: without the type information that it lacks.)
-#include "tests/unit/walk/elsewhere.h"
+#include "tests/support/elsewhere.h"
 
 #include "core/caller/local_caller.h"
 

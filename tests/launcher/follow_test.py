@@ -1,0 +1,97 @@
+"""Descriptors that follow their file: where something is missing that this is mostly done with."""
+import os
+import subprocess
+import sys
+import unittest
+
+import sandbox
+
+DENY = os.environ.get("OVLRUN_DENY") or os.path.dirname(sandbox.OVLRUN) + "/../tests/launcher/deny"
+
+CHANGE = """
+def change():
+    writer = os.open("file", os.O_RDWR)
+    os.pwrite(writer, b"LOWER", 0)
+    os.close(writer)
+"""
+
+NO_ROOM = """
+fd = os.open("file", os.O_RDONLY)
+if os.fork() == 0:
+    change()
+    os._exit(0)
+os.wait()
+free = os.dup(0)
+os.close(free)
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+print(os.pread(fd, 9, 0))
+"""
+
+RECEIVED = """
+fd = os.open("file", os.O_RDONLY)
+here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+socket.send_fds(here, [b"x"], [fd])
+os.close(fd)
+change()
+os.stat(".")  # whatever is stale follows here
+[received] = socket.recv_fds(there, 1, 1)[1]
+print(os.pread(received, 9, 0))
+"""
+
+SHARED = """
+fd, other = os.open("file", os.O_RDONLY), os.open("file", os.O_RDONLY)
+twin = os.dup(fd)
+change()
+print(os.read(twin, 2), os.lseek(fd, 0, os.SEEK_CUR), os.lseek(other, 0, os.SEEK_CUR))
+"""
+
+# It may do nothing but read, write and end from then on.
+STRICT = """
+import ctypes
+libc = ctypes.CDLL(None)
+fd = os.open("file", os.O_RDONLY)
+go, gone = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.read(go[0], 1)
+    change()
+    os.write(gone[1], b"x")
+    os._exit(0)
+buffer = ctypes.create_string_buffer(9)
+if libc.prctl(22, 1) != 0:  # below a supervisor
+    print("lower")
+    raise SystemExit
+libc.write(go[1], b"x", 1)
+libc.read(gone[0], buffer, 1)
+libc.read(fd, buffer, 6)
+libc.write(1, buffer, 6)
+libc.syscall(60, 0)
+"""
+
+
+class Follow(sandbox.Scenario):
+    def python(self, script, *options, prefix=()):
+        """What it prints over self.lower."""
+        self.freeze()
+        done = subprocess.run([*prefix, sandbox.OVLRUN, "--lower", self.lower, "--upper", self.upper, *options, "--",
+                               sys.executable, "-c", "import os, resource, socket" + CHANGE + script],
+                              cwd=self.lower, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_the_supervisor_has_descriptors_where_the_process_has_none(self):
+        self.supervised()
+        self.assertEqual(self.python(NO_ROOM), "b'LOWER\\n'\n")
+
+    def test_what_was_in_a_socket_meanwhile_follows_when_it_is_received(self):
+        self.assertEqual(self.python(RECEIVED, "--intercept=preload"), "b'LOWER\\n'\n")
+
+    def test_duplicates_share_their_position_where_descriptors_can_not_be_compared(self):
+        self.assertEqual(self.python(SHARED, "--intercept=preload", prefix=[DENY, "kcmp", "--"]), "b'LO' 2 0\n")
+
+    def test_a_program_that_may_only_read_reads(self):
+        self.assertIn(self.python(STRICT, "--intercept=preload"), ("lower\n", "LOWER\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
