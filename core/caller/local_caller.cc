@@ -38,6 +38,7 @@ struct FollowedPage {
 };
 FollowedPage nothing_followed;
 std::atomic<bool> follows{true};
+std::atomic<uint64_t> forgotten{0};  // how often
 std::atomic<FollowedPage*> followed_page{&nothing_followed};
 
 FollowedPage* make_followed_page() {
@@ -78,8 +79,9 @@ bool shares_memory_with_parent() {
 }  // namespace
 
 void local_forget_followed() {
+  forgotten.fetch_add(1);
   FollowedPage* page = followed_page.load(std::memory_order_relaxed);
-  if (page != &nothing_followed) page->count.store(0, std::memory_order_relaxed);
+  if (page != &nothing_followed) page->count.store(0);
 }
 
 void local_stop_following() { follows.store(false, std::memory_order_relaxed); }
@@ -236,7 +238,10 @@ Outcome LocalCaller::execute(const ExecRequest& request) {
                   request.flags);
 }
 
-uint64_t LocalCaller::followed() { return local_followed(); }
+uint64_t LocalCaller::followed() {
+  forgotten_ = forgotten.load();
+  return local_followed();
+}
 
 void LocalCaller::set_followed(uint64_t count) {
   FollowedPage* page = followed_page.load(std::memory_order_relaxed);
@@ -247,7 +252,9 @@ void LocalCaller::set_followed(uint64_t count) {
   if (of == 0 && !shares_memory_with_parent() && page->process.compare_exchange_strong(of, self))
     of = self;
   if (of != self) return;
-  page->count.store(count, std::memory_order_relaxed);
+  page->count.store(count);
+  // A descriptor that another thread has received meanwhile may have been missed.
+  if (forgotten.load() != forgotten_) page->count.store(0);
 }
 
 pid_t LocalCaller::process() { return sys_getpid(); }

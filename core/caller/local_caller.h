@@ -37,6 +37,9 @@ class LocalCaller : public Caller {
   bool share_open_file(int a, int b) override;
   Result<void> replace_fd(int number, int with) override;
   long raw(long number, long a0, long a1, long a2, long a3, long a4, long a5) override;
+
+ private:
+  uint64_t forgotten_ = 0;  // how often this process had, when it was last asked
 };
 
 }  // namespace ovl

@@ -71,6 +71,20 @@ TEST_F(Inotify, SeesARemovedFile) {
   EXPECT_TRUE(contains(events(), "delete new"));
 }
 
+TEST_F(Inotify, AFileThatIsChangedFromThenOn) {
+  ASSERT_OK(t_inotify_add_watch(fd_, "file", IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF));
+  ASSERT_OK(t_inotify_add_watch(fd_, "big", IN_ALL_EVENTS));
+  append_to("file", "more");
+  EXPECT_TRUE(contains(events(), "modify "));
+  ASSERT_OK(t_chmod("file", 0600));
+  EXPECT_TRUE(contains(events(), "attrib "));
+  append_to("file", "and more");
+  EXPECT_TRUE(contains(events(), "modify "));
+  append_to("big", "more");
+  EXPECT_TRUE(contains(events(), "close "));
+  EXPECT_EQ("hello lower\nmoreand more", content_of("file"));
+}
+
 TEST_F(Inotify, AFileOfItsOwn) {
   write_file("new", "");
   ASSERT_OK(t_inotify_add_watch(fd_, "new", IN_MODIFY));

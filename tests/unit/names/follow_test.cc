@@ -217,6 +217,21 @@ TEST_F(FollowTest, WhatWasWrittenIsReadByAllWhoHaveItOpen) {
   EXPECT_EQ(missed, 0);
 }
 
+TEST_F(FollowTest, WhatIsForgottenDuringALookStaysForgotten) {
+  write_file(lower("/f"), "old");
+  start();
+  const int reader = open_file(at("/f"), O_RDONLY);
+  close(open_file(at("/f"), O_RDWR));
+  const uint64_t count = stale();
+  EXPECT_NE(caller().followed(), count);
+  local_forget_followed();  // a descriptor was received
+  caller().set_followed(count);
+  EXPECT_NE(caller().followed(), count);
+  caller().set_followed(count);
+  EXPECT_EQ(caller().followed(), count);
+  close(reader);
+}
+
 // Who opens and who copies: one of them sees the other.
 TEST_F(FollowTest, NoReaderSlipsBetweenTheCopyAndTheNews) {
   start();
