@@ -125,6 +125,9 @@ Result<Image> inspect(Op& op, const Target& target) {
     return Image{ImageKind::kUnreadable};
   }
   if (!fd.ok()) return Error(fd.error());
+  StatX st;
+  TRY(sys_fstat(fd.value().get(), &st));
+  if (!S_ISREG(st.stx_mode)) return Error(EACCES);
   return inspect_open(op, fd.value().get());
 }
 

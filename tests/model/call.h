@@ -58,6 +58,10 @@ class Call {
     return &stfs_;
   }
 
+  struct statx* stx() {
+    return &stx_;
+  }
+
   // What becomes of an answer; each returns the call's result.
   long opened(size_t slot, int fd);
   long closed(size_t slot);
@@ -67,6 +71,13 @@ class Call {
   long read_path(const char* path);
   long shown(int result);
   long shown_fs(int result);
+  long shown_extended(int result);
+  long read_mapped(int fd, long at, size_t size);
+  long sent(int out, int in, size_t size);
+  long bound(const char* path);
+  // Of what can't be executed; what can be is not.
+  long executed(const char* path);
+  long set_utimes(const char* path, const timespec* times);
   long listed(int fd);
   long listed_again(int fd);
   // In small pieces, then from a position in the middle once more.
@@ -86,6 +97,7 @@ class Call {
   timespec times_[2];
   struct stat st_;
   struct statfs stfs_;
+  struct statx stx_;
   char buffer_[1 << 17];
 };
 
