@@ -75,6 +75,11 @@ long Call::read_some(size_t, long got) {
   return got;
 }
 
+long Call::sought(int fd, long position) {
+  struct stat st;
+  return position > 0 && t_fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : position;
+}
+
 long Call::read_text(long got) {
   if (got >= 0 && static_cast<size_t>(got) <= sizeof buffer_ && buffer_[0] != 0)
     seen_->add("text",

@@ -66,6 +66,8 @@ class Call {
   long opened(size_t slot, int fd);
   long closed(size_t slot);
   long read_some(size_t slot, long got);
+  // Positions in directories are each side's own.
+  long sought(int fd, long position);
   long read_text(long got);
   long read_names(long got);
   long read_path(const char* path);
