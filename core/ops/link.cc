@@ -7,6 +7,7 @@
 #include "core/copy_up/linked.h"
 #include "core/copy_up/marks.h"
 #include "core/names/create.h"
+#include "core/names/nameless.h"
 #include "core/names/redirect.h"
 #include "core/ops/ops.h"
 #include "core/walk/magic.h"
@@ -59,6 +60,9 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
   out->overlay = op.session().upper_with(real.value());
   if (out->overlay == nullptr) return {};
   out->fd = TRY(op.caller().borrow(fd));
+  StatX st;
+  TRY(sys_fstat(out->fd.get(), &st));
+  if (is_kept(op, st)) return Error(ENOENT);  // it had names
   out->path = descriptor_link(op.arena(), out->fd.get());
   return {};
 }
