@@ -201,6 +201,8 @@ Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
   }
   Result<const Node*> now = copy_up(op, node, Data::kAll);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
+  if (now.value()->in_upper() && !node.overlay->can_whiteout_device)
+    return open_checked(op, r, *now.value());
   return open_there(op, w, now.value()->data(), r.plain_flags());
 }
 
