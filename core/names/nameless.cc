@@ -44,12 +44,9 @@ Result<Node*> in_index(Op& op, const Overlay& overlay, const LowerRef& lower, in
   if (op.session().state().index_used.load(std::memory_order_acquire) == 0) return nullptr;
   StatX st;
   TRY(sys_fstat(fd, &st));
-  if (!may_index(overlay, *lower.layer, st)) return nullptr;
-  const IndexKey key = TRY(index_key(lower));
-  if (key.size == 0) return nullptr;
-  const CStr entry = TRY(index_path(op, overlay, key.origin, key.size));
+  const CStr entry = TRY(index_entry(op, overlay, lower, st));
   StatX there;
-  if (!sys_lstat(entry, &there).ok()) return nullptr;
+  if (entry.empty() || !sys_lstat(entry, &there).ok()) return nullptr;
   Node* node = TRY(node_there(op, overlay, entry, lower));
   StatX shown;
   TRY(shown_stat(op, *node, &shown));

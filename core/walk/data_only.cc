@@ -1,6 +1,8 @@
 // See data_only.h.
 #include "core/walk/data_only.h"
 
+#include "core/walk/attributes.h"
+
 namespace ovl {
 namespace {
 
@@ -24,14 +26,7 @@ Result<CStr> regular_file(Op& op, const Layer& layer, Str path) {
 Result<void> find_data(Op& op, const LowerRef& last, LowerRef* found) {
   const Overlay& writer = *last.layer->writer;
   if (writer.data_count == 0) return {};
-  constexpr size_t kMost = 512;  // others may write longer ones than we do
-  char* value = op.arena().array<char>(kMost);
-  if (value == nullptr) return Error(ENOMEM);
-  const char* name = priv_name(last.layer->format, Priv::kRedirect);
-  const Result<size_t> size = sys_lgetxattr(last.path, name, value, kMost);
-  if (!size.ok() && size.error() == ENODATA) return {};
-  if (!size.ok()) return Error(size.error() == ERANGE ? EIO : size.error());
-  const Str redirect(value, size.value());
+  const Str redirect = TRY(read_value(op, last.layer->format, last.path, Priv::kRedirect));
   if (redirect.empty() || redirect[0] != '/') return {};
   if (!check_redirect(redirect).ok()) return Error(EIO);
   const Layer* const first = writer.lowers + writer.lower_count;

@@ -17,6 +17,13 @@ bool may_index(const Overlay& overlay, const Layer& layer, const StatX& lower) {
   return makedev(lower.stx_dev_major, lower.stx_dev_minor) == layer.dev;
 }
 
+Result<CStr> index_entry(Op& op, const Overlay& overlay, const LowerRef& lower, const StatX& st) {
+  if (!may_index(overlay, *lower.layer, st)) return CStr();
+  const IndexKey key = TRY(index_key(lower));
+  if (key.size == 0) return CStr();
+  return index_path(op, overlay, key.origin, key.size);
+}
+
 bool is_object_of(const Overlay& overlay, const FileHandle& origin, const LowerRef& lower,
                   const StatX& st) {
   const auto has_uuid = [&origin](const Layer& layer) {

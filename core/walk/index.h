@@ -19,6 +19,8 @@ struct IndexKey {
 Result<IndexKey> index_key(const LowerRef& lower);
 // Real path of the entry, whether or not it is there.
 Result<CStr> index_path(Op& op, const Overlay& overlay, const char* origin, size_t size);
+// That of a lower's object with these attributes. Empty: an index has none for it.
+Result<CStr> index_entry(Op& op, const Overlay& overlay, const LowerRef& lower, const StatX& st);
 
 // Is a lower's object, which has these attributes, the one that an origin names?
 bool is_object_of(const Overlay& overlay, const FileHandle& origin, const LowerRef& lower,

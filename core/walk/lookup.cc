@@ -283,11 +283,8 @@ class LayerSearch {
     if (&source == &layer || source.is_upper || op_.session().state().index_used.load() == 0)
       return false;
     TRY(sys_lstat(real, st));
-    if (!may_index(writer, source, *st)) return false;
-    const IndexKey key = TRY(index_key(LowerRef{&source, real}));
-    if (key.size == 0) return false;
-    const CStr path = TRY(index_path(op_, writer, key.origin, key.size));
-    if (!TRY(present(path, st))) return false;
+    const CStr path = TRY(index_entry(op_, writer, LowerRef{&source, real}, *st));
+    if (path.empty() || !TRY(present(path, st))) return false;
     Layer* upper = op_.arena().array<Layer>(1);
     if (upper == nullptr) return Error(ENOMEM);
     *upper = *writer.upper_layer;
@@ -390,11 +387,8 @@ class LayerSearch {
 
   // A hard link whose inode was copied up by another name is the upper's inode.
   Result<void> indexed() {
-    const LowerRef& lower = node_->lowers[0];
-    if (!may_index(overlay_, *lower.layer, node_->real)) return {};
-    const IndexKey key = TRY(index_key(lower));
-    if (key.size == 0) return {};
-    const CStr entry = TRY(index_path(op_, overlay_, key.origin, key.size));
+    const CStr entry = TRY(index_entry(op_, overlay_, node_->lowers[0], node_->real));
+    if (entry.empty()) return {};
     StatX st;
     if (!TRY(present(entry, &st))) {
       // Not copied up; or all names went since the upper was looked at, and the entry with them.

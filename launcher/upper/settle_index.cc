@@ -97,11 +97,8 @@ void IndexSettler::note_links(Op& op, const Node& node) {
   if (node.lower_count == 0) return;
   StatX lower;
   if (!sys_lstat(node.lowers[0].path, &lower).ok()) return;
-  if (!may_index(view_.overlay(), *node.lowers[0].layer, lower)) return;
-  const Result<IndexKey> key = index_key(node.lowers[0]);
-  if (!key.ok() || key.value().size == 0) return;
-  const Result<CStr> entry = index_path(op, view_.overlay(), key.value().origin, key.value().size);
-  if (entry.ok()) lower_links_[text_of(entry.value())] = lower.stx_nlink;
+  const Result<CStr> entry = index_entry(op, view_.overlay(), node.lowers[0], lower);
+  if (entry.ok() && !entry.value().empty()) lower_links_[text_of(entry.value())] = lower.stx_nlink;
 }
 
 // A change inside a directory of the upper whose times stay.
