@@ -12,6 +12,7 @@
 #include "core/copy_up/copy_up.h"
 #include "core/names/nameless.h"
 #include "core/session/lock.h"
+#include "core/sys/no_symlinks.h"
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -79,16 +80,6 @@ struct Stale {
 constexpr int kKept = O_APPEND | O_ASYNC | O_NONBLOCK | O_DIRECT | O_NOATIME | O_NOFOLLOW | O_SYNC |
                       0100000 /* O_LARGEFILE */;
 
-Result<UniqueFd> open_to_read(CStr real, int flags) {
-  const At at(real);
-  const open_how how = {static_cast<uint64_t>(flags), 0, RESOLVE_NO_SYMLINKS};
-  Result<UniqueFd> fd = sys_openat2(at, how);
-  // Before Linux 5.6, or below a filter that does not know it.
-  if (!fd.ok() && (fd.error() == ENOSYS || fd.error() == EPERM))
-    return sys_openat(at, flags | O_NOFOLLOW);
-  return fd;
-}
-
 bool attributes(Caller& caller, int fd, StatX* out) {
   struct stat st;
   if (!caller.fstat(fd, &st).ok()) return false;
@@ -129,7 +120,7 @@ bool is_stale(Op& op, int fd, Stale* out) {
 Result<UniqueFd> open_copy(const Stale& stale, int old) {
   const long flags = TRY(checked(raw_call(SYS_fcntl, old, F_GETFL)));
   if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH) != 0) return Error(EBADF);
-  UniqueFd copy = TRY(open_to_read(stale.copy, static_cast<int>(flags) & kKept));
+  UniqueFd copy = TRY(sys_open_no_symlinks(stale.copy, static_cast<int>(flags) & kKept));
   StatX st;
   TRY(sys_fstat(copy.get(), &st));
   if (st.stx_ino != stale.copy_ino) return Error(ESTALE);

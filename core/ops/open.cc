@@ -14,6 +14,7 @@
 #include "core/session/moved_file.h"
 #include "core/session/plain.h"
 #include "core/session/readers.h"
+#include "core/sys/no_symlinks.h"
 
 namespace ovl {
 namespace {
@@ -72,18 +73,6 @@ unsigned walk_flags(const Request& r, Str path) {
   if ((r.resolve & RESOLVE_BENEATH) != 0) flags |= kBeneath;
   if ((r.resolve & RESOLVE_IN_ROOT) != 0) flags |= kInRoot;
   return flags;
-}
-
-// A descriptor of an upper, for writing or with O_CREAT | O_EXCL.
-Result<UniqueFd> open_upper(CStr real, int flags, mode_t mode) {
-  const bool creates = (flags & (O_CREAT | kTmpFile)) != 0;
-  const open_how how = {static_cast<uint64_t>(flags), creates ? mode : 0, RESOLVE_NO_SYMLINKS};
-  const At at(real);
-  Result<UniqueFd> fd = sys_openat2(at, how);
-  // Before Linux 5.6, or below a filter that does not know it.
-  if (!fd.ok() && (fd.error() == ENOSYS || fd.error() == EPERM))
-    return sys_openat(at, flags | O_NOFOLLOW, mode);
-  return fd;
 }
 
 bool is_whiteout(CStr real) {
@@ -145,9 +134,9 @@ Result<void> check_same(const Node& node, const UniqueFd& fd) {
 
 // To be read, where the name may hold a whiteout by now that looks like an empty file.
 Outcome open_checked(Op& op, const Request& r, const Node& node) {
-  Result<UniqueFd> fd = open_upper(node.upper, r.plain_flags(), 0);
+  Result<UniqueFd> fd = sys_open_no_symlinks(node.upper, r.plain_flags(), 0);
   if (!fd.ok() && fd.error() == EPERM && r.has(O_NOATIME))  // as in open_plainly()
-    fd = open_upper(node.upper, r.plain_flags() & ~O_NOATIME, 0);
+    fd = sys_open_no_symlinks(node.upper, r.plain_flags() & ~O_NOATIME, 0);
   if (!fd.ok()) return Error(has_changed(node.upper, fd.error()) ? kLookAgain : fd.error());
   TRY(check_same(node, fd.value()));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
@@ -217,7 +206,7 @@ Outcome open_regular(Op& op, const Request& r, const Walked& w, uint64_t stamp) 
   Result<const Node*> now = copy_up(op, node, r.has(O_TRUNC) ? Data::kDrop : Data::kAll);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
   const CStr upper = now.value()->upper;
-  Result<UniqueFd> fd = open_upper(upper, r.plain_flags(), 0);
+  Result<UniqueFd> fd = sys_open_no_symlinks(upper, r.plain_flags(), 0);
   if (!fd.ok()) return Error(has_changed(upper, fd.error()) ? kLookAgain : fd.error());
   TRY(check_same(*now.value(), fd.value()));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
@@ -284,7 +273,7 @@ class NewFile final : public Creation {
  public:
   explicit NewFile(const Request& r) : Creation(Kind::kOther), r_(r) {}
   Result<void> make(CStr real) override {
-    fd_ = TRY(open_upper(real, (r_.flags & ~O_TRUNC) | O_EXCL, r_.mode));
+    fd_ = TRY(sys_open_no_symlinks(real, (r_.flags & ~O_TRUNC) | O_EXCL, r_.mode));
     return {};
   }
   UniqueFd take() { return std::move(fd_); }
@@ -317,7 +306,7 @@ Outcome open_unnamed(Op& op, const Request& r, NamePath& target) {
     const Node& node = *target.walked().node;
     if (!node.exists() || !node.is_dir()) return Error(kLookAgain);
     const Node* dir = TRY(copy_up_dir(op, node));
-    fd = TRY(open_upper(dir->upper, r.flags, r.mode));
+    fd = TRY(sys_open_no_symlinks(dir->upper, r.flags, r.mode));
     if ((dir->mode & S_ISGID) != 0 && dir->gid != dir->real.stx_gid) {
       StatX now;
       TRY(sys_fstat(fd.get(), &now));
