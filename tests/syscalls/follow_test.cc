@@ -25,6 +25,16 @@ struct NamedWay {
 };
 char buffer[64];
 std::string taken(ssize_t n) { return n < 0 ? strerror(errno) : std::string(buffer, size_t(n)); }
+template <class Send>
+std::string through_pipe(Send send) {
+  int ends[2];
+  if (pipe(ends) != 0) return "pipe";
+  const ssize_t sent = send(ends[1]);
+  close(ends[1]);
+  const ssize_t n = read(ends[0], buffer, sizeof buffer);
+  close(ends[0]);
+  return sent == n ? taken(n) : "not all of it was sent";
+}
 const NamedWay kWays[] = {
     {"read", [](int fd) { return taken(read(fd, buffer, sizeof buffer)); }},
     {"pread", [](int fd) { return taken(pread(fd, buffer, sizeof buffer, 0)); }},
@@ -48,23 +58,12 @@ const NamedWay kWays[] = {
      }},
     {"sendfile",
      [](int fd) {
-       int ends[2];
-       if (pipe(ends) != 0) return std::string("pipe");
-       const ssize_t sent = sendfile(ends[1], fd, nullptr, sizeof buffer);
-       close(ends[1]);
-       const ssize_t n = read(ends[0], buffer, sizeof buffer);
-       close(ends[0]);
-       return sent == n ? taken(n) : std::string("sendfile");
+       return through_pipe([fd](int to) { return sendfile(to, fd, nullptr, sizeof buffer); });
      }},
     {"splice",
      [](int fd) {
-       int ends[2];
-       if (pipe(ends) != 0) return std::string("pipe");
-       const ssize_t sent = splice(fd, nullptr, ends[1], nullptr, sizeof buffer, 0);
-       close(ends[1]);
-       const ssize_t n = read(ends[0], buffer, sizeof buffer);
-       close(ends[0]);
-       return sent == n ? taken(n) : std::string("splice");
+       return through_pipe(
+           [fd](int to) { return splice(fd, nullptr, to, nullptr, sizeof buffer, 0); });
      }},
     {"copy_file_range",
      [](int fd) {
