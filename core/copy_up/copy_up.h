@@ -25,7 +25,8 @@ Result<const Node*> copy_up_dir(Op& op, const Node& dir);
 // ENOENT (gone meanwhile), EROFS, ENOSPC, EACCES (unreadable) ...
 Result<const Node*> copy_up(Op& op, const Node& node, Data data);
 
-// --- the workdir: temporaries "<work>/work/#<hex>" ---
+// --- the workdir: its inner directory, named as the kernel names it, with temporaries "#<hex>" ---
+inline constexpr Str kInnerWork("/work");
 // A temporary that is removed when it was not published.
 class Temp {
  public:

@@ -80,8 +80,8 @@ Result<void> mark_unportable(Op& op, const Overlay& overlay) {
   std::atomic<uint32_t>& known = op.session().segment().unportable;
   const uint32_t bit = 1u << overlay.index;
   if (known.load(std::memory_order_relaxed) & bit) return {};
-  const CStr incompat = op.arena().concat(overlay.work, "/work/incompat");
-  const CStr mark = op.arena().concat(overlay.work, "/work/incompat/ovlrun");
+  const CStr incompat = op.arena().concat(overlay.work, kInnerWork, "/incompat");
+  const CStr mark = op.arena().concat(overlay.work, kInnerWork, "/incompat/ovlrun");
   TRY(ignore_if(make_own_directory(incompat), EEXIST));
   TRY(ignore_if(make_own_directory(mark), EEXIST));
   // Whoever finds it may be faster than who made it: everybody's first one waits for the disk.

@@ -7,7 +7,7 @@
 
 namespace ovl {
 
-// The whiteout in <work>/work that the others are hard links to, where they are devices.
+// The whiteout in the inner workdir that the others are hard links to, where they are devices.
 constexpr char kSharedWhiteout[] = "#whiteout";
 
 // Writes a private xattr to a file or directory of the upper or workdir. One whose real mode keeps
@@ -27,10 +27,10 @@ Result<void> mark_xattr_whiteouts(Op& op, const Overlay& overlay, CStr real);
 // d_ino up then.
 Result<void> mark_impure(Op& op, const Node& dir);
 
-// Before the first redirect, metacopy or xattr whiteout of an upper: <work>/work/incompat/ovlrun,
-// which makes the kernel refuse a mount that would misread it: on disk when this returns, since
-// what follows may come there at once (by an fsync of the file alone). Only under the prefix user:
-// the kernel reads them under trusted.
+// Before the first redirect, metacopy or xattr whiteout of an upper: incompat/ovlrun in the inner
+// workdir, which makes the kernel refuse a mount that would misread it: on disk when this returns,
+// since what follows may come there at once (by an fsync of the file alone). Only under the prefix
+// user: the kernel reads them under trusted.
 Result<void> mark_unportable(Op& op, const Overlay& overlay);
 
 // The origin of an upper file that is a copy of the real object `lower`: its whole handle, or

@@ -23,7 +23,7 @@ CStr temp_name(Op& op, char* out) {
 
 Temp::Temp(Op& op, const Overlay& overlay) {
   char name[20];
-  path_ = op.arena().concat(overlay.work, "/work/", temp_name(op, name));
+  path_ = op.arena().concat(overlay.work, kInnerWork, "/", temp_name(op, name));
 }
 
 Temp::~Temp() {

@@ -12,7 +12,7 @@ Result<void> make_device(CStr real) { return sys_mknod(real, S_IFCHR, 0); }
 
 // A whiteout that has a name in the workdir only so far, at `real`.
 Result<void> link_shared(Op& op, const Overlay& overlay, CStr real) {
-  const CStr shared = op.arena().concat(overlay.work, "/work/", kSharedWhiteout);
+  const CStr shared = op.arena().concat(overlay.work, kInnerWork, "/", kSharedWhiteout);
   Result<void> r = sys_link(shared, real);
   if (r.ok() || r.error() == EEXIST) return r;
   if (r.error() == EMLINK) {
