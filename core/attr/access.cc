@@ -52,6 +52,15 @@ Result<void> may(Op& op, const Node& node, const Object& top, int mask) {
   return Error(EACCES);
 }
 
+char protection_setting(Op& op, Str what) {
+  char value = '0';
+  const CStr path = op.arena().concat("/proc/sys/fs/protected_", what);
+  if (path.data() == nullptr) return value;
+  const Result<UniqueFd> setting = sys_openat(path, O_RDONLY);
+  if (setting.ok()) ignore(sys_read(setting.value().get(), &value, 1));
+  return value;
+}
+
 Result<void> may_remove(Op& op, const Node& dir, const Node& node) {
   TRY(may_change_names(op, dir));
   if (flags_of(dir).append) return Error(EPERM);

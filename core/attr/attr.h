@@ -42,6 +42,8 @@ inline Result<void> may(Op& op, const Node& node, int mask) {
 inline Result<void> may_change_names(Op& op, const Node& dir) { return may(op, dir, 2 | 1); }
 // May the caller remove or replace `node` in `dir` (sticky bit)? EPERM, EACCES.
 Result<void> may_remove(Op& op, const Node& dir, const Node& node);
+// The digit that fs.protected_<what> of proc(5) is set to; '0' where it can't be read.
+char protection_setting(Op& op, Str what);
 // May the caller change mode, times, owner of `node` (is it the owner)? EPERM.
 Result<void> may_own(Op& op, const Node& node, const Object& top);
 inline Result<void> may_own(Op& op, const Node& node) {

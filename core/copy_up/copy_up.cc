@@ -59,6 +59,16 @@ class Copy {
     return Times(node_.real).set(temp_.path());
   }
 
+  // Of a regular file whose name has gone: it stays in the workdir.
+  Result<CStr> prepare_nameless() {
+    TRY(prepare_whole(true));
+    TRY(Times(node_.real).set(temp_.path()));
+    published_ = true;
+    temp_.keep();
+    op_.session().count(Counter::kCopyUps);
+    return temp_.path();
+  }
+
   // Does it go into an index, where?
   bool indexed() const { return key_.size != 0; }
   Result<CStr> entry() const { return index_path(op_, *node_.overlay, key_.origin, key_.size); }
@@ -245,6 +255,11 @@ Result<const Node*> up_dir(Op& op, const Node& node) {
 }
 
 }  // namespace
+
+Result<CStr> copy_up_nameless(Op& op, const Node& node) {
+  Copy copy(op, node, Data::kAll);
+  return copy.prepare_nameless();
+}
 
 Result<const Node*> copy_up(Op& op, const Node& node, Data data) {
   if (node.is_dir()) return node.in_upper() ? Result<const Node*>(&node) : up_dir(op, node);

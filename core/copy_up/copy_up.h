@@ -25,6 +25,10 @@ Result<const Node*> copy_up_dir(Op& op, const Node& dir);
 // ENOENT (gone meanwhile), EROFS, ENOSPC, EACCES (unreadable) ...
 Result<const Node*> copy_up(Op& op, const Node& node, Data data);
 
+// A copy of a lower's regular file, with data, that has no name but its own in the workdir, where
+// it stays; its path. Requires: no Mutation held; node is a lower's. Errors: as copy_up().
+Result<CStr> copy_up_nameless(Op& op, const Node& node);
+
 // --- the workdir: its inner directory, named as the kernel names it, with temporaries "#<hex>" ---
 inline constexpr Str kInnerWork("/work");
 // A temporary that is removed when it was not published.

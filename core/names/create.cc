@@ -108,7 +108,7 @@ Result<void> create_at(Op& op, const Place& place, Creation& creation) {
   const bool inherits = creation.kind() != Creation::Kind::kLink;
   const bool as_it_is = creation.kind() != Creation::Kind::kClosedDirectory &&
                         !(inherits && hands_down_recorded_group(*dir));
-  if (node.where == Where::kAbsent && as_it_is) {
+  if (node.where == Where::kAbsent && as_it_is && creation.can_make(node.upper)) {
     TRY(creation.make(node.upper));
     // A umask may have closed it. Nobody's business if it is gone again.
     if (!creation.directory()) return {};

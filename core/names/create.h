@@ -20,6 +20,8 @@ class Creation {
   Kind kind() const { return kind_; }
   bool directory() const { return kind_ == Kind::kDirectory || kind_ == Kind::kClosedDirectory; }
   virtual Result<void> make(CStr real) = 0;
+  // Else it is made in the workdir, and renamed.
+  virtual bool can_make(CStr) const { return true; }
 
  protected:
   ~Creation() = default;

@@ -79,7 +79,9 @@ Result<void> list_moved(Op& op, const Node& node, Str from, Str to) {
 // Those who have the lower's file open look for its copy at `to` from now on.
 void follow_readers(Session& session, const Node& from, CStr to) {
   if (from.lower_count == 0) {  // renamed before
-    if (!from.priv.has(Priv::kOrigin)) return;
+    const bool tells = from.priv.has(Priv::kOrigin) ||
+                       session.state().broken_links.load(std::memory_order_acquire) != 0;
+    if (!tells) return;
     moved_file_rename(session, from.virt, to);
   } else {
     const CStr path = from.lowers[from.lower_count - 1].path;

@@ -3,6 +3,7 @@
 
 #include "core/attr/attr.h"
 #include "core/copy_up/copy_up.h"
+#include "core/session/lock.h"
 #include "core/session/moved_file.h"
 #include "core/session/readers.h"
 #include "core/walk/index.h"
@@ -26,14 +27,15 @@ CStr kept_key(Op& op, const StatX& st) {
 }
 
 // What stands at this real path as a node: with attributes, and the lower that it was copied from.
-Result<Node*> node_there(Op& op, const Overlay& overlay, CStr path, const LowerRef& lower) {
+Result<Node*> node_there(Op& op, const Overlay& overlay, Where where, CStr upper,
+                         const LowerRef& lower) {
   Node* node = op.arena().make<Node>();
   LowerRef* lowers = op.arena().array<LowerRef>(1);
   if (node == nullptr || lowers == nullptr) return Error(ENOMEM);
   lowers[0] = lower;
   node->overlay = &overlay;
-  node->where = Where::kUpper;
-  node->upper = path;
+  node->where = where;
+  node->upper = upper;
   node->lowers = lowers;
   node->lower_count = 1;
   TRY(load_attributes(op, node));
@@ -47,7 +49,7 @@ Result<Node*> in_index(Op& op, const Overlay& overlay, const LowerRef& lower, in
   const CStr entry = TRY(index_entry(op, overlay, lower, st));
   StatX there;
   if (entry.empty() || !sys_lstat(entry, &there).ok()) return nullptr;
-  Node* node = TRY(node_there(op, overlay, entry, lower));
+  Node* node = TRY(node_there(op, overlay, Where::kUpper, entry, lower));
   StatX shown;
   TRY(shown_stat(op, *node, &shown));
   return shown.stx_nlink != 0 ? node : nullptr;
@@ -58,7 +60,24 @@ Result<Node*> in_workdir(Op& op, const Overlay& overlay, const LowerRef& lower) 
   StatX there;
   if (kept.empty() || !is_below_or_same(kept, overlay.work) || !sys_lstat(kept, &there).ok())
     return nullptr;
-  return node_there(op, overlay, kept, lower);
+  return node_there(op, overlay, Where::kUpper, kept, lower);
+}
+
+// Readers of the lower's file find the copy of it from now on.
+bool note_kept(Op& op, CStr lower, const StatX& copy, CStr kept) {
+  if (!moved_file_note(op.session(), kept_key(op, copy), kept) ||
+      !moved_file_note(op.session(), lower, kept))
+    return false;
+  op.session().state().kept_used.store(1, std::memory_order_release);
+  return true;
+}
+
+// Of what a descriptor is on: nothing where the file is no lower's of an overlay that may be
+// changed.
+LowerRef lower_of(const FdNode& found) {
+  const Overlay& overlay = *found.overlay;
+  const Layer* layer = lower_with(overlay, found.real);
+  return LowerRef{overlay.upper_layer != nullptr ? layer : nullptr, found.real};
 }
 
 }  // namespace
@@ -102,15 +121,38 @@ bool is_kept(Op& op, const StatX& st) {
 Result<Nameless> nameless_copy(Op& op, const FdNode& found, int fd) {
   Nameless result;
   if (!found.on_lower || !found.detached) return result;
-  const Overlay& overlay = *found.overlay;
-  const Layer* layer = lower_with(overlay, found.real);
-  if (layer == nullptr || overlay.upper_layer == nullptr) return result;
-  const LowerRef lower = {layer, found.real};
-  result.node = TRY(in_index(op, overlay, lower, fd));
+  const LowerRef lower = lower_of(found);
+  if (lower.layer == nullptr) return result;
+  result.node = TRY(in_index(op, *found.overlay, lower, fd));
   if (result.node != nullptr) return result;
-  result.node = TRY(in_workdir(op, overlay, lower));
+  result.node = TRY(in_workdir(op, *found.overlay, lower));
   result.gone = result.node != nullptr;
   return result;
+}
+
+Result<const Node*> bring_nameless(Op& op, const FdNode& found, int fd) {
+  const Nameless there = TRY(nameless_copy(op, found, fd));
+  if (there.node != nullptr) return there.node;
+  const LowerRef lower = lower_of(found);
+  // What an inner session has below it has a name there.
+  if (lower.layer == nullptr || found.overlay->level != 0) return Error(EROFS);
+  const Node* node = TRY(node_there(op, *found.overlay, Where::kLower, CStr(), lower));
+  if (!node->is_regular()) return Error(EROFS);
+  const CStr kept = TRY(copy_up_nameless(op, *node));
+  Mutation mutation(op.session(), Mutation::Topology::kShared);
+  mutation.lock_dir(*found.overlay, lower.path);  // as if it were the file's name: others make one
+  const Node* first = TRY(in_workdir(op, *found.overlay, lower));
+  StatX st;
+  Result<void> r = sys_lstat(kept, &st);
+  if (r.ok() && first == nullptr) {
+    const DataChange data(op.session(), &node->real);
+    if (note_kept(op, lower.path, st, kept))
+      return TRY(node_there(op, *found.overlay, Where::kUpper, kept, lower));
+    r = Error(EROFS);
+  }
+  ignore(sys_unlink(kept));
+  TRY(r);
+  return first;
 }
 
 }  // namespace ovl

@@ -33,6 +33,10 @@ struct Nameless {
 };
 Result<Nameless> nameless_copy(Op& op, const FdNode& found, int fd);
 
+// The same of a regular file; where there is none, a copy is made. The copy has no name. Requires:
+// no Mutation held. Errors: EROFS (no upper, or nowhere to remember it), as copy_up().
+Result<const Node*> bring_nameless(Op& op, const FdNode& found, int fd);
+
 // Is this inode of an upper one that has no name but the one that keeps it?
 bool is_kept(Op& op, const StatX& st);
 

@@ -12,20 +12,6 @@ namespace {
 
 constexpr uid_t kKeep = static_cast<uid_t>(-1);
 
-// chown_ok(), chgrp_ok(): an owner who isn't root gives nothing away but to groups of its own.
-Result<void> may_give(Op& op, const Target& t, uid_t uid, gid_t gid) {
-  const Node& node = *t.node;
-  const Flags flags = flags_of(node, t.top);
-  if (flags.immutable || flags.append) return Error(EPERM);
-  if (uid == kKeep && gid == kKeep) return {};
-  const Credentials who = op.caller().credentials();
-  if (who.override_dac) return {};
-  TRY(may_own(op, node, t.top));
-  if (uid != kKeep && uid != node.uid) return Error(EPERM);
-  if (gid != kKeep && gid != node.gid && !op.caller().in_group(gid)) return Error(EPERM);
-  return {};
-}
-
 // What chown(2) does to setuid and setgid bits of anything but a directory, whoever calls it.
 mode_t without_privilege(Op& op, const Node& node) {
   if (node.is_dir()) return node.mode;
@@ -35,6 +21,22 @@ mode_t without_privilege(Op& op, const Node& node) {
   if (executable || (!op.caller().credentials().override_dac && !op.caller().in_group(node.gid)))
     mode &= ~mode_t{S_ISGID};
   return mode;
+}
+
+// chown_ok(), chgrp_ok(): an owner who isn't root gives nothing away but to groups of its own.
+Result<void> may_give(Op& op, const Target& t, uid_t uid, gid_t gid) {
+  const Node& node = *t.node;
+  const Flags flags = flags_of(node, t.top);
+  if (flags.immutable || flags.append) return Error(EPERM);
+  // To take setuid bits away is a change of the mode.
+  if (uid == kKeep && gid == kKeep)
+    return without_privilege(op, node) == node.mode ? Result<void>() : may_own(op, node, t.top);
+  const Credentials who = op.caller().credentials();
+  if (who.override_dac) return {};
+  TRY(may_own(op, node, t.top));
+  if (uid != kKeep && uid != node.uid) return Error(EPERM);
+  if (gid != kKeep && gid != node.gid && !op.caller().in_group(gid)) return Error(EPERM);
+  return {};
 }
 
 Result<void> drop_stored_capability(Op& op, const Changing& c) {

@@ -58,7 +58,7 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
   Result<CStr> real = op.caller().fd_link(op.arena(), fd);
   if (!real.ok() || !real.value().starts_with("/")) return {};
   out->overlay = op.session().upper_with(real.value());
-  if (out->overlay == nullptr) return {};
+  if (out->overlay == nullptr && op.session().workdir_with(real.value()) == nullptr) return {};
   out->fd = TRY(op.caller().borrow(fd));
   StatX st;
   TRY(sys_fstat(out->fd.get(), &st));
@@ -71,10 +71,7 @@ Result<void> find_unnamed(Op& op, int dirfd, CStr name, int flags, Unnamed* out)
 // what it could neither have made nor change. EPERM. Kernel counterpart: may_linkat().
 Result<void> may_link(Op& op, const Node& node) {
   if (node.overlay->perm != Perm::kPosix || may_own(op, node).ok()) return {};
-  Result<UniqueFd> setting = sys_openat(CStr("/proc/sys/fs/protected_hardlinks"), O_RDONLY);
-  char value = '0';
-  if (setting.ok()) ignore(sys_read(setting.value().get(), &value, 1));
-  if (value == '0') return {};
+  if (protection_setting(op, "hardlinks") == '0') return {};
   constexpr mode_t kGroupsOwn = S_ISGID | S_IXGRP;
   const bool odd =
       !node.is_regular() || (node.mode & S_ISUID) != 0 || (node.mode & kGroupsOwn) == kGroupsOwn;

@@ -9,6 +9,7 @@
 
 #include "core/attr/attr.h"
 #include "core/names/create.h"
+#include "core/names/nameless.h"
 #include "core/ops/mappings.h"
 #include "core/ops/ops.h"
 #include "core/session/moved_file.h"
@@ -103,11 +104,30 @@ Outcome open_there(Op& op, const Walked& w, CStr real, int flags) {
   return outcome;
 }
 
+// As the kernel's mounts have it by default (proc(5), protected_regular, protected_fifos): what
+// somebody else has put into a sticky directory is not taken for what is to be made there. EACCES.
+// Kernel counterpart: may_create_in_sticky().
+Result<void> may_create_in_sticky(Op& op, const Node& node) {
+  if (node.overlay->perm != Perm::kPosix || node.up == nullptr) return {};
+  const Node& dir = *node.up;
+  TRY(ensure_loaded(op, dir));
+  if ((dir.mode & S_ISVTX) == 0) return {};
+  if (!node.is_regular() && !S_ISFIFO(node.mode)) return {};
+  if (node.uid == dir.uid || node.uid == op.caller().credentials().fsuid) return {};
+  const char protects = protection_setting(op, node.is_regular() ? "regular" : "fifos");
+  if (protects == '0') return {};
+  const bool open_to_all = (dir.mode & S_IWOTH) != 0;
+  const bool open_to_group = (dir.mode & S_IWGRP) != 0 && protects >= '2';
+  if (open_to_all || open_to_group) return Error(EACCES);
+  return {};
+}
+
 // ENOTDIR, ELOOP, EISDIR, EACCES, EPERM, EROFS, EOVERFLOW. Kernel counterpart: do_open(),
 // may_open(), generic_file_open().
 Result<void> may_open(Op& op, const Request& r, const Node& node) {
   if (r.exclusive()) return Error(EEXIST);
   if (r.creates() && node.is_dir()) return Error(EISDIR);
+  if (r.creates()) TRY(may_create_in_sticky(op, node));
   if (r.has(O_DIRECTORY) && !node.is_dir()) return Error(ENOTDIR);
   if (r.has(O_PATH)) return {};
   if (node.is_symlink()) return Error(ELOOP);
@@ -326,12 +346,25 @@ bool shows_mappings(const Request& r, const Walked& walked) {
          (r.resolve & kLimits) == 0;
 }
 
+// By a magic link, to write to a lower's file that has lost its name.
+Outcome open_nameless(Op& op, const Request& r, int fd) {
+  if (fd < 0) return Error(EROFS);
+  const FdNode found = TRY(node_of_fd(op, fd));
+  if (found.node != nullptr || !found.detached || !found.on_lower) return Error(kLookAgain);
+  const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
+  const Node* node = TRY(bring_nameless(op, found, borrowed.get()));
+  TRY(may_open(op, r, *node));
+  UniqueFd copy = TRY(sys_open_no_symlinks(node->upper, r.plain_flags(), 0));
+  return op.caller().give_fd(std::move(copy), r.flags & O_CLOEXEC);
+}
+
 Outcome attempt(Op& op, const Request& r, CStr path) {
   const Stamps before = {shown_stamp(op.session()), reader_stamp(op.session())};
   NamePath target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
   const Walked& walked = target.walked();
-  if (walked.orphan && walked.orphan.on_lower && r.writes()) return Error(EROFS);
+  if (walked.orphan && walked.orphan.on_lower && r.writes())
+    return open_nameless(op, r, walked.orphan.fd);
   if (shows_mappings(r, walked)) {
     Outcome shown = open_mapping_list(op, walked.mapping_list, r.flags);
     if (!shown.is_native()) return shown;

@@ -7,9 +7,8 @@
 
 #include "core/attr/attr.h"
 #include "core/caller/descriptor_link.h"
-#include "core/copy_up/copy_up.h"
+#include "core/names/create.h"
 #include "core/ops/ops.h"
-#include "core/session/lock.h"
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -92,40 +91,41 @@ Result<bool> reach(Op& op, Address* address, UniqueFd* keep) {
   return true;
 }
 
+// What bind(2) makes.
+class NewSocket final : public Creation {
+ public:
+  NewSocket(Op& op, int fd, const Address& address)
+      : Creation(Kind::kOther), op_(op), fd_(fd), address_(address) {}
+  bool can_make(CStr real) const override { return fits(real); }
+  Result<void> make(CStr real) override {
+    UniqueFd keep;
+    TRY(to_address(op_, real, &address_, &keep));
+    TRY(checked(op_.caller().raw(SYS_bind, fd_, reinterpret_cast<long>(&address_.un), address_.size,
+                                 0, 0, 0)));
+    return {};
+  }
+
+ private:
+  Op& op_;
+  const int fd_;
+  Address address_;
+};
+
 }  // namespace
 
 Outcome op_bind(Op& op, int fd, UserBuf user, unsigned size) {
-  Address address = TRY(copy_in_address(op, user, size));
+  const Address address = TRY(copy_in_address(op, user, size));
   if (!address.has_path) return Outcome::native();
-  Mutation mutation(op.session(), Mutation::Topology::kShared);
-  Walked w = TRY(walk(op, AT_FDCWD, address.path, kParent | kStill));
-  if (w.native) return Outcome::native();
-  UniqueFd keep;
-  if (w.outside()) {
-    TRY(to_address(op, w.outside_path, &address, &keep));
-    return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0,
-                           0);
-  }
-  if (w.last != Last::kName || w.parent == nullptr || w.parent->outside()) return Error(EADDRINUSE);
-  mutation.lock_dir(*w.parent->overlay, w.parent->virt);
-  const Node* node = TRY(again(op, *w.node));
-  if (node->exists()) return Error(EADDRINUSE);
-  if (w.trailing_slash) return Error(ENOENT);
-  const Node* parent = TRY(copy_up_dir(op, *node->up));
-  TRY(may_change_names(op, *parent));
-  if (node->where != Where::kUpperWhiteout && fits(node->upper)) {
-    TRY(to_address(op, node->upper, &address, &keep));
-    return op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0,
-                           0);
-  }
-  // A whiteout stands there, or the name is too long beside a descriptor: bind elsewhere, then move
-  // into place in one step.
-  Temp temp(op, *node->overlay);
-  TRY(to_address(op, temp.path(), &address, &keep));
-  TRY(checked(
-      op.caller().raw(SYS_bind, fd, reinterpret_cast<long>(&address.un), address.size, 0, 0, 0)));
-  TRY(temp.publish(node->upper));
-  return 0;
+  return until_still([&]() -> Outcome {
+    NamePath target(op, AT_FDCWD);
+    TRY(target.find(address.path, kParent));
+    if (target.native()) return Outcome::native();
+    NewSocket creation(op, fd, address);
+    const Result<void> r = target.outside() ? creation.make(target.walked().outside_path)
+                                            : create_name(op, target, creation);
+    if (!r.ok()) return Error(r.error() == EEXIST ? EADDRINUSE : r.error());
+    return 0;
+  });
 }
 
 Outcome op_connect(Op& op, int fd, UserBuf user, unsigned size) {

@@ -127,6 +127,7 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
       t.node = copy.node;
     } else {
       TRY(detach(op, found.overlay, found.on_lower, &t));
+      if (found.on_lower && t.node->is_regular()) t.found = found;
       t.gone = found.on_lower || (t.node->is_regular() && is_kept(op, t.node->real));
     }
     return t;
@@ -141,9 +142,16 @@ Result<Target> find_fd(Op& op, int fd, FdUse use) {
 
 Result<void> may_change(const Target& t) {
   if (t.node->overlay->upper_layer == nullptr) return Error(EROFS);
-  // A lower object that the overlay shows nowhere any more: there is no name to copy it to.
-  if (t.detached && t.on_lower) return Error(EROFS);
+  // A lower's directory that the overlay shows nowhere any more has no place that it could be
+  // copied to.
+  if (t.detached && t.on_lower && t.found.overlay == nullptr) return Error(EROFS);
   return {};
+}
+
+Result<Changing> begin_detached(Op& op, const Target& t) {
+  if (!t.on_lower) return Changing{t.node, t.top};
+  const Node* node = TRY(bring_nameless(op, t.found, t.fd.get()));
+  return Changing{node, Object::at(node->upper)};
 }
 
 Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const Node& node) {

@@ -24,6 +24,8 @@ struct Target {
   bool detached =
       false;  // unlinked or replaced: `node` is made up, has no name; `top` is the descriptor
 
+  FdNode found;  // of a detached one on a lower, or empty
+
   // Its last name has gone here, and for the kernel it has one still.
   bool gone = false;
 
@@ -62,6 +64,9 @@ struct Changing {
 // again. ENOENT: gone.
 Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const Node& node);
 
+// The same for what is detached: a file of a lower gets a copy. EROFS: it can have none.
+Result<Changing> begin_detached(Op& op, const Target& t);
+
 // Refuses early what would be refused after a copy-up: EROFS.
 Result<void> may_change(const Target& t);
 
@@ -69,7 +74,7 @@ Result<void> may_change(const Target& t);
 template <class Act>
 Result<void> change(Op& op, const Target& t, Data data, Act act) {
   TRY(may_change(t));
-  if (t.detached) return act(Changing{t.node, t.top});
+  if (t.detached) return act(TRY(begin_detached(op, t)));
   const Node* node = t.node;
   if (!node->in_upper() || (data != Data::kNone && node->metacopy()))
     node = TRY(copy_up(op, *node, data));

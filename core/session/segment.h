@@ -223,11 +223,12 @@ struct SharedState {
   std::atomic<uint64_t> shown_started;  // changes of what programs see of some object: begun, and
                                         // done (session/plain.h)
   std::atomic<uint64_t> shown_finished;
-  std::atomic<uint32_t> temp_counter;        // names of temporaries
-  std::atomic<uint32_t> overlay_ids;         // given out so far
-  std::atomic<uint32_t> index_used;          // 1: the index of some workdir may have an entry
-  std::atomic<uint32_t> beside_used;         // 1: some workdir has a companion (walk/beside.h)
-  std::atomic<uint32_t> kept_used;           // 1: files without names stay in some workdir
+  std::atomic<uint32_t> temp_counter;  // names of temporaries
+  std::atomic<uint32_t> overlay_ids;   // given out so far
+  std::atomic<uint32_t> index_used;    // 1: the index of some workdir may have an entry
+  std::atomic<uint32_t> beside_used;   // 1: some workdir has a companion (walk/beside.h)
+  std::atomic<uint32_t> broken_links;  // 1: one whose lower's file may have readers was broken
+  std::atomic<uint32_t> kept_used;     // 1: files without names stay in some workdir
   std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by
                                              // its owner (Segment::closed_roots)
   alignas(64)

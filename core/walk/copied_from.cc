@@ -45,8 +45,9 @@ bool is_broken_link(Op& op, const Node& node, CStr lower) {
 
 void note_broken_link(Op& op, CStr lower, CStr copy) {
   StatX st;
-  if (sys_lstat(copy, &st).ok())
-    moved_file_note(op.session(), broken_link_key(op, lower), inode_text(op, st));
+  if (!sys_lstat(copy, &st).ok()) return;
+  op.session().state().broken_links.store(1, std::memory_order_release);
+  moved_file_note(op.session(), broken_link_key(op, lower), inode_text(op, st));
 }
 
 bool is_copied_from(Op& op, const Node& node, CStr lower) {

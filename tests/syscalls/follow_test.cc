@@ -184,6 +184,32 @@ TEST_F(Follow, AFileThatIsRemovedByAnotherProcess) {
   EXPECT_EQ("a\nmore\n", taken(read(replaced, buffer, sizeof buffer)));
 }
 
+TEST_F(Follow, AFileThatWasRemovedIsChanged) {
+  Fd fd(t_open("file", O_RDONLY)), other(t_open("file", O_RDONLY)),
+      metadata(t_open("dir/a", O_RDONLY));
+  ASSERT_OK(t_unlink("file"));
+  ASSERT_OK(t_rename("dir/b", "dir/a"));
+  EXPECT_EQ(0, in_child([&] {
+              const timespec times[2] = {{11, 0}, {22, 0}};
+              return t_fchmod(fd, 0640) == 0 && t_futimens(fd, times) == 0 &&
+                             t_fsetxattr(fd, "user.a", "one", 3, 0) == 0 &&
+                             t_fchmod(metadata, 0600) == 0
+                         ? 0
+                         : 1;
+            }));
+  EXPECT_EQ(0640u, fstat_of(other).st_mode & 07777);
+  EXPECT_EQ(22, fstat_of(other).st_mtime);
+  EXPECT_EQ(0u, fstat_of(other).st_nlink);
+  EXPECT_EQ(3, t_fgetxattr(other, "user.a", buffer, sizeof buffer));
+  EXPECT_EQ(0600u, fstat_of(metadata).st_mode & 07777);
+  EXPECT_EQ(kWas, taken(pread(other, buffer, sizeof buffer, 0)));
+  Fd writer(t_open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDWR));
+  ASSERT_EQ(5, pwrite(writer, "HELLO", 5, 0));
+  EXPECT_EQ(kIs, taken(pread(other, buffer, sizeof buffer, 0)));
+  EXPECT_EQ(kIs, taken(pread(fd, buffer, sizeof buffer, 0)));
+  EXPECT_ERRNO(ENOENT, t_access("file", F_OK));
+}
+
 TEST_F(Follow, WhatTakesTheNameIsAnotherFile) {
   Fd fd(t_open("file", O_RDONLY));
   ASSERT_OK(t_unlink("file"));
