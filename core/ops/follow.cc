@@ -148,7 +148,56 @@ Result<void> follow(Op& op, Stale* all, uint32_t count, uint32_t first) {
   return {};
 }
 
+// A directory's descriptors are replaced as long as nothing was read by them: positions are its
+// own.
+Result<void> follow_directory(Op& op, int fd, const StatX& dir, const Node& node) {
+  const Following following(op.session(), op.caller());
+  if (!following.held()) return Error(EAGAIN);
+  const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
+  Stale* stale = op.arena().array<Stale>(list.count);
+  if (stale == nullptr) return Error(ENOMEM);
+  stale[0] = Stale{fd, dir, node.upper, node.real.stx_ino, false};
+  uint32_t count = 1;
+  for (uint32_t i = 0; i < list.count; i++) {
+    StatX file;
+    if (list.numbers[i] == fd || !attributes(op.caller(), list.numbers[i], &file) ||
+        !same_inode(file, dir))
+      continue;
+    stale[count] = stale[0];
+    stale[count++].fd = list.numbers[i];
+  }
+  return follow(op, stale, count, 0);
+}
+
+Result<void> bring_directory(Op& op, int fd, int own, const FdNode& found, const StatX& dir) {
+  if (found.node == nullptr || TRY(sys_lseek(own, 0, SEEK_CUR)) != 0) return {};
+  const Node* node = TRY(copy_up(op, *found.node, Data::kNone));
+  return follow_directory(op, fd, dir, *node);
+}
+
+Result<void> bring_file(Op& op, int fd, int own, const FdNode& found) {
+  if (found.node != nullptr)
+    TRY(copy_up(op, *found.node, Data::kAll));
+  else
+    TRY(bring_nameless(op, found, own));
+  follow_if_stale(op);
+  return TRY(node_of_fd(op, fd)).on_lower ? Result<void>(Error(ENOTSUP)) : Result<void>();
+}
+
 }  // namespace
+
+Result<void> bring_descriptor(Op& op, int fd) {
+  StatX st;
+  if (!attributes(op.caller(), fd, &st)) return Error(EBADF);
+  const bool directory = S_ISDIR(st.stx_mode);
+  if (!directory && (!S_ISREG(st.stx_mode) || !may_have_readers(op.session(), st))) return {};
+  const FdNode found = TRY(node_of_fd(op, fd));
+  if (!found.on_lower || found.overlay->upper_layer == nullptr) return {};
+  const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
+  if ((TRY(checked(raw_call(SYS_fcntl, borrowed.get(), F_GETFL))) & O_PATH) != 0) return {};
+  return directory ? bring_directory(op, fd, borrowed.get(), found, st)
+                   : bring_file(op, fd, borrowed.get(), found);
+}
 
 bool follow_copies(Op& op) {
   Caller& caller = op.caller();

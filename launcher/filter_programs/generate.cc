@@ -20,6 +20,7 @@
 
 #include "core/base/unique_fd.h"
 #include "core/ops/ioctl_types.h"
+#include "core/ops/lock_commands.h"
 #include "core/sys/kernel_abi.h"
 
 namespace ovl {
@@ -123,6 +124,12 @@ class Context {
 // the pass has a place of its own in the arguments.
 std::vector<std::vector<scmp_arg_cmp>> conditions(uint32_t number) {
   if (number == SYS_sendto) return {{SCMP_A4_64(SCMP_CMP_NE, 0)}};  // with an address
+  if (number == SYS_fcntl) {
+    std::vector<std::vector<scmp_arg_cmp>> commands;
+    for (const uint64_t command : kLockCommands)
+      commands.push_back({SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, command)});
+    return commands;
+  }
   if (number != SYS_ioctl) return {{}};
   std::vector<std::vector<scmp_arg_cmp>> types;
   for (const uint8_t type : kFileSystemIoctls)
@@ -145,7 +152,7 @@ uint32_t add_rules_of_i386(Context& context) {
     if (there == __NR_SCMP_ERROR && rule.number >= kFirstCommonCall)
       newest = std::min(newest, rule.number - 1);
     if (there == __NR_SCMP_ERROR) continue;
-    if (rule.number == SYS_ioctl) {
+    if (rule.number == SYS_ioctl || rule.number == SYS_fcntl) {
       for (const auto& when : conditions(rule.number))
         context.add(rule.name, static_cast<int>(rule.number), rule.action, when);
     } else {
@@ -155,6 +162,8 @@ uint32_t add_rules_of_i386(Context& context) {
   }
   for (const auto& rule : kRulesOfI386)
     context.add(rule.name, seccomp_syscall_resolve_name(rule.name), rule.action, {});
+  for (const auto& when : conditions(SYS_fcntl))
+    context.add("fcntl64", seccomp_syscall_resolve_name("fcntl64"), SCMP_ACT_NOTIFY, when);
   return newest;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <map>
 #include <stdexcept>
 
@@ -121,6 +122,12 @@ void walk(const std::string& root, Visit visit) {
   fts_close(fts);
 }
 
+bool has_symlink_above(const std::string& root, const std::string& path) {
+  for (size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1))
+    if (std::filesystem::is_symlink(root + "/" + path.substr(0, at))) return true;
+  return false;
+}
+
 }  // namespace
 
 void make_layer(const Sequence& sequence, int layer, const std::string& root,
@@ -140,8 +147,9 @@ void make_layer(const Sequence& sequence, int layer, const std::string& root,
     const size_t colon = entry.argument.find(':');
     const auto uid = static_cast<uid_t>(number(entry.argument.substr(0, colon))),
                gid = static_cast<gid_t>(number(entry.argument.substr(colon + 1)));
-    // It may have been shrunk away, or something else have its place.
-    (void)!lchown((root + "/" + entry.path).c_str(), uid, gid);
+    // It may have been shrunk away, or something else have its place; nothing outside of the layer.
+    if (!has_symlink_above(root, entry.path))
+      (void)!lchown((root + "/" + entry.path).c_str(), uid, gid);
   }
   walk(root, [&](const char* path) {
     const auto mode = modes.find(path);

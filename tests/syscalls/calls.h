@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -123,6 +124,10 @@ CALL(int, futimesat, (int dirfd, const char* path, const timeval times[2]), futi
 CALL(int, truncate, (const char* path, off_t size), truncate(path, size), SYS_truncate, path, size)
 CALL(int, ftruncate, (int fd, off_t size), ftruncate(fd, size), SYS_ftruncate, fd, size)
 CALL(int, ioctl, (int fd, unsigned long request, void* argument), ioctl(fd, request, argument), SYS_ioctl, fd, request, argument)
+
+// --- locks ---
+CALL(int, flock, (int fd, int how), flock(fd, how), SYS_flock, fd, how)
+CALL(int, fcntl, (int fd, int command, void* argument), fcntl(fd, command, argument), SYS_fcntl, fd, command, argument)
 
 // --- extended attributes ---
 CALL(int, setxattr, (const char* path, const char* name, const void* value, size_t size, int flags),
