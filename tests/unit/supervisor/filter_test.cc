@@ -55,8 +55,10 @@ TEST(Filter, EachLineOfTheTableIsTrappedOrRefused) {
   for (const FilterOptions& options : {kAll, kStrict, kBare}) {
     const auto filter = make_filter(options);
     for (const auto& [number, wanted] : table()) {
-      // An ioctl of a file system, a sendto with an address.
-      const uint64_t arg = number == SYS_ioctl ? FS_IOC_SETFLAGS : 1;
+      // An ioctl of a file system, a lock, a sendto with an address.
+      const uint64_t arg = number == SYS_ioctl   ? FS_IOC_SETFLAGS
+                           : number == SYS_fcntl ? F_SETLK
+                                                 : 1;
       EXPECT_EQ(answer(filter, k64, number, {0, arg, 0, 0, 0x7fff00001000}), wanted) << number;
     }
   }
@@ -187,6 +189,22 @@ TEST(Filter, IoctlsPassButFileSystems) {
   }
 }
 
+constexpr uint32_t kFcntl = 55, kFcntl64 = 221;  // of i386
+
+TEST(Filter, OfFcntlLocksAreTrapped) {
+  const auto filter = make_filter(kAll);
+  for (const uint32_t number : {kFcntl, kFcntl64}) {
+    for (const uint64_t command : {F_DUPFD, F_SETFD, F_GETFL, F_SETOWN, F_SETLEASE})
+      EXPECT_EQ(answer(filter, k32, number, {1, command}), kAllow) << command;
+    for (const uint64_t command : {5, 6, 7, 12, 13, 14, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW})
+      EXPECT_EQ(answer(filter, k32, number, {1, command}), kTrap) << command;
+  }
+  for (const uint64_t command : {F_DUPFD, F_SETFD, F_GETFL, F_SETOWN, F_SETLEASE})
+    EXPECT_EQ(answer(filter, k64, SYS_fcntl, {1, command}), kAllow) << command;
+  for (const uint64_t command : {F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLKW})
+    EXPECT_EQ(answer(filter, k64, SYS_fcntl, {1, command}), kTrap) << command;
+}
+
 TEST(Filter, SendtoIsTrappedWithAnAddress) {
   const auto filter = make_filter(kAll);
   EXPECT_EQ(answer(filter, k64, SYS_sendto, {1, 2, 3, 0, 0, 0}), kAllow);
@@ -259,6 +277,7 @@ constexpr Call kPathsOfI386[] = {
     {"fstatfs64", 269},
     {"utimes", 271},
     {"inotify_add_watch", 292},
+    {"flock", 143},
     {"openat", 295},
     {"mkdirat", 296},
     {"mknodat", 297},
@@ -299,7 +318,8 @@ constexpr uint32_t kIoctl = 54, kSocketcall = 102, kUselib = 86, kIoUringSetup =
 
 TEST(Filter, PathCallsOfI386AreTrapped) {
   const auto filter = make_filter(kAll);
-  std::set<uint32_t> named = {kIoctl, kSocketcall, kUselib, kIoUringSetup, 430 /* fsopen */};
+  std::set<uint32_t> named = {kIoctl,  kFcntl,        kFcntl64, kSocketcall,
+                              kUselib, kIoUringSetup, 430 /* fsopen */};
   for (const Call& call : kPathsOfI386) {
     EXPECT_EQ(answer(filter, k32, call.number, {1, 2, 3, 4, 5, 6}), kTrap) << call.name;
     named.insert(call.number);
