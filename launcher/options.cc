@@ -110,6 +110,16 @@ void make_portable(RunOptions& run, bool redirect_dir_given, bool metacopy_given
   run.index = false;
 }
 
+// All the rest is as the session has it.
+void check_join(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    const bool own =
+        name == "--join" || name == "--upper" || name == "--work" || name == "--verbose";
+    if (option->count() > 0 && !own) fail("--join: {} is for who starts a session", name);
+  }
+}
+
 void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   RunOptions& run = line.run;
   PairBuilder pairs(run.pairs);
@@ -135,6 +145,9 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   each(
       "--at", [&](const std::string& v) { pairs.member(&PairOptions::at, "--at", v); }, "DIR",
       "where programs see the merged tree (default: the lower's own path)");
+  app.add_flag("--join", run.join,
+               "run CMD in the session that is running on --upper (default: the newest below the "
+               "XDG state directory)");
   add_choice(app, "--perm", run.perm, kPerms,
              "owner: may do what each file's owner may; posix: what overlayfs would allow");
   const CLI::Option* redirect_dir =
@@ -179,6 +192,7 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   } else if (coverage) {
     line.kind = CommandKind::kCoverage;
   }
+  if (run.join) check_join(app);
   if (run.portable)
     make_portable(run, redirect_dir->count() > 0, metacopy->count() > 0, index->count() > 0);
   if (trace) {
@@ -340,9 +354,9 @@ CommandLine parse_command_line(int argc, char** argv) {
   parse_run(own, line);
   if (line.kind != CommandKind::kRun) return line;
   RunOptions& run = line.run;
-  if (run.pairs.empty()) fail("no --lower DIR (see ovlrun --help)");
+  if (!run.join && run.pairs.empty()) fail("no --lower DIR (see ovlrun --help)");
   for (const PairOptions& pair : run.pairs)
-    if (pair.lowers.empty()) fail("no --lower DIR (see ovlrun --help)");
+    if (!run.join && pair.lowers.empty()) fail("no --lower DIR (see ovlrun --help)");
   if (run.command.empty()) fail("no command: write -- CMD... at the end");
   return line;
 }

@@ -159,6 +159,7 @@ class Filler {
     if (spec_.around != nullptr) take_over(*spec_.around);
     segment_->allow_uncovered = spec_.allow_uncovered;
     segment_->supervised = spec_.supervised;
+    segment_->strict = spec_.strict;
     segment_->preload = spec_.preload;
     if (spec_.count_ops) segment_->watch |= kWatchCount;
     segment_->preload_path = strings_.add(spec_.preload_path);

@@ -61,6 +61,7 @@ struct SessionSpec {
   bool allow_uncovered = false;
   bool count_ops = false;  // for --stats
   bool supervised = false;
+  bool strict = false;
   bool preload = true;
   // The session around this one: its overlays and excludes are here too, in front of the own ones.
   const Session* around = nullptr;

@@ -167,7 +167,8 @@ struct Segment {
   uint8_t closed_roots;     // 1: the root of an overlay may not be searchable by its owner
   uint8_t supervised;       // 1: a supervisor answers for what does not come through the gate
   uint8_t preload;          // 1: programs get the preload object
-  uint8_t pad[3];
+  uint8_t strict;           // 1: --strict, for who joins it
+  uint8_t pad[2];
   OverlayConfig overlays[kMaxOverlays];
   LayerConfig layers[kMaxLayers];
   StrRef given[kMaxLayers];

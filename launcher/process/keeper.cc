@@ -18,6 +18,7 @@
 #include "launcher/process/handover.h"
 #include "launcher/process/run.h"
 #include "launcher/process_stat.h"
+#include "launcher/session/join.h"
 #include "launcher/session/start.h"
 
 namespace ovl {
@@ -30,7 +31,7 @@ class Keeper {
       : channel_(channel), supervisor_(supervisor), front_(front), command_(command) {}
 
   // Until the last descendant is gone.
-  void keep(int signals, std::unique_ptr<RunningSession> session) {
+  void keep(int signals, std::unique_ptr<HeldSession> session) {
     while (true) {
       struct pollfd wait[] = {{signals, POLLIN, 0}, {channel_, POLLIN, 0}, {supervisor_, 0, 0}};
       if (poll(wait, std::size(wait), -1) < 0) continue;
@@ -46,6 +47,10 @@ class Keeper {
     // Nobody is left: the upper is free again before the front returns, so that the next session
     // can have it.
     while (channel_ >= 0 && !front_is_ready_) hear();
+    if (session->is_joined()) {
+      tell_end(false);
+      session->wait_until_left();
+    }
     session->end();
     session.reset();
     tell_end(true);
@@ -188,7 +193,11 @@ void be_keeper(const RunOptions& options, const Plan& plan, const Ways& wanted,
     // Before anything is touched.
     const std::unique_ptr<FilteredChild> filtered = make_filtered(options, &ways, become);
     if (filtered == nullptr && supervisor >= 0) close(std::exchange(supervisor, -1));
-    auto session = std::make_unique<RunningSession>(plan, options, ways);
+    std::unique_ptr<HeldSession> session;
+    if (plan.joins)
+      session = std::make_unique<JoinedSession>(plan);
+    else
+      session = std::make_unique<RunningSession>(plan, options, ways);
     file = session->file();
     session->show_to_supervisor(front);
     pid_t command;

@@ -12,6 +12,7 @@
 #include "launcher/failure.h"
 #include "launcher/process/search.h"
 #include "launcher/run/intercept.h"
+#include "launcher/session/join.h"
 #include "launcher/session/plan.h"
 
 namespace ovl {
@@ -78,6 +79,14 @@ void check_trace_file(const std::string& file) {
     fail("--trace={}: {}", quote(file), error_text(EISDIR));
 }
 
+int join(const RunOptions& options, const Around* around) {
+  if (around != nullptr) fail("--join is not possible below another ovlrun");
+  const Plan plan = plan_join(options);
+  // For a moment only: the keeper joins it.
+  const RunOptions own = JoinedSession(plan).with_its_ways(options);
+  return run_command(own, plan, wanted_ways(own));
+}
+
 }  // namespace
 
 int run_main(const RunOptions& options) {
@@ -86,6 +95,7 @@ int run_main(const RunOptions& options) {
   const char* outer = getenv(kSessionVariable);
   if (around == nullptr && outer != nullptr && access(outer, F_OK) == 0)
     fail("already below ovlrun (session {}), but not followed by it", quote(outer));
+  if (options.join) return join(options, around.get());
   const Ways ways = around == nullptr ? first_ways(options) : ways_inside(options, *around);
   const Plan plan = make_plan(options, around);
   check_trace_file(options.trace_file);

@@ -85,7 +85,13 @@ std::vector<StatX> inherited_files() {
   return files;
 }
 
+void note_all(Session& session, const std::vector<StatX>& files) {
+  for (const StatX& file : files) note_reader(session, file, reader_stamp(session));
+}
+
 }  // namespace
+
+void note_inherited_files(Session& session) { note_all(session, inherited_files()); }
 
 void fill_session(const Plan& plan, XattrPrefix prefix, const std::string& session_file) {
   // Below trusted.overlay redirects are the kernel's own, and are not marked.
@@ -101,7 +107,7 @@ void fill_session(const Plan& plan, XattrPrefix prefix, const std::string& sessi
   auto session = std::make_unique<Session>();  // half a page of layers: not for the stack
   const Result<void> attached = session->attach(CStr(session_file.c_str(), session_file.size()));
   if (!attached.ok()) fail("{}: {}", quote(session_file), error_text(attached.error()));
-  for (const StatX& file : inherited) note_reader(*session, file, reader_stamp(*session));
+  note_all(*session, inherited);
   LocalCaller caller;
   // Those of sessions around stand in front.
   const uint32_t first = session->overlay_count() - static_cast<uint32_t>(plan.overlays.size());

@@ -5,11 +5,15 @@
 #include <string>
 
 #include "core/format/xattr_format.h"
+#include "core/session/session.h"
 #include "launcher/session/plan.h"
 
 namespace ovl {
 
 // Requires: the segment stands in `session_file`, the locks are held. Throws Failure.
 void fill_session(const Plan& plan, XattrPrefix prefix, const std::string& session_file);
+
+// What the command is given to read by whoever started this process may be changed in the session.
+void note_inherited_files(Session& session);
 
 }  // namespace ovl

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "launcher/failure.h"
 #include "launcher/session/plan.h"
 
@@ -70,12 +72,17 @@ std::string holder_in_file(const std::string& path) {
                  : "another session";
 }
 
+std::optional<long> pid_of_holder(const UniqueFd& upper) {
+  struct flock lock = whole_lock(F_WRLCK);
+  if (fcntl(upper.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return std::nullopt;
+  return std::max<long>(lock.l_pid, 0);
+}
+
 // "": nobody.
 std::string holder_of(const UniqueFd& upper) {
-  struct flock lock = whole_lock(F_WRLCK);
-  if (fcntl(upper.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return "";
-  if (lock.l_pid <= 0) return "another session";
-  return describe(lock.l_pid, command_of_process(lock.l_pid));
+  const std::optional<long> pid = pid_of_holder(upper);
+  if (!pid) return "";
+  return *pid == 0 ? "another session" : describe(*pid, command_of_process(*pid));
 }
 
 }  // namespace
@@ -83,6 +90,19 @@ std::string holder_of(const UniqueFd& upper) {
 std::string upper_holder(const std::string& upper) {
   UniqueFd dir(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   return dir.valid() ? holder_of(dir) : "";
+}
+
+std::optional<long> upper_holder_pid(const std::string& upper) {
+  const UniqueFd dir(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return dir.valid() ? pid_of_holder(dir) : std::nullopt;
+}
+
+UniqueFd hold_upper_too(const std::string& upper) {
+  UniqueFd dir(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct flock own = whole_lock(F_RDLCK);
+  if (!dir.valid() || fcntl(dir.get(), F_SETLK, &own) != 0)
+    fail("--upper {}: {}", quote(upper), error_text(errno));
+  return dir;
 }
 
 std::string work_holder(const std::string& work) {

@@ -8,6 +8,7 @@
 // Kernel counterpart: ovl_inuse_trylock() on the upper and the workdir.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,11 @@ namespace ovl {
 
 // Who holds the upper, as "pid 123 (ovlrun ...)"; empty: nobody.
 std::string upper_holder(const std::string& upper);
+// Its process; 0: it is in another pid name space; nullopt: nobody.
+std::optional<long> upper_holder_pid(const std::string& upper);
+// Beside the holder, for who joins its session; as long as the descriptor is open. Requires: as
+// UpperLock. Throws Failure.
+UniqueFd hold_upper_too(const std::string& upper);
 // Likewise the workdir, through its lock file.
 std::string work_holder(const std::string& work);
 

@@ -301,6 +301,18 @@ std::string find_preload() {
 
 std::string session_dir(const std::string& work) { return work + "/ovlrun"; }
 
+// Its directory's name starts with the date.
+std::string newest_upper(const char* what) {
+  const std::string state = state_dir();
+  std::string newest;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(state, error))
+    if (fs::is_directory(entry.path() / "upper", error))
+      newest = std::max(newest, entry.path().filename().string());
+  if (newest.empty()) fail("{}: no --upper given, and there is none in {}", what, quote(state));
+  return state + "/" + newest + "/upper";
+}
+
 std::string default_work(const std::string& upper) { return upper + ".work"; }
 
 std::string state_dir() {

@@ -28,6 +28,7 @@ struct Plan {
   std::vector<std::string> excludes;  // virtual paths
   std::string preload;                // the preload object
   std::shared_ptr<Around> around;     // nullptr: the session is the outermost
+  bool joins = false;  // a session that is running: of its first overlay, upper and workdir alone
 };
 
 // Throws Failure for everything that can't work. Touches nothing. `around`: what this process is
@@ -38,6 +39,8 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around);
 std::string session_dir(const std::string& work);  // "<work>/ovlrun"
 std::string state_dir();                           // "${XDG_STATE_HOME:-~/.local/state}/ovlrun"
 std::string default_work(const std::string& upper);
+// The last session's own upper below the state directory. Throws Failure, in the name of `what`.
+std::string newest_upper(const char* what);
 std::string canonical(const std::string& path);  // what is missing at the end stays as it is
 
 constexpr int kFormatVersion = 1;                 // in "<work>/ovlrun/format"

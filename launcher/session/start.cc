@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "launcher/session/created.h"
 #include "launcher/session/fill.h"
 #include "launcher/session/identity.h"
+#include "launcher/session/join.h"
 #include "launcher/session/layers.h"
 #include "launcher/session/views.h"
 
@@ -131,6 +133,16 @@ void write_text(const std::string& path, const std::string& text) {
   if (!out) fail("{}: can't write it", quote(path));
 }
 
+// Nobody is in it yet: the locks are held.
+UniqueFd open_joined(const std::string& work, Created& created) {
+  const std::string path = joined_file(work);
+  const bool there = access(path.c_str(), F_OK) == 0;
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.valid()) fail("--work {}: {}: {}", quote(work), quote(path), error_text(errno));
+  if (!there) created.add(path);
+  return file;
+}
+
 }  // namespace
 
 std::string session_file(const Plan& plan) {
@@ -198,10 +210,12 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   spec.count_ops = options.stats;
   spec.supervised = ways.supervisor;
   spec.preload = ways.preload;
+  spec.strict = options.strict;
   if (around_ != nullptr) {
     spec.around = &around_->session();
     spec.supervised = around_->session().segment().supervised != 0;
   }
+  if (around_ == nullptr) joined_ = open_joined(plan.overlays[0].work, created);
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
   const Result<void> written = write_segment(view(real_file_), spec);
@@ -232,6 +246,7 @@ std::vector<int> RunningSession::descriptors() const {
   std::vector<int> all;
   for (const UpperLock& lock : locks_)
     for (int fd : lock.descriptors()) all.push_back(fd);
+  if (joined_.valid()) all.push_back(joined_.get());
   return all;
 }
 
@@ -273,7 +288,16 @@ void RunningSession::clean_kept() const {
   }
 }
 
-void RunningSession::end() const {
+bool RunningSession::is_joined() const {
+  return joined_.valid() && flock(joined_.get(), LOCK_EX | LOCK_NB) != 0;
+}
+
+void RunningSession::wait_until_left() {
+  while (joined_.valid() && flock(joined_.get(), LOCK_EX) != 0 && errno == EINTR) {
+  }
+}
+
+void RunningSession::end() {
   if (around_ != nullptr) leave_around();
   clean_kept();
   unlink(file_.c_str());

@@ -16,21 +16,9 @@ namespace fs = std::filesystem;
 namespace ovl {
 namespace {
 
-// The last session's own upper: its directory's name starts with the date.
-std::string newest_upper() {
-  const std::string state = state_dir();
-  std::string newest;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(state, error))
-    if (fs::is_directory(entry.path() / "upper", error))
-      newest = std::max(newest, entry.path().filename().string());
-  if (newest.empty()) fail("diff: no --upper given, and there is none in {}", quote(state));
-  return state + "/" + newest + "/upper";
-}
-
 UpperSource source_of(const DiffOptions& options) {
   UpperSource source;
-  const std::string given = options.upper ? *options.upper : newest_upper();
+  const std::string given = options.upper ? *options.upper : newest_upper("diff");
   struct stat st;
   if (stat(given.c_str(), &st) != 0) fail("--upper {}: {}", quote(given), error_text(errno));
   if (!S_ISDIR(st.st_mode)) fail("--upper {}: {}", quote(given), error_text(ENOTDIR));
