@@ -145,6 +145,8 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
   each(
       "--at", [&](const std::string& v) { pairs.member(&PairOptions::at, "--at", v); }, "DIR",
       "where programs see the merged tree (default: the lower's own path)");
+  app.add_flag("--read-only", run.read_only,
+               "show --upper over --lower, and change nothing; also while a session uses it");
   app.add_flag("--join", run.join,
                "run CMD in the session that is running on --upper (default: the newest below the "
                "XDG state directory)");

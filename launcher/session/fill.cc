@@ -38,14 +38,16 @@ Result<void> copy_root(Op& op, const Overlay& overlay) {
   return Times(lower.real).set(overlay.upper);
 }
 
-// Walks the upper for directories that carry a redirect.
+// Walks the upper (of a read-only view, the topmost lower) for directories that carry a redirect.
 Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
+  const bool own = overlay.upper_layer != nullptr;
+  const CStr root = own ? overlay.upper : overlay.lowers[0].root;
   const char* name = priv_name(overlay.format, Priv::kRedirect);
   std::vector<std::string> todo = {""};  // relative to the upper, as programs name it
   while (!todo.empty()) {
     const std::string dir = std::move(todo.back());
     todo.pop_back();
-    const std::string real = std::string(overlay.upper.c_str()) + dir;
+    const std::string real = std::string(root.c_str()) + dir;
     if (!dir.empty()) {
       char value[kRedirectMax + 1];
       const Result<size_t> size =
@@ -62,7 +64,7 @@ Result<void> collect_moved(Op& op, Session& session, const Overlay& overlay) {
         }
       }
     }
-    TRY(keep_open_to_us(op, overlay, CStr(real.c_str(), real.size())));
+    if (own) TRY(keep_open_to_us(op, overlay, CStr(real.c_str(), real.size())));
     for (const RealEntry& entry : real_entries(real))
       if (entry.is_dir) todo.push_back(dir + "/" + entry.name);
   }
@@ -96,7 +98,7 @@ void note_inherited_files(Session& session) { note_all(session, inherited_files(
 void fill_session(const Plan& plan, XattrPrefix prefix, const std::string& session_file) {
   // Below trusted.overlay redirects are the kernel's own, and are not marked.
   const auto may_have_moved = [prefix](const PlannedOverlay& o) {
-    return prefix == XattrPrefix::kTrusted || is_marked_unportable(o.work);
+    return prefix == XattrPrefix::kTrusted || o.read_only() || is_marked_unportable(o.work);
   };
   const auto needs_filling = [&](const PlannedOverlay& o) {
     return o.fresh_upper || may_have_moved(o);

@@ -97,7 +97,7 @@ bool same_inode(const std::string& a, const std::string& b) {
 }
 
 // A fresh name below the state directory; the same one for all pairs of a session.
-std::string fresh_upper_dir() {
+std::string fresh_dir() {
   char stamp[32];
   const time_t now = time(nullptr);
   struct tm parts;
@@ -105,7 +105,14 @@ std::string fresh_upper_dir() {
   return fmt::format("{}/{}-{}", state_dir(), stamp, getpid());
 }
 
-PlannedOverlay plan_pair(const PairOptions& pair, const std::string& fresh_dir, size_t index) {
+void check_upper_to_read(const std::string& upper) {
+  struct stat st;
+  if (stat(upper.c_str(), &st) != 0) fail("--upper {}: {}", quote(upper), error_text(errno));
+  if (!S_ISDIR(st.st_mode)) fail("--upper {}: {}", quote(upper), error_text(ENOTDIR));
+}
+
+PlannedOverlay plan_pair(const PairOptions& pair, bool read_only, const std::string& fresh_dir,
+                         size_t index) {
   PlannedOverlay planned;
   for (const std::string& lower : pair.lowers) {
     check_lower(lower);
@@ -115,15 +122,25 @@ PlannedOverlay plan_pair(const PairOptions& pair, const std::string& fresh_dir, 
     check_lower(lower);
     planned.data_lowers.push_back(canonical(lower));
   }
+  if (read_only && pair.upper) {  // as the topmost lower
+    check_upper_to_read(*pair.upper);
+    planned.viewed = canonical(*pair.upper);
+    planned.lowers.insert(planned.lowers.begin(), planned.viewed);
+  }
   if (pair.at) {
     struct stat st;
     if (stat(pair.at->c_str(), &st) != 0) fail("--at {}: {}", quote(*pair.at), error_text(errno));
     if (!S_ISDIR(st.st_mode)) fail("--at {}: {}", quote(*pair.at), error_text(ENOTDIR));
     planned.at = canonical(*pair.at);
-  } else if (planned.lowers.size() > 1) {
+  } else if (pair.lowers.size() > 1) {
     fail("--lower with several directories needs --at DIR, where they are shown");
   } else {
-    planned.at = planned.lowers[0];
+    planned.at = planned.lowers.back();
+  }
+  if (read_only) {
+    planned.work = fresh_dir + (index == 0 ? "" : fmt::format("-{}", index + 1));
+    check_writable("--read-only", planned.work);
+    return planned;
   }
   if (pair.upper) {
     planned.upper = canonical(*pair.upper);
@@ -137,11 +154,29 @@ PlannedOverlay plan_pair(const PairOptions& pair, const std::string& fresh_dir, 
   return planned;
 }
 
+// The directories that it has for itself.
+std::vector<const std::string*> own_dirs(const PlannedOverlay& o) {
+  if (o.read_only()) return {&o.work};
+  return {&o.upper, &o.work};
+}
+
 // Those that give data too.
 std::vector<std::string> all_lowers(const PlannedOverlay& o) {
   std::vector<std::string> all = o.lowers;
   all.insert(all.end(), o.data_lowers.begin(), o.data_lowers.end());
   return all;
+}
+
+// Upper and workdir of one overlay.
+void check_apart(const PlannedOverlay& o) {
+  if (o.read_only()) return;
+  const std::string upper = quote(o.upper), work = quote(o.work);
+  if (same_inode(o.work, o.upper)) fail("--work {}: is the upper itself", work);
+  if (strictly_below(o.work, o.upper)) fail("--work {}: lies inside the upper {}", work, upper);
+  if (strictly_below(o.upper, o.work)) fail("--upper {}: lies inside the workdir {}", upper, work);
+  check_writable("--work", o.work);
+  if (!(mount_of(o.upper) == mount_of(o.work)))
+    fail("--work {}: is not on the same mounted file system as the upper {}", work, upper);
 }
 
 // One overlay for itself.
@@ -151,26 +186,22 @@ void check_geometry(const PlannedOverlay& o) {
   for (const std::string& lower : lowers) {
     if (same_inode(o.upper, lower)) fail("--upper {}: is the lower itself", upper);
     if (same_inode(o.work, lower)) fail("--work {}: is the lower itself", work);
-    if (strictly_below(lower, o.upper))
+    if (!o.read_only() && strictly_below(lower, o.upper))
       fail("--lower {}: lies inside the upper {}", quote(lower), upper);
     if (strictly_below(lower, o.work))
       fail("--lower {}: lies inside the workdir {}", quote(lower), work);
   }
   for (size_t i = 0; i < lowers.size(); i++)
     for (size_t k = 0; k < lowers.size(); k++)
-      if (i != k && (same_inode(lowers[i], lowers[k]) || below_or_same(lowers[k], lowers[i])))
+      if (i != k && lowers[k] != o.viewed &&
+          (same_inode(lowers[i], lowers[k]) || below_or_same(lowers[k], lowers[i])))
         fail("--lower {}: overlaps the lower {}", quote(lowers[k]), quote(lowers[i]));
-  if (same_inode(o.work, o.upper)) fail("--work {}: is the upper itself", work);
-  if (strictly_below(o.work, o.upper)) fail("--work {}: lies inside the upper {}", work, upper);
-  if (strictly_below(o.upper, o.work)) fail("--upper {}: lies inside the workdir {}", upper, work);
-  for (const std::string* own : {&o.upper, &o.work})
+  check_apart(o);
+  for (const std::string* own : own_dirs(o))
     if (below_or_same(o.at, *own)) fail("--at {}: lies inside {}", quote(o.at), quote(*own));
   for (const std::string& lower : lowers)
     if (o.at != lower && strictly_below(o.at, lower))
       fail("--at {}: lies inside the lower {}", quote(o.at), quote(lower));
-  check_writable("--work", o.work);
-  if (!(mount_of(o.upper) == mount_of(o.work)))
-    fail("--work {}: is not on the same mounted file system as the upper {}", work, upper);
 }
 
 bool in_place(const PlannedOverlay& o) { return o.lowers.size() == 1 && o.lowers[0] == o.at; }
@@ -179,8 +210,8 @@ bool in_place(const PlannedOverlay& o) { return o.lowers.size() == 1 && o.lowers
 // there.
 void check_pair(const PlannedOverlay& a, const PlannedOverlay& b) {
   if (a.at == b.at) fail("{}: two overlays at the same place", quote(a.at));
-  for (const std::string* own : {&a.upper, &a.work})
-    for (const std::string* other : {&b.upper, &b.work})
+  for (const std::string* own : own_dirs(a))
+    for (const std::string* other : own_dirs(b))
       if (below_or_same(*own, *other) || below_or_same(*other, *own) || same_inode(*own, *other))
         fail("{}: overlaps {} of another --lower", quote(*own), quote(*other));
   for (const std::string& la : all_lowers(a))
@@ -189,7 +220,7 @@ void check_pair(const PlannedOverlay& a, const PlannedOverlay& b) {
       if (overlap && (!in_place(a) || !in_place(b) || same_inode(la, lb)))
         fail("--lower {}: overlaps --lower {}", quote(la), quote(lb));
     }
-  for (const std::string* own : {&a.upper, &a.work})
+  for (const std::string* own : own_dirs(a))
     for (const std::string& lower : all_lowers(b))
       if (below_or_same(lower, *own)) fail("--lower {}: lies inside {}", quote(lower), quote(*own));
 }
@@ -221,8 +252,8 @@ void plan_excludes(const RunOptions& options, Plan& plan) {
   for (const char* special : {"/proc", "/sys", "/dev", "/run"})
     exclude_real(plan.overlays, special, plan.excludes);
   for (const PlannedOverlay& o : plan.overlays) {
-    exclude_real(plan.overlays, o.upper, plan.excludes);
-    exclude_real(plan.overlays, o.work, plan.excludes);
+    for (const std::string* own : own_dirs(o)) exclude_real(plan.overlays, *own, plan.excludes);
+    if (!o.viewed.empty()) exclude_real(plan.overlays, o.viewed, plan.excludes);
   }
   if (plan.around != nullptr)
     for (const std::string& path : plan.around->closed())
@@ -340,15 +371,18 @@ std::string canonical(const std::string& path) {
 Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   Plan plan;
   plan.around = std::move(around);
-  const bool needs_fresh = std::any_of(options.pairs.begin(), options.pairs.end(),
+  if (options.read_only && plan.around != nullptr)
+    fail("--read-only is not possible below another ovlrun");
+  const bool needs_fresh =
+      options.read_only || std::any_of(options.pairs.begin(), options.pairs.end(),
                                        [](const PairOptions& pair) { return !pair.upper; });
-  const std::string fresh_dir = needs_fresh ? canonical(fresh_upper_dir()) : "";
+  const std::string fresh = needs_fresh ? canonical(fresh_dir()) : "";
   size_t layers = 0;
   if (options.pairs.size() > kMaxOverlays) fail("more than {} overlays", kMaxOverlays);
   for (const PairOptions& pair : options.pairs) {
     layers += pair.lowers.size() + pair.data_lowers.size() + 1;
     if (layers > kMaxLayers) fail("more than {} layers", kMaxLayers);
-    plan.overlays.push_back(plan_pair(pair, fresh_dir, plan.overlays.size()));
+    plan.overlays.push_back(plan_pair(pair, options.read_only, fresh, plan.overlays.size()));
   }
   for (const PlannedOverlay& o : plan.overlays) check_geometry(o);
   for (size_t i = 0; i < plan.overlays.size(); i++)
@@ -359,6 +393,7 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   // All of a tree of processes have one object.
   plan.preload = plan.around == nullptr ? find_preload() : preload_of(plan.around->session());
   for (PlannedOverlay& o : plan.overlays) {
+    if (o.read_only()) continue;
     o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
     for (const std::string& lower : o.lowers)
       o.roots.push_back(root_identity(lower, plan.around != nullptr));

@@ -14,11 +14,13 @@ namespace ovl {
 struct PlannedOverlay {
   std::string at;  // canonical, as the rest
   std::vector<std::string> lowers, data_lowers;
-  std::string upper;
-  std::string work;
+  std::string upper;  // empty: a read-only view
+  std::string work;   // of such a view: what the session itself needs, and goes with it
   std::vector<std::string> roots;  // what identifies those of the lowers, and of the upper
   std::string upper_root;
-  bool own_upper = false;    // made up below the state directory: named at the end
+  bool own_upper = false;  // made up below the state directory: named at the end
+  std::string viewed;      // of such a view: the upper that it shows, the topmost of its lowers
+  bool read_only() const { return upper.empty(); }
   bool fresh_upper = false;  // missing or empty, and no session has used it: its root becomes a
                              // copy of the lower's
 };

@@ -163,6 +163,11 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
       own_overlays_(static_cast<uint32_t>(plan.overlays.size())) {
   Created created;  // removed, where that is to be, before the locks are given back
   for (const PlannedOverlay& o : plan.overlays) {
+    if (o.read_only()) {
+      created.make_dirs(session_dir(o.work), "--read-only");
+      view_dirs_.push_back(o.work);
+      continue;
+    }
     locks_.emplace_back(o.upper, o.work, created);
     created.make_dirs(o.work + "/work", "--work");
     open_work(o.work);
@@ -177,18 +182,21 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   std::vector<OverlaySpec> specs;
   std::deque<OverlayLayers> layers;
   for (const PlannedOverlay& o : plan.overlays) {
-    probe_xattrs(o, options.prefix);
-    clean_temporaries(o.work);
-    layers.emplace_back(
-        GivenOverlay{o.at, o.upper, o.work, o.lowers, options.prefix, o.data_lowers}, around_.get(),
-        plan.excludes);
+    if (!o.read_only()) {
+      probe_xattrs(o, options.prefix);
+      clean_temporaries(o.work);
+    }
+    layers.emplace_back(GivenOverlay{o.at, o.upper, o.read_only() ? "" : o.work, o.lowers,
+                                     options.prefix, o.data_lowers},
+                        around_.get(), plan.excludes);
     OverlaySpec spec = layers.back().spec();
     spec.redirect_dir = options.redirect_dir;
     spec.metacopy = options.metacopy;
     spec.index = options.index;
     spec.perm = options.perm;
     // Devices there would be the whiteouts of the overlay around.
-    spec.can_whiteout_device = layers.back().upper_outside() && have_whiteout(o, created);
+    spec.can_whiteout_device =
+        !o.read_only() && layers.back().upper_outside() && have_whiteout(o, created);
     if (options.portable && !spec.can_whiteout_device)
       fail("--portable: whiteouts in --upper {} would be files, which the kernel lists: {}",
            quote(o.upper),
@@ -215,7 +223,8 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     spec.around = &around_->session();
     spec.supervised = around_->session().segment().supervised != 0;
   }
-  if (around_ == nullptr) joined_ = open_joined(plan.overlays[0].work, created);
+  if (around_ == nullptr && view_dirs_.empty())
+    joined_ = open_joined(plan.overlays[0].work, created);
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
   const Result<void> written = write_segment(view(real_file_), spec);
@@ -229,6 +238,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   fill_session(plan, options.prefix, real_file_);
   std::vector<std::string> others;
   for (const PlannedOverlay& o : plan.overlays) {
+    if (o.read_only()) continue;
     if (const std::optional<RecordedConfig> recorded = read_config(o.work))
       if (const std::string other = other_layers(o, *recorded); !other.empty())
         others.push_back(other);
@@ -302,6 +312,10 @@ void RunningSession::end() {
   clean_kept();
   unlink(file_.c_str());
   if (!trace_.empty()) unlink(trace_.c_str());
+  for (const std::string& dir : view_dirs_) {
+    rmdir(session_dir(dir).c_str());
+    rmdir(dir.c_str());
+  }
   if (!preload_link_.empty()) {
     unlink(preload_link_.c_str());
     rmdir(fs::path(preload_link_).parent_path().c_str());

@@ -51,7 +51,8 @@ class RunningSession final : public HeldSession {
   std::string trace_;         // binary records; empty: no trace
   std::string preload_link_;  // see link_preload(); empty: not needed
   std::deque<UpperLock> locks_;
-  UniqueFd joined_;  // see join.h; none in an inner session
+  std::vector<std::string> view_dirs_;  // of read-only overlays: theirs alone
+  UniqueFd joined_;                     // see join.h; none in an inner session
 };
 
 // Sees to it that "<work>/work", which the kernel leaves with mode 000, is this user's to use.
