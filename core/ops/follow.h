@@ -14,9 +14,9 @@ namespace ovl {
 bool follow_copies(Op& op);
 
 // What locks need: a descriptor on a lower's file or directory comes to be one on its copy in the
-// upper, which is made where there is none. Nothing is done where the object is no lower's, or can't
-// be changed by anybody. Errors: as copy_up(), of want of a descriptor; ENOTSUP: it could not be
-// replaced.
+// upper, which is made where there is none. Nothing is done where the object is no lower's, or
+// can't be changed by anybody. Errors: as copy_up(), of want of a descriptor; ENOTSUP: it could not
+// be replaced.
 Result<void> bring_descriptor(Op& op, int fd);
 
 // Requires: nothing. One load while nothing was copied up under a reader.

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "core/ops/clone.h"
 #include "core/ops/ioctl_types.h"
 #include "core/ops/target.h"
 
@@ -22,6 +23,7 @@ enum class Kind : uint8_t {
               // writing
   kGetFlags,  // reads attributes that may have been changed in the upper
   kSetFlags,
+  kClone,
   kDedupe,
   kOther,  // may change something through a descriptor open for reading
 };
@@ -52,6 +54,7 @@ Kind kind_of(unsigned long request) {
       return Kind::kDedupe;
     case FICLONE:
     case FICLONERANGE:
+      return Kind::kClone;
     case FS_IOC_FIEMAP:
     case FS_IOC_GETVERSION:
     case FS_IOC32_GETVERSION:
@@ -205,6 +208,7 @@ Outcome op_ioctl(Op& op, int fd, unsigned long request, UserBuf argument) {
   request &= 0xffffffff;  // as the kernel takes it
   const Kind kind = kind_of(request);
   if (kind == Kind::kNative) return Outcome::native();
+  if (kind == Kind::kClone) return clone_range(op, fd, request, argument);
   if (kind == Kind::kDedupe) return dedupe(op, argument);
   Target t = TRY(find_fd(op, fd, FdUse::kOpened));
   if (t.native || !(t.node->is_regular() || t.node->is_dir())) return Outcome::native();
