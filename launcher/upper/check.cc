@@ -94,9 +94,7 @@ class Walk {
     if (const Result<void> there = sys_lstat(view(seen.real), &seen.st); !there.ok())
       return state_.unchecked(seen.path, there.error());
     state_.report.objects++;
-    const bool device =
-        S_ISCHR(seen.st.stx_mode) && seen.st.stx_rdev_major == 0 && seen.st.stx_rdev_minor == 0;
-    if (device) return check_whiteout(open, seen, name);
+    if (is_whiteout_device(seen.st)) return check_whiteout(open, seen, name);
     if (open.marks.has.has(Priv::kFuseOpaque) && view(name) == kFuseOpaqueFile) return;
     const Marks marks = check_marks(state_, &seen);
     if (marks.has.has(Priv::kWhiteout) && S_ISREG(seen.st.stx_mode) && seen.st.stx_size == 0) {

@@ -47,7 +47,10 @@ class IndexCheck {
 
   void check(const std::string& name) {
     const std::string path = dir_ + "/" + name;
-    if (name.starts_with('#')) return state_.add({FindingKind::kTemporary, path, "", path});
+    if (name.starts_with('#')) {
+      if (is_temporary(dir_, name)) state_.add({FindingKind::kTemporary, path, "", path});
+      return;
+    }
     const std::string origin = is_index_name(name) ? bytes_of(name) : "";
     FileHandle handle;
     if (origin.empty() || !decode_origin(origin.data(), origin.size(), &handle).ok())

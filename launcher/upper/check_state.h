@@ -1,6 +1,8 @@
 // What the parts of a check share: where they look, and what they have seen.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <map>
 #include <optional>
 #include <set>
@@ -14,6 +16,12 @@ namespace ovl {
 
 using InodeKey = std::pair<uint64_t, uint64_t>;  // device, number
 InodeKey key_of(const StatX& st);
+inline bool is_whiteout_device(const StatX& st) {
+  return S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0;
+}
+// Left by an operation that was killed? The kernel keeps the whiteout that its others are links to
+// under such a name too.
+bool is_temporary(const std::string& dir, const std::string& name);
 
 // An inode that has several names, or did have them in the lower.
 struct NamedInode {

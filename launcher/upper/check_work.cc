@@ -52,7 +52,7 @@ class WorkCheck {
   void check_temporaries() {
     const std::string inner = work_ + text_of(kInnerWork);
     for (const RealEntry& entry : entries(inner)) {
-      if (entry.name[0] != '#' || entry.name == kSharedWhiteout) continue;
+      if (!is_temporary(inner, entry.name)) continue;
       const std::string path = inner + "/" + entry.name;
       const bool settle = entry.name == kSettleMemory;
       state_.add({settle ? FindingKind::kSettleKilled : FindingKind::kTemporary, path, "",
@@ -98,6 +98,13 @@ class WorkCheck {
 };
 
 }  // namespace
+
+bool is_temporary(const std::string& dir, const std::string& name) {
+  if (!name.starts_with('#') || name == kSharedWhiteout) return false;
+  const std::string path = dir + "/" + name;
+  StatX st;
+  return sys_lstat(view(path), &st).ok() && !is_whiteout_device(st);
+}
 
 void check_workdir(CheckState& state) { WorkCheck(state).run(); }
 
