@@ -98,7 +98,7 @@ class Walk {
     if (open.marks.has.has(Priv::kFuseOpaque) && view(name) == kFuseOpaqueFile) return;
     const Marks marks = check_marks(state_, &seen);
     if (marks.has.has(Priv::kWhiteout) && S_ISREG(seen.st.stx_mode) && seen.st.stx_size == 0) {
-      if (!state_.refers_to_lower) state_.refers_to_lower = seen.path;
+      state_.refers(seen.path);
       if (open.marks.opaque == Opaque::kNo && !open.marks.damaged)
         state_.add(
             {FindingKind::kUnannouncedWhiteout, seen.path, "", real(open.dir.rel), Priv::kOpaque});
@@ -156,6 +156,19 @@ class Walk {
   std::set<std::string> impure_;
 };
 
+bool tells_changed_lower(FindingKind kind) {
+  switch (kind) {
+    case FindingKind::kLostDirectory:
+    case FindingKind::kLostData:
+    case FindingKind::kOtherSize:
+    case FindingKind::kOtherDigest:
+    case FindingKind::kOtherOrigin:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 CheckReport check_upper(const UpperSource& source, Below below) {
@@ -166,6 +179,12 @@ CheckReport check_upper(const UpperSource& source, Below below) {
     check_workdir(state);
   }
   std::vector<Finding>& findings = state.report.findings;
+  // Of a lower that is not what it was, the whiteouts may be needed again.
+  const bool changed = std::any_of(findings.begin(), findings.end(),
+                                   [](const Finding& f) { return tells_changed_lower(f.kind); });
+  if (changed)
+    std::erase_if(findings,
+                  [](const Finding& f) { return f.kind == FindingKind::kWhiteoutOverNothing; });
   std::sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
     return a.path != b.path ? a.path < b.path : a.kind < b.kind;
   });

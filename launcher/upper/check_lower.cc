@@ -51,7 +51,8 @@ void check_metacopy(CheckState& state, const Seen& seen, const Marks& marks, con
     state.add({FindingKind::kOtherSize, seen.path,
                fmt::format("{} bytes instead of {} in {}", st.stx_size, seen.st.stx_size,
                            quote(text_of(data)))});
-  else if (marks.origin_handle && is_other_file(state, *marks.origin_handle, node.lowers[0]))
+  else if (marks.origin_handle && !marks.has.has(Priv::kNlink) &&
+           is_other_file(state, *marks.origin_handle, node.lowers[0]))
     state.add({FindingKind::kOtherOrigin, seen.path, quote(text_of(node.lowers[0].path))});
   else if (has_other_digest(marks.metacopy, data))
     state.add({FindingKind::kOtherDigest, seen.path, quote(text_of(data))});
@@ -60,11 +61,6 @@ void check_metacopy(CheckState& state, const Seen& seen, const Marks& marks, con
 // The path in the lowers, in words.
 std::string told_place(const Seen& seen, const Marks& marks) {
   return quote(marks.redirect.empty() ? seen.path : marks.redirect);
-}
-
-void note_reference(CheckState& state, const Seen& seen) {
-  if (!state.refers_to_lower || seen.path < *state.refers_to_lower)
-    state.refers_to_lower = seen.path;
 }
 
 }  // namespace
@@ -76,7 +72,7 @@ bool refers_to_lower(const Marks& marks) {
 
 void check_directory(CheckState& state, const Seen& seen, const Marks& marks, const Node* node) {
   if (!marks.has.has(Priv::kRedirect)) return;
-  note_reference(state, seen);
+  state.refers(seen.path);
   if (marks.damaged) return;
   if (marks.ends_below())
     state.add({FindingKind::kEndedRedirect, seen.path, quote(marks.redirect), seen.real,
@@ -88,7 +84,7 @@ void check_directory(CheckState& state, const Seen& seen, const Marks& marks, co
 void check_file(CheckState& state, const Seen& seen, const Marks& marks, const Node* node,
                 int error) {
   const bool metacopy = S_ISREG(seen.st.stx_mode) && marks.has.has(Priv::kMetacopy);
-  if (metacopy || marks.has.has(Priv::kRedirect)) note_reference(state, seen);
+  if (metacopy || marks.has.has(Priv::kRedirect)) state.refers(seen.path);
   if (marks.damaged) return;
   if (node == nullptr) {
     if (error == EACCES || error == ENOENT)

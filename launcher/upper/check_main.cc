@@ -56,11 +56,6 @@ void print(const std::vector<Finding>& findings, bool mended) {
   }
 }
 
-void refuse_in_use(const NamedUpper& named) {
-  const std::string holder = holder_of(named.upper, named.work);
-  if (!holder.empty()) fail("--upper {}: is in use by {}", quote(named.upper), holder);
-}
-
 int conclude(const CheckReport& report, const CheckOptions& options, uint64_t repaired) {
   const Tally tally(report.findings);
   std::string line = fmt::format("check: {} checked: {}",
@@ -81,9 +76,8 @@ int conclude(const CheckReport& report, const CheckOptions& options, uint64_t re
 
 int check_only(const UpperSource& source, Below below, const NamedUpper& named,
                const CheckOptions& options) {
-  refuse_in_use(named);
   const CheckReport report = check_upper(source, below);
-  refuse_in_use(named);  // what somebody is changing can't be judged
+  check_readable(named.upper, named.work);  // what somebody is changing can't be judged
   print(report.findings, false);
   return conclude(report, options, 0);
 }
@@ -108,8 +102,9 @@ int check_and_repair(const UpperSource& source, const NamedUpper& named,
 
 int check_main(const CheckOptions& options) {
   const NamedUpper named = named_upper("check", options.pair.upper, options.pair.work);
-  const LastSession last = last_session(
-      named, options.pair, options.prefix_given ? std::optional(options.prefix) : std::nullopt);
+  const auto prefix = options.prefix_given ? std::optional(options.prefix) : std::nullopt;
+  const LastSession last = last_session(named, options.pair, prefix,
+                                        options.repair ? PlanFor::kSession : PlanFor::kLook);
   if (last.prefix == XattrPrefix::kTrusted && geteuid() != 0)
     fail("check: --xattr=trusted: only root may read trusted xattrs");
   UpperSource source = {last.overlay.at,     last.overlay.upper, last.overlay.work,

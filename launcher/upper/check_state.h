@@ -57,6 +57,10 @@ struct CheckState {
 
   void add(Finding finding) { report.findings.push_back(std::move(finding)); }
   void unchecked(const std::string& path, int error);
+  // What is there would be misread by a kernel mount of a user.
+  void refers(const std::string& path) {
+    if (!refers_to_lower || path < *refers_to_lower) refers_to_lower = path;
+  }
   const Overlay& overlay() const { return view.overlay(); }
   XattrFormat format() const { return overlay().format; }
 

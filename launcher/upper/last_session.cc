@@ -34,7 +34,7 @@ void check_lowers(const std::vector<std::string>& lowers, const std::vector<std:
 
 // The plan of a session over it has all checks of what is given.
 LastSession last_session(const NamedUpper& named, PairOptions pair,
-                         std::optional<XattrPrefix> prefix) {
+                         std::optional<XattrPrefix> prefix, PlanFor what) {
   LastSession last;
   last.prefix = prefix ? *prefix : named.recorded ? named.recorded->prefix : XattrPrefix::kUser;
   pair.upper = named.upper;
@@ -53,7 +53,7 @@ LastSession last_session(const NamedUpper& named, PairOptions pair,
   RunOptions run;
   run.pairs.push_back(std::move(pair));
   run.prefix = last.prefix;
-  last.overlay = make_plan(run, nullptr).overlays[0];
+  last.overlay = make_plan(run, nullptr, what).overlays[0];
   if (named.recorded) {
     check_lowers(last.overlay.lowers, named.recorded->lowers, named);
     check_lowers(last.overlay.data_lowers, named.recorded->data_lowers, named);

@@ -19,6 +19,6 @@ struct LastSession {
 // What is not given is as it was then. Throws Failure for what can't be, and where other lowers are
 // given than were recorded.
 LastSession last_session(const NamedUpper& named, PairOptions pair,
-                         std::optional<XattrPrefix> prefix);
+                         std::optional<XattrPrefix> prefix, PlanFor what);
 
 }  // namespace ovl

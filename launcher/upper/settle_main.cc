@@ -13,7 +13,7 @@ namespace ovl {
 int settle_main(const SettleOptions& options) {
   const NamedUpper named = named_upper("settle", options.pair.upper, options.pair.work);
   const auto prefix = options.prefix_given ? std::optional(options.prefix) : std::nullopt;
-  const LastSession last = last_session(named, options.pair, prefix);
+  const LastSession last = last_session(named, options.pair, prefix, PlanFor::kSession);
   if (!last.other_layers.empty())
     fail("settle: {}; if it does fit, run a session over it first", last.other_layers);
   const PlannedOverlay& overlay = last.overlay;
