@@ -11,8 +11,9 @@ std::string what_is_wrong(const Stage& stage, const std::string& side) {
   for (int i = 0; i < variant.lowers; i++) source.lowers.push_back(stage.layer(i));
   source.prefix = trusted ? ovl::XattrPrefix::kTrusted : ovl::XattrPrefix::kUser;
   std::string wrong;
+  // Nothing was killed, so nothing is left either.
   for (const ovl::Finding& finding : ovl::check_upper(source).findings)
-    if (finding.severity() == ovl::Severity::kError) wrong += ovl::line_of(finding) + "; ";
+    wrong += ovl::line_of(finding) + "; ";
   return wrong;
 }
 
