@@ -25,6 +25,9 @@ void CheckState::unchecked(const std::string& path, int error) {
 
 namespace {
 
+// fuse-overlayfs's, as root: a device 0:0 that makes its directory opaque for it.
+constexpr Str kFuseOpaqueDevice(".wh..opq");
+
 class Walk {
  public:
   explicit Walk(CheckState& state) : state_(state) {}
@@ -136,7 +139,7 @@ class Walk {
   }
 
   void check_whiteout(const Open& open, const Seen& seen, const std::string& name) {
-    if (open.node == nullptr || open.lost) return;
+    if (open.node == nullptr || open.lost || view(name) == kFuseOpaqueDevice) return;
     FindingKind kind = FindingKind::kWhiteoutOverNothing;
     if (open.marks.ends_below()) {
       kind = FindingKind::kWhiteoutInOpaque;
