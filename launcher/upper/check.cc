@@ -72,6 +72,7 @@ class Walk {
     if (found.ok() && found.value()->in_upper() && found.value()->is_dir())
       open.node = found.value();
     check_directory(state_, seen, open.marks, open.node);
+    if (!found.ok() && !open.marks.damaged && !dir.lost) tell(seen.path, found.error());
     const bool redirected = open.marks.has.has(Priv::kRedirect) && !open.marks.ends_below();
     const bool has_lowers = open.node != nullptr && open.node->lower_count != 0;
     open.lost = open.node == nullptr || open.marks.damaged || (redirected && !has_lowers) ||
@@ -90,6 +91,14 @@ class Walk {
       else
         check_object(open, rel, entry.name);
     }
+  }
+
+  // A directory that can't be looked up, and does not say why.
+  void tell(const std::string& path, int error) {
+    if (error == EACCES)
+      state_.unchecked(path, error);
+    else
+      state_.add({FindingKind::kNotFound, path, error_text(error)});
   }
 
   void check_object(const Open& open, const std::string& rel, const std::string& name) {
@@ -130,8 +139,10 @@ class Walk {
                             : found.error());
   }
 
-  // Once for each directory. `rel`: what is in it.
+  // Once for each directory. `rel`: what is in it. A kernel mount of a user can't find what an
+  // origin names, and takes the mark away where it looks.
   void needs_impure(const std::string& rel) {
+    if (state_.format().prefix == XattrPrefix::kUser) return;
     const std::string above = rel.substr(0, rel.rfind('/'));
     if (!impure_.insert(above).second) return;
     state_.add({FindingKind::kMissingImpure, state_.view.shown(above),

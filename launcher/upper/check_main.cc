@@ -116,6 +116,10 @@ int check_main(const CheckOptions& options) {
       fail("check: {}; if it does fit, run a session over it first", last.other_layers);
     complain("check: " + last.other_layers);
   }
+  // What is made there would be root's, and the other user's sessions could not read it.
+  if (options.repair && !source.work.empty() && st.st_uid != geteuid())
+    fail("check: --repair: --work {} belongs to another user: let that one repair it",
+         quote(source.work));
   const Below below = last.other_layers.empty() ? Below::kSame : Below::kPerhapsOthers;
   return options.repair ? check_and_repair(source, named, options)
                         : check_only(source, below, named, options);

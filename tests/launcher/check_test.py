@@ -226,16 +226,24 @@ class Damaged(Checks):
         self.set("new", RECORD, b"0:0:0644:file:more")
         self.check(expect=1)
 
+    @unittest.skipUnless(ROOT, "only root has trusted marks")
     def test_impure(self):
-        self.shell("mkdir new; echo more >> file; mv file new/; mkdir new2; mv dir new2/")
-        os.removexattr(self.upper + "/new", PREFIX + "impure")
-        self.set("new2", "impure", b"")
-        self.mends(("note /new: lacks the mark impure, which file in it needs: listings of a kernel mount may show another inode number "
-                    "than stat", ("set it", "set it")),
+        self.shell("mkdir new; echo more >> file; mv file new/; mkdir new2; mv dir new2/", "--xattr=trusted")
+        impure = "trusted.overlay.impure"
+        os.removexattr(self.upper + "/new", impure)
+        os.setxattr(self.upper + "/new2", impure, b"")
+        lacks = ("note /{}: lacks the mark impure, which {} in it needs: listings of a kernel mount may show another inode number "
+                 "than stat")
+        self.mends((lacks.format("new", "file"), ("set it", "set it")),
                    ("note /new2: its mark impure is none that can be", ("set it again", "set it again")))
-        os.removexattr(self.upper + "/new2", PREFIX + "impure")
-        self.mends(("note /new2: lacks the mark impure, which dir in it needs: listings of a kernel mount may show another inode number "
-                    "than stat", ("set it", "set it")))
+        os.removexattr(self.upper + "/new2", impure)
+        self.mends((lacks.format("new2", "dir"), ("set it", "set it")))
+
+    def test_a_directory_may_lack_the_mark_impure_under_the_prefix_user(self):
+        self.shell("mkdir new; echo more >> file; mv file new/", "--portable")
+        self.assertEqual(self.mark_of("new", "impure"), b"y")
+        self.mounted()
+        self.healthy()
 
     def test_the_lower_has_lost_what_is_referred_to(self):
         self.tree()
@@ -466,6 +474,16 @@ class Command(Checks):
             self.assertRegex(self.summary, r"is in use by pid \d+ \(cat\)")
         running.communicate()
         self.healthy()
+
+    @sandbox.needs_real_upper
+    @unittest.skipUnless(ROOT, "needs more than one user")
+    def test_an_upper_of_another_user_is_not_repaired(self):
+        self.shell("chmod 600 file")
+        os.rmdir(self.mark)
+        os.chown(self.work, 65500, 65500)
+        self.check(expect=1)
+        self.check("--repair", expect=125)
+        self.assertFalse(os.path.exists(self.mark))
 
     @sandbox.needs_real_upper
     def test_other_lowers_are_told_and_not_repaired(self):
