@@ -19,8 +19,9 @@ constexpr const char kFooter[] =
     "Several pairs: each --lower starts one, and the --upper, --work and --at after it belong to "
     "it.\n"
     "Exit status: the command's own; 125 ovlrun failed, 126 CMD can't be run, 127 CMD not found.\n"
-    "'ovlrun diff --help' tells about listing what an upper changes, 'ovlrun settle --help' and\n"
-    "'ovlrun export --help' about handing an upper to the kernel's overlayfs.";
+    "'ovlrun diff --help' tells about listing what an upper changes, 'ovlrun check --help' about\n"
+    "finding and mending damage in one, 'ovlrun settle --help' and 'ovlrun export --help' about\n"
+    "handing one to the kernel's overlayfs.";
 
 const std::map<std::string, Perm> kPerms = {{"owner", Perm::kOwner}, {"posix", Perm::kPosix}};
 const std::map<std::string, RedirectDir> kRedirectDirs = {{"on", RedirectDir::kOn},

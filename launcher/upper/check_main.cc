@@ -120,7 +120,13 @@ int check_main(const CheckOptions& options) {
   if (options.repair && !source.work.empty() && st.st_uid != geteuid())
     fail("check: --repair: --work {} belongs to another user: let that one repair it",
          quote(source.work));
-  const Below below = last.other_layers.empty() ? Below::kSame : Below::kPerhapsOthers;
+  if (options.repair && last.other_upper)
+    fail(
+        "check: --repair: --work {} is that of another upper ({}); if both were copied, run a "
+        "session over it first",
+        quote(source.work), quote(named.recorded->upper));
+  const bool same = last.other_layers.empty() && !last.other_upper;
+  const Below below = same ? Below::kSame : Below::kPerhapsOthers;
   return options.repair ? check_and_repair(source, named, options)
                         : check_only(source, below, named, options);
 }

@@ -81,7 +81,7 @@ class WorkCheck {
       FileHandle handle;
       if (!is_index_name(entry.name) || !decode(entry.name, &handle) || !handle.path_upper)
         state_.add({FindingKind::kUnknownCompanion, path});
-      else if (state_.report.unchecked.empty() &&
+      else if (state_.below == Below::kSame && state_.report.unchecked.empty() &&
                memcmp(handle.uuid, overlay.upper_layer->uuid, sizeof handle.uuid) == 0)
         state_.add({FindingKind::kCompanionOfNothing, path, "", path});
     }

@@ -58,6 +58,8 @@ LastSession last_session(const NamedUpper& named, PairOptions pair,
     check_lowers(last.overlay.lowers, named.recorded->lowers, named);
     check_lowers(last.overlay.data_lowers, named.recorded->data_lowers, named);
     last.other_layers = other_layers(last.overlay, *named.recorded);
+    last.other_upper = !same_directory(last.overlay.upper, named.recorded->upper) &&
+                       !may_be_same_root(last.overlay.upper_root, named.recorded->upper_root);
   }
   return last;
 }

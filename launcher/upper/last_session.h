@@ -14,6 +14,7 @@ struct LastSession {
   PlannedOverlay overlay;
   XattrPrefix prefix;
   std::string other_layers;  // in what the lowers are not those of then; empty: in nothing
+  bool other_upper = false;  // the workdir is that of another upper, or was copied with its own
 };
 
 // What is not given is as it was then. Throws Failure for what can't be, and where other lowers are

@@ -499,6 +499,18 @@ class Command(Checks):
         self.lower_before = None
 
     @sandbox.needs_real_upper
+    def test_the_workdir_of_another_upper_is_not_repaired(self):
+        os.symlink("file", self.lower + "/link")
+        self.shell("mv link moved")
+        (companion,) = os.listdir(self.work + "/ovlrun/beside")
+        other = self.top + "/other"
+        os.mkdir(other)
+        self.assertEqual(self.check("--work", self.work, upper=other), [])
+        self.check("--repair", "--work", self.work, upper=other, expect=125)
+        self.assertIn("is that of another upper", self.summary)
+        self.assertEqual(os.listdir(self.work + "/ovlrun/beside"), [companion])
+
+    @sandbox.needs_real_upper
     @unittest.skipIf(ROOT, "root may read everywhere")
     def test_what_cannot_be_read_is_told(self):
         self.shell("mkdir new; touch new/x")
