@@ -1,12 +1,11 @@
 """ovlrun check: healthy uppers are called so, each damage is told by the path that programs see, and repairs leave what they can't
 know alone."""
-import contextlib
+import collections
 import os
+import re
 import shutil
 import stat
-import struct
 import subprocess
-import sys
 import unittest
 
 import sandbox
@@ -18,6 +17,10 @@ RECORD = "user.containers.override_stat"
 def handle_of(name):
     """Of an index entry: the bytes that it is the name of."""
     return bytes.fromhex(name)
+
+
+def but_times_of_directories(lines):
+    return [re.sub(r"(, '0o4\d{4}', \d+, \d+, \d+), \d+,", r"\1,", line) for line in lines]
 
 
 class Checks(Uppers):
@@ -441,6 +444,73 @@ class Damaged(Checks):
         self.mends(("note /file: its link count is kept as in an index, but the workdir has no entry of it: 'ovlrun settle' forgets it", None))
         self.settle()
         self.healthy()
+
+    def test_a_kernel_mount_is_kept_away_again(self):
+        self.shell("chmod 600 file")
+        os.rmdir(self.mark)
+        self.mounted()
+        self.check("--repair")
+        script = 'mkdir -p "$2/kernel"; mount -t overlay overlay -o "userxattr,lowerdir=$1,upperdir=$2/upper,workdir=$2/upper.work" "$2/kernel"'
+        done = subprocess.run(["unshare", "--mount", "--user", "--map-root-user", "bash", "-c", script, "bash", self.lower, self.top],
+                              capture_output=True, text=True, env=self.environment())
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("mount", done.stderr)
+        self.healthy()
+
+    @unittest.skipUnless(ROOT, "root's mounts")
+    def test_a_kernel_mount_finds_the_index_again(self):
+        for name in ("one", "two"):
+            os.link(self.lower + "/file", f"{self.lower}/dir/{name}")
+        self.shell("echo more >> file", "--xattr=trusted")
+        os.setxattr(self.upper + "/file", "trusted.overlay.origin", b"nonsense")
+        self.mends(("error /file: its origin is not the one under which it stands in the index: a kernel mount would take it out",
+                    ("set the origin", "set the origin")))
+        script = ('mkdir "$2/kernel"; mount -t overlay overlay -o "redirect_dir=on,metacopy=on,index=on,lowerdir=$1,upperdir=$2/upper,'
+                  'workdir=$2/upper.work" "$2/kernel" || exit 77; cat "$2/kernel/dir/one"; stat -c %h "$2/kernel/file"')
+        done = subprocess.run(["unshare", "--mount", "bash", "-c", script, "bash", self.lower, self.top], capture_output=True, text=True)
+        if done.returncode == 77:
+            self.skipTest(f"no overlay mounts here: {done.stderr}")
+        self.assertEqual(done.stdout, "lower\nmore\n3\n")
+
+    def test_a_repair_that_is_killed_at_any_call_goes_on(self):
+        if shutil.which("strace") is None:
+            self.skipTest("no strace here")
+        self.tree()
+        self.shell("mv tree moved; rm moved/a; mkdir new; echo more >> file; rm -r dir; mkdir dir")
+        os.rmdir(self.mark)
+        self.set("moved", "opaque", b"y")
+        self.set("file", "origin", b"nonsense")
+        self.set("file", "opaque", b"y")
+        for name in ("new/x", "dir/x", "dir/inner", "nothing"):
+            self.whiteout(name)
+        self.write("upper.work/work/#12/sub/x", "x")
+        before, findings = self.seen(), len(self.check(expect=1))
+        self.assertEqual(findings, 9)  # the session has taken #12 away
+        self.write("upper.work/work/#12/sub/x", "x")
+        kept, both = self.top + "/kept", ("upper", "upper.work")
+        os.mkdir(kept)
+        subprocess.run(["cp", "-a", *both, kept], cwd=self.top, check=True)
+        command = [sandbox.OVLRUN, "check", "--repair", "--upper", self.upper]
+        calls = "mkdir,mkdirat,unlink,unlinkat,rmdir,lsetxattr,lremovexattr,utimensat,chmod,fchmodat,fsync"
+        log = self.top + "/log"
+        traced = subprocess.run(["strace", "-f", "-o", log, "-e", "trace=" + calls, *command], env=self.environment(),
+                                capture_output=True, text=True)
+        if traced.returncode != 0:
+            self.skipTest(f"strace may not trace here: {traced.stderr}")
+        with open(log, encoding="utf-8", errors="replace") as file:
+            made = [call[1] for line in file if (call := re.match(r"\d+ +(\w+)\(", line))]
+        self.assertGreater(len(made), 15)
+        for call, count in sorted(collections.Counter(made).items()):
+            for number in range(1, count + 1):
+                for name in both:
+                    shutil.rmtree(f"{self.top}/{name}")
+                subprocess.run(["cp", "-a", *both, self.top], cwd=kept, check=True)
+                killed = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", "trace=" + call, "-e",
+                                         f"inject={call}:signal=KILL:when={number}", *command], env=self.environment(), capture_output=True)
+                self.assertIn(killed.returncode, (-9, 137), f"{call} {number}: {killed.stderr}")
+                self.assertEqual(but_times_of_directories(self.seen()), but_times_of_directories(before), f"{call} {number}")
+                self.check("--repair")
+                self.healthy()
 
 
 class Command(Checks):
