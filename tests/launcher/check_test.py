@@ -353,7 +353,7 @@ class Damaged(Checks):
         os.makedirs(self.work + "/work/incompat/shine")
         self.assertEqual(self.check(expect=1), [
             "error W/work/incompat/shine: the upper was used with this feature, which is not known here (can't be repaired)",
-            "error W/work/incompat/volatile: its session was volatile and did not end properly: after a crash of the system data may be "
+            "error W/work/incompat/volatile/dirty: its session was volatile and did not end properly: after a crash of the system data may be "
             "missing (can't be repaired)"])
         self.check("--repair", expect=125)
         self.assertTrue(os.path.isdir(self.work + "/work/incompat/volatile/dirty"))
