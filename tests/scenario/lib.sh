@@ -71,7 +71,7 @@ unchanged() {
 
 # sound UPPER: does `ovlrun check` find nothing in it, not even leftovers? (It is not possible below another session.)
 sound() {
-  [[ ! -L /proc/self/ovlrun ]] || return 0
+  [[ -z $(readlink /proc/self/ovlrun) ]] || return 0
   "$OVLRUN" check --upper "$1" >"$tmp/check.out" 2>"$tmp/check.err" && [[ ! -s $tmp/check.out ]] && return
   cat "$tmp/check.out" "$tmp/check.err" >&2
   fail "the upper is not sound: $1"
