@@ -134,6 +134,22 @@ class Healthy(Checks):
         self.shell("true")
         self.healthy()
 
+    def test_data_in_a_layer_of_data_alone(self):
+        named, data, at = self.top + "/named", self.top + "/data", self.top + "/at"
+        for name in (named, data, at):
+            os.mkdir(name)
+        self.write("data/blob", "data\n")
+        self.write("named/file", "")
+        os.truncate(named + "/file", 5)
+        os.setxattr(named + "/file", PREFIX + "metacopy", b"")
+        os.setxattr(named + "/file", PREFIX + "redirect", b"/blob")
+        lowers = ("--lower", f"{named}:{self.lower}::{data}", "--at", at)
+        self.assertEqual(self.shell("chmod 600 file; mv file name; cat name", lower=lowers), "data\n")
+        self.healthy()
+        os.unlink(data + "/blob")
+        self.assertEqual(self.check(expect=1),
+                         [f"error {at}/name: its data are missing: there is no such file in the lower (file) (can't be repaired)"])
+
     @unittest.skipUnless(ROOT, "only root has these")
     def test_trusted_marks(self):
         self.tree()
