@@ -9,6 +9,7 @@
 
 #include <functional>
 
+#include "launcher/upper/check.h"
 #include "tests/unit/names/names_test.h"
 
 #if defined(__x86_64__)
@@ -172,6 +173,20 @@ class Fault : public NamesTest, public ::testing::WithParamInterface<Case> {
     }
   }
 
+  // `ovlrun check` finds nothing that is wrong. What a kill leaves may be there.
+  std::vector<Finding> expect_sound() {
+    std::vector<Finding> findings = check_upper(source()).findings;
+    for (const Finding& finding : findings)
+      EXPECT_EQ(finding.severity(), Severity::kNote) << line_of(finding);
+    return findings;
+  }
+  // And its repair takes that away.
+  void expect_mended() {
+    repair(source(), expect_sound());
+    for (const Finding& finding : check_upper(source()).findings) ADD_FAILURE() << line_of(finding);
+  }
+  UpperSource source() const { return {at(), upper(), work(), {lower()}}; }
+
   static std::string text(const std::map<std::string, std::string>& entries) {
     std::string all;
     for (const auto& [p, what] : entries) all += p + " " + what + "\n";
@@ -201,8 +216,11 @@ TEST_P(Fault, IsBeforeOrAfter) {
       EXPECT_TRUE(killed || now == (ended.result == 0 ? after : before))
           << "result " << ended.result << "\n"
           << now;
+      expect_sound();
       const long again = now == before ? GetParam().act(this) : 0;
       EXPECT_EQ(again, 0) << "it can be done afterwards, and waits for nobody";
+      EXPECT_EQ(text(tree()), after);
+      expect_mended();
       EXPECT_EQ(text(tree()), after);
       if (HasFailure()) return;
     }
