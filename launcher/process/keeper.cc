@@ -138,7 +138,8 @@ std::unique_ptr<FilteredChild> make_filtered(const RunOptions& options, Ways* wa
   if (!ways->supervisor) return nullptr;
   const bool own_exec = ways->preload;
   auto child = std::make_unique<FilteredChild>(
-      ways->preload, options.strict, [own_exec] { prepare_command(own_exec); }, become);
+      ways->preload, options.strict, options.is_volatile, [own_exec] { prepare_command(own_exec); },
+      become);
   *ways = choose_ways(options, child->try_out());
   if (!ways->supervisor) return nullptr;
   return child;

@@ -175,6 +175,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     spec.metacopy = options.metacopy;
     spec.index = options.index;
     spec.perm = options.perm;
+    spec.is_volatile = options.is_volatile;
     // Devices there would be the whiteouts of the overlay around.
     spec.can_whiteout_device = layers.back().upper_outside() && have_whiteout(o, created);
     if (options.portable && !spec.can_whiteout_device)

@@ -32,7 +32,7 @@ class Report(sandbox.Scenario):
         done = self.ovlrun("--coverage")
         self.assertEqual(done.returncode, 0)
         for line in ("openat +full", "open +full +as openat", "io_uring_setup +refused +ENOSYS: .*",
-                     "fsync +native +.*"):
+                     "fsync +full", "ftruncate +native +.*"):
             self.assertRegex(done.stdout, "(?m)^" + line + "$")
 
     def test_options_of_the_command_are_not_ours(self):

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -123,6 +124,14 @@ CALL(int, futimesat, (int dirfd, const char* path, const timeval times[2]), futi
 CALL(int, truncate, (const char* path, off_t size), truncate(path, size), SYS_truncate, path, size)
 CALL(int, ftruncate, (int fd, off_t size), ftruncate(fd, size), SYS_ftruncate, fd, size)
 CALL(int, ioctl, (int fd, unsigned long request, void* argument), ioctl(fd, request, argument), SYS_ioctl, fd, request, argument)
+
+// --- to the disk ---
+CALL(int, fsync, (int fd), fsync(fd), SYS_fsync, fd)
+CALL(int, fdatasync, (int fd), fdatasync(fd), SYS_fdatasync, fd)
+CALL(int, syncfs, (int fd), syncfs(fd), SYS_syncfs, fd)
+CALL(int, sync_file_range, (int fd, off_t from, off_t size, unsigned flags), sync_file_range(fd, from, size, flags),
+     SYS_sync_file_range, fd, from, size, flags)
+CALL(int, msync, (void* from, size_t size, int flags), msync(from, size, flags), SYS_msync, from, size, flags)
 
 // --- extended attributes ---
 CALL(int, setxattr, (const char* path, const char* name, const void* value, size_t size, int flags),
