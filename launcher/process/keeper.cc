@@ -41,11 +41,13 @@ class Keeper {
       if (read(signals, &info, sizeof info) <= 0 || info.ssi_signo != SIGCHLD) continue;
       const bool some_left = reap();
       if (!some_left) break;
+      if (end_status_) tell_errors(*session);
       tell_end(false);
     }
     // Nobody is left: the upper is free again before the front returns, so that the next session
     // can have it.
     while (channel_ >= 0 && !front_is_ready_) hear();
+    tell_errors(*session);
     session->end();
     session.reset();
     tell_end(true);
@@ -71,6 +73,7 @@ class Keeper {
       return;
     }
     if (message.kind == Message::kReady) front_is_ready_ = true;
+    if (message.kind == Message::kTold) front_has_told_ = true;
     if (command_ <= 0) return;
     if (message.kind == Message::kSignal) {
       if (message.queued != 0) {
@@ -108,6 +111,19 @@ class Keeper {
     return pid == 0;
   }
 
+  // What the command wrote goes to the disk. Somebody is told what failed, or the next session is.
+  void tell_errors(RunningSession& session) {
+    const UpperErrors errors = session.write_out();
+    if (!any(errors)) return;
+    front_has_told_ = false;
+    Message message{Message::kErrors, 0, 0, 0};
+    message.errors = errors;
+    send(message);
+    wake_front();
+    while (channel_ >= 0 && !front_has_told_) hear();
+    session.errors_were_told(errors, front_has_told_);
+  }
+
   void tell_end(bool of_session) {
     if (!end_status_) return;
     send(Message{Message::kEnded, *end_status_, 0, of_session});
@@ -128,6 +144,7 @@ class Keeper {
   pid_t command_;
   std::optional<int> end_status_;  // of the command; not told yet
   bool front_is_ready_ = false;
+  bool front_has_told_ = false;
   int64_t stops_ = 0;  // of the command, so far
 };
 

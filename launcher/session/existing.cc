@@ -16,6 +16,7 @@
 #include "launcher/failure.h"
 #include "launcher/session/lock.h"
 #include "launcher/session/plan.h"
+#include "launcher/session/volatile_mark.h"
 
 namespace fs = std::filesystem;
 
@@ -42,7 +43,7 @@ void check_work(const std::string& upper, const std::string& work) {
       fail("--work {}: holds {}, which is not ovlrun's: give an empty directory", quote(work),
            quote("work/" + name));
   for (const std::string& name : names_in(work + "/work/incompat"))
-    if (name != kIncompatName)
+    if (name != kIncompatName && name != "volatile")
       fail("--upper {}: was used with {}, which this version does not know ({})", quote(upper),
            quote(name), quote(work + "/work/incompat/" + name));
   std::ifstream format(session_dir(work) + "/format");
@@ -88,10 +89,16 @@ bool is_index_name(const std::string& entry) {
   return entry.size() % 2 == 0 && entry.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix) {
+bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix,
+                    bool accept_volatile) {
   const std::string holder = holder_of(upper, work);
   if (!holder.empty()) fail("--upper {}: is in use by {}", quote(upper), holder);
   check_work(upper, work);
+  if (!accept_volatile && has_volatile_mark(work))
+    fail(
+        "--upper {}: a volatile session did not end cleanly, and what it wrote may be lost or torn "
+        "({}): discard the upper and the workdir, or go on with --accept-volatile",
+        quote(upper), quote(volatile_mark(work)));
   check_xattrs(upper, prefix);
   // The kernel leaves its own "work" in the workdir of each mount.
   return names_in(upper).empty() && !fs::exists(session_dir(work) + "/format") &&

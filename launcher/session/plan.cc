@@ -347,7 +347,7 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   // All of a tree of processes have one object.
   plan.preload = plan.around == nullptr ? find_preload() : preload_of(plan.around->session());
   for (PlannedOverlay& o : plan.overlays) {
-    o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
+    o.fresh_upper = check_existing(o.upper, o.work, options.prefix, options.accept_volatile);
     for (const std::string& lower : o.lowers)
       o.roots.push_back(root_identity(lower, plan.around != nullptr));
     if (!o.fresh_upper) o.upper_root = root_identity(o.upper, plan.around != nullptr);

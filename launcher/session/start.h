@@ -10,6 +10,7 @@
 #include "launcher/run/intercept.h"
 #include "launcher/session/lock.h"
 #include "launcher/session/plan.h"
+#include "launcher/session/upper_errors.h"
 
 namespace ovl {
 
@@ -24,10 +25,18 @@ class RunningSession {
   // Of a session inside another one: tells the supervisor whose descendants it serves. Requires:
   // this process is the keeper. Throws Failure.
   void show_to_supervisor(pid_t front);
-  // Removes what only the live session needs.
+  // Writes out what the session wrote, if it did, and asks for errors that nobody was told here.
+  UpperErrors write_out();
+  // What write_out() returned was told to somebody; or to nobody, and is for the next session.
+  void errors_were_told(const UpperErrors& errors, bool told) const;
+  // Removes what only the live session needs, and marks the uppers as clean that are written out
+  // without an error.
   void end() const;
 
  private:
+  void take_volatile_mark(uint32_t own, bool is_volatile, Created& created);
+  void take_over_errors();
+  const Overlay& own_overlay(const Session& session, uint32_t i) const;
   void leave_around() const;
   void clean_kept() const;
   std::string file_, real_file_;
@@ -36,6 +45,16 @@ class RunningSession {
   std::string trace_;         // binary records; empty: no trace
   std::string preload_link_;  // see link_preload(); empty: not needed
   std::deque<UpperLock> locks_;
+  // An own overlay's, in their order.
+  struct Upper {
+    std::string upper, work;
+    bool dirty = false;  // has the mark of a volatile session
+    bool left = false;   // had it before this session
+    int earlier = 0;     // an error of an earlier session
+    bool written = false, failed = false;
+    ErrorSequence::Sample told = ErrorSequence::kBeforeAll;
+  };
+  std::vector<Upper> uppers_;
 };
 
 // Sees to it that "<work>/work", which the kernel leaves with mode 000, is this user's to use.
