@@ -32,7 +32,6 @@ bool is_loss(int error) {
     case ENOSYS:
     case EPERM:
     case EINTR:
-    case EROFS:
       return false;
     default:
       return true;

@@ -157,7 +157,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     created.make_dirs(o.work + "/work", "--work");
     open_work(o.work);
     Upper& upper = uppers_.emplace_back(Upper{o.upper, o.work});
-    if (around_ == nullptr) upper.earlier = untold_error(o.upper, o.work);
+    upper.earlier = untold_error(o.upper, o.work, around_ == nullptr);
   }
   real_file_ = real_session_file(plan);
   std::string real_trace;

@@ -36,11 +36,11 @@ std::string upper_error_text(const std::string& upper, int error) {
                      name != nullptr ? name : std::to_string(error));
 }
 
-int untold_error(const std::string& upper, const std::string& work) {
+int untold_error(const std::string& upper, const std::string& work, bool outermost) {
   std::ifstream in(error_file(work));
   int error = 0;
   if (in >> error && error > 0 && error <= UINT8_MAX) return error;
-  return error_in_segment(upper, work);
+  return outermost ? error_in_segment(upper, work) : 0;
 }
 
 void keep_untold_error(const std::string& work, int error) {

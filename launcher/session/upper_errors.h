@@ -19,8 +19,8 @@ inline bool any(const UpperErrors& errors) { return errors != UpperErrors{}; }
 std::string upper_error_text(const std::string& upper, int error);
 
 // An error that an earlier session left and told nobody, in "<work>/ovlrun/error" or, when it was
-// killed, in its segment. 0: none.
-int untold_error(const std::string& upper, const std::string& work);
+// killed, in its segment (which only the outermost session can read). 0: none.
+int untold_error(const std::string& upper, const std::string& work, bool outermost);
 // Best effort: the disk may be what has failed.
 void keep_untold_error(const std::string& work, int error);
 void forget_untold_error(const std::string& work);
