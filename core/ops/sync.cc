@@ -92,10 +92,12 @@ Outcome sync_nothing(Op& op, const Opened& is) {
 // The upper's object at this path, by a descriptor of its own.
 Outcome sync_real(Op& op, const Overlay& overlay, CStr real, int flags, long number) {
   const Result<UniqueFd> fd = sys_open_no_symlinks(real, O_RDONLY | O_NONBLOCK | flags);
-  if (!fd.ok() && (fd.error() == EMFILE || fd.error() == ENFILE)) {
-    if (fd.error() == EMFILE && op.session().segment().supervised != 0) return Error(EMFILE);
-    return raw_call(SYS_sync);  // the one call of this kind that needs no descriptor
-  }
+  if (!fd.ok() && fd.error() == EMFILE && op.session().segment().supervised != 0)
+    return Error(EMFILE);
+  // Another user's, below root's session, or none is free: the one call of this kind that needs no
+  // descriptor.
+  if (!fd.ok() && (fd.error() == EMFILE || fd.error() == ENFILE || fd.error() == EACCES))
+    return raw_call(SYS_sync);
   // Somebody has removed it meanwhile.
   if (!fd.ok() && (fd.error() == ENOENT || fd.error() == ELOOP || fd.error() == ENOTDIR)) return 0;
   if (!fd.ok()) return Error(fd.error());

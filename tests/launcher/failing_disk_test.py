@@ -1,8 +1,10 @@
 """A disk that really fails: the upper is on a file system in a sparse file on a full tmpfs, which takes everything and can write
-out little of it. Needs root, a loop device and mounts."""
+out little of it. And one that loses its power: a copy of the file, which has what was written out and nothing else. Needs root, a
+loop device and mounts."""
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +32,7 @@ DO = {
     "fill": fill,
     "fsync": lambda name: os.fsync(fds[name]),
     "fdatasync": lambda name: os.fdatasync(fds[name]),
+    "rename": lambda old, new: os.rename(old, new),
     "syncfs": lambda name: check(libc.syncfs(fds[name])),
     "exit": lambda status: os._exit(int(status)),
 }
@@ -58,29 +61,24 @@ class Servant:
         return self.stdout.readline().strip()
 
 
-@unittest.skipIf(os.geteuid() != 0, "SKIPPED: needs root, to mount a file system of a file")
-@sandbox.needs_real_upper
-class FailingDisk(sandbox.Scenario):
-    def setUp(self):
-        super().setUp()
+class OnADisk(sandbox.Scenario):
+    def make_disk(self, memory_size, disk_size, *mkfs):
         self.memory, self.disk = self.top + "/memory", self.top + "/disk"
         os.mkdir(self.memory)
         os.mkdir(self.disk)
-        self.mount("-t", "tmpfs", "-o", "size=24m", "tmpfs", self.memory)
-        image = self.memory + "/image"
-        with open(image, "w") as file:
-            file.truncate(200 << 20)
-        made = subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", image], capture_output=True, text=True)
-        if made.returncode != 0:
-            self.skipTest("SKIPPED: no mkfs.ext4: " + made.stderr)
-        self.mount("-o", "loop", image, self.disk)
+        self.mount("-t", "tmpfs", "-o", f"size={memory_size}m", "tmpfs", self.memory)
+        self.image = self.memory + "/image"
+        with open(self.image, "w") as file:
+            file.truncate(disk_size << 20)
+        try:
+            made = subprocess.run(["mkfs.ext4", "-q", *mkfs, self.image], capture_output=True, text=True)
+        except FileNotFoundError as error:
+            self.skipTest(f"SKIPPED: {error}")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.mount("-o", "loop", self.image, self.disk)
         self.upper = self.disk + "/upper"
         self.work = self.upper + ".work"
         self.mark = self.work + "/work/incompat/volatile/dirty"
-        self.lower_file = self.write("lower/large", "")
-        with open(self.lower_file, "wb") as file:
-            file.write(os.urandom(MIB << 20))
-
     def mount(self, *words):
         try:
             done = subprocess.run(["mount", *words], capture_output=True, text=True)
@@ -101,6 +99,17 @@ class FailingDisk(sandbox.Scenario):
         self.doCleanups()
         super().tearDown()
 
+    def kill(self, child, servant):
+        """The whole session."""
+        keeper = servant.keeper
+        with open(f"/proc/{keeper}/task/{keeper}/children") as children:
+            command = int(children.read())
+        for pid in (child.pid, keeper, command):
+            os.kill(pid, signal.SIGKILL)
+        child.communicate()
+        sandbox.wait_for_end(keeper)
+        sandbox.wait_for_end(command)
+
     def run_servant(self, *options):
         child = self.start(sys.executable, "-Bc", SERVANT, self.lower, options=options, stdin=subprocess.PIPE,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -113,6 +122,16 @@ class FailingDisk(sandbox.Scenario):
         servant.stdin.write(f"exit {status}\n")
         _, said = child.communicate()
         return child.returncode, sandbox.without_notice(subprocess.CompletedProcess((), 0, "", said)).stderr
+
+
+@unittest.skipIf(os.geteuid() != 0, "SKIPPED: needs root, to mount a file system of a file")
+@sandbox.needs_real_upper
+class FailingDisk(OnADisk):
+    def setUp(self):
+        super().setUp()
+        self.make_disk(24, 200, "-O", "^has_journal")
+        with open(self.lower + "/large", "wb") as file:
+            file.write(os.urandom(MIB << 20))
 
     def assert_told(self, said):
         self.assertRegex(said, rf"\Aovlrun: upper {re.escape(self.upper)}: write-back error (EIO|ENOSPC): discard this upper\n\Z")
@@ -212,14 +231,7 @@ class FailingDisk(sandbox.Scenario):
     def test_an_error_that_nobody_was_told_is_the_next_sessions(self):
         child, servant = self.run_servant()
         self.assertIn(servant.ask("open", "a", "large"), LOST)
-        keeper = servant.keeper
-        with open(f"/proc/{keeper}/task/{keeper}/children") as children:
-            command = int(children.read())
-        for pid in (child.pid, keeper, command):
-            os.kill(pid, signal.SIGKILL)
-        child.communicate()
-        sandbox.wait_for_end(keeper)
-        sandbox.wait_for_end(command)
+        self.kill(child, servant)
         done = self.inside("true")
         self.assertEqual(done.returncode, 125, done.stderr)
         line = rf"upper {re.escape(self.upper)}: write-back error (EIO|ENOSPC): discard this upper\n"
@@ -282,18 +294,71 @@ class FailingDisk(sandbox.Scenario):
         child, servant = self.run_servant("--volatile")
         self.assertEqual(servant.ask("open", "a", "new"), "ok")
         self.assertEqual(servant.ask("fill", "a", MIB), "ok")
-        keeper = servant.keeper
-        with open(f"/proc/{keeper}/task/{keeper}/children") as children:
-            command = int(children.read())
-        for pid in (child.pid, keeper, command):
-            os.kill(pid, signal.SIGKILL)
-        child.communicate()
-        sandbox.wait_for_end(keeper)
-        sandbox.wait_for_end(command)
+        self.kill(child, servant)
         done = self.ovlrun("--lower", self.lower, "--upper", self.upper, "--accept-volatile", "--", "true")
         self.assertEqual(done.returncode, 125)
         self.assert_told(done.stderr)
         self.assertTrue(os.path.exists(self.mark))
+
+
+@unittest.skipIf(os.geteuid() != 0, "SKIPPED: needs root, to mount a file system of a file")
+@sandbox.needs_real_upper
+class PowerLoss(OnADisk):
+    def setUp(self):
+        super().setUp()
+        self.make_disk(200, 64)
+        with open(self.lower + "/large", "wb") as file:
+            file.write(os.urandom(8 << 20))
+        self.inside("true")  # whose writes are no concern of these
+        os.sync()
+        self.after = self.top + "/after"
+        os.mkdir(self.after)
+
+    def lose_power(self):
+        """self.after: what the disk would have."""
+        copy = self.memory + "/copy"
+        shutil.copyfile(self.image, copy)
+        self.mount("-o", "loop", copy, self.after)
+
+    def test_a_rename_in_a_merged_directory_is_there_after_its_fsync(self):
+        child, servant = self.run_servant()
+        for words in (("read", "directory", "dir"), ("open", "new", "dir/new.tmp"), ("fill", "new", 1), ("fsync", "new"),
+                      ("rename", "dir/new.tmp", "dir/new"), ("fsync", "directory")):
+            self.assertEqual(servant.ask(*words), "ok", words)
+        self.lose_power()
+        self.assertEqual(os.listdir(self.after + "/upper/dir"), ["new"])
+        self.assertEqual(os.stat(self.after + "/upper/dir/new").st_size, 1 << 20)
+        self.end(child, servant)
+
+    def test_a_copy_is_whole_when_its_name_is_there(self):
+        child, servant = self.run_servant()
+        for words in (("read", "directory", "."), ("open", "large", "large"), ("fsync", "directory")):
+            self.assertEqual(servant.ask(*words), "ok", words)
+        self.lose_power()
+        with open(self.after + "/upper/large", "rb") as copy, open(self.lower + "/large", "rb") as lower:
+            self.assertTrue(copy.read() == lower.read())
+        self.end(child, servant)
+
+    def test_a_volatile_upper_is_refused(self):
+        child, servant = self.run_servant("--volatile")
+        for words in (("open", "large", "large"), ("fsync", "large"), ("syncfs", "large")):
+            self.assertEqual(servant.ask(*words), "ok", words)
+        self.lose_power()
+        # As it is: nothing of that was written.
+        self.assertFalse(os.path.exists(self.after + "/upper/large"))
+        done = self.ovlrun("--lower", self.lower, "--upper", self.after + "/upper", "--", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("a volatile session did not end cleanly", done.stderr)
+        self.assertEqual(self.end(child, servant), (0, ""))
+
+    def test_a_volatile_upper_is_whole_after_a_clean_end(self):
+        child, servant = self.run_servant("--volatile")
+        for words in (("open", "large", "large"), ("open", "new", "dir/new"), ("fill", "new", 1)):
+            self.assertEqual(servant.ask(*words), "ok", words)
+        self.assertEqual(self.end(child, servant), (0, ""))
+        self.lose_power()
+        self.assertEqual(os.stat(self.after + "/upper/large").st_size, 8 << 20)
+        self.assertEqual(os.stat(self.after + "/upper/dir/new").st_size, 1 << 20)
 
 
 if __name__ == "__main__":

@@ -133,6 +133,36 @@ class Volatile(sandbox.Scenario):
         done = self.ovlrun("diff", "--upper", self.upper)
         self.assertEqual((done.returncode, done.stdout), (0, f"M {self.lower}/file\n"), done.stderr)
 
+    def test_without_its_keeper_a_session_does_not_end_cleanly(self):
+        child = self.start("sh", "-c", f"echo changed > {self.lower}/file; echo $PPID; read x", options=("--volatile",),
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        keeper = int(child.stdout.readline())
+        os.kill(keeper, signal.SIGKILL)
+        sandbox.wait_for_end(keeper)
+        child.communicate("\n")
+        self.assertEqual(child.returncode, 0)
+        self.refused()
+
+    @unittest.skipIf(os.geteuid() != 0, "root mounts")
+    @sandbox.needs_real_upper
+    def test_the_kernel_refuses_it_too(self):
+        self.leave_dirty()
+        os.mkdir(self.top + "/mounted")
+        options = f"lowerdir={self.lower},upperdir={self.upper},workdir={self.work},userxattr"
+        mount = ["mount", "-t", "overlay", "overlay", "-o", options, self.top + "/mounted"]
+        done = subprocess.run(mount, capture_output=True, text=True)
+        if done.returncode == 0:
+            subprocess.run(["umount", self.top + "/mounted"])
+        self.assertNotEqual(done.returncode, 0)
+        # For that reason alone.
+        os.unlink(self.mark)
+        os.rmdir(os.path.dirname(self.mark))
+        shutil.rmtree(self.work + "/ovlrun")
+        done = subprocess.run(mount, capture_output=True, text=True)
+        if done.returncode != 0:
+            self.skipTest(done.stderr)
+        subprocess.run(["umount", self.top + "/mounted"])
+
     def test_discarding_is_one_way_out(self):
         self.leave_dirty()
         shutil.rmtree(self.upper)
