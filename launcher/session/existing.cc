@@ -43,7 +43,7 @@ void check_work(const std::string& upper, const std::string& work) {
       fail("--work {}: holds {}, which is not ovlrun's: give an empty directory", quote(work),
            quote("work/" + name));
   for (const std::string& name : names_in(work + "/work/incompat"))
-    if (name != kIncompatName && name != "volatile")
+    if (name != kIncompatName && name != kVolatileName)
       fail("--upper {}: was used with {}, which this version does not know ({})", quote(upper),
            quote(name), quote(work + "/work/incompat/" + name));
   std::ifstream format(session_dir(work) + "/format");

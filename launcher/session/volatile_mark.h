@@ -9,6 +9,7 @@
 
 namespace ovl {
 
+constexpr const char kVolatileName[] = "volatile";  // in "<work>/work/incompat"
 std::string volatile_mark(const std::string& work);
 // Also where the kernel has left the directories above it closed to their owner.
 bool has_volatile_mark(const std::string& work);

@@ -113,6 +113,7 @@ class OnADisk(sandbox.Scenario):
     def run_servant(self, *options):
         child = self.start(sys.executable, "-Bc", SERVANT, self.lower, options=options, stdin=subprocess.PIPE,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: child.stdin.closed or child.communicate())
         servant = Servant(child.stdin, child.stdout)
         servant.keeper = int(child.stdout.readline())
         return child, servant

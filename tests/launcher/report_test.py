@@ -18,7 +18,7 @@ class Report(sandbox.Scenario):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             for word in ("--lower", "--upper", "--work", "--at", "--perm", "--redirect-dir", "--metacopy", "--exclude",
                          "--xattr", "--trace", "--stats", "--allow-uncovered", "--intercept",
-                         "--strict", "--verbose", "--coverage", "--version", "diff", "125"):
+                         "--strict", "--volatile", "--accept-volatile", "--verbose", "--coverage", "--version", "diff", "125"):
                 self.assertIn(word, done.stdout)
         self.assertIn("--null", self.ovlrun("diff", "--help").stdout)
 

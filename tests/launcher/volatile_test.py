@@ -183,6 +183,22 @@ class Volatile(sandbox.Scenario):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertFalse(os.path.exists(self.mark))
 
+    def test_each_of_several_uppers_has_one(self):
+        self.write("second/file", "second")
+        both = ("--lower", self.lower, "--upper", self.upper, "--lower", self.top + "/second", "--upper", self.top + "/u2")
+        other = self.top + "/u2.work/work/incompat/volatile/dirty"
+        script = f"test -e {self.mark} && test -e {other} && echo x > {self.top}/second/file"
+        done = self.ovlrun(*both, "--volatile", "--", "sh", "-c", script)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse(os.path.exists(self.mark) or os.path.exists(other))
+        os.makedirs(os.path.dirname(other))
+        open(other, "w").close()
+        done = self.ovlrun(*both, "--", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn(f"--upper {self.top}/u2: a volatile session did not end cleanly", done.stderr)
+        with open(self.top + "/second/file") as file:
+            self.assertEqual(file.read(), "second")
+
     def test_accepting_what_is_clean_changes_nothing(self):
         self.assertEqual(self.session("--accept-volatile").returncode, 0)
 
@@ -253,6 +269,17 @@ class Volatile(sandbox.Scenario):
             self.assertFalse(any(re.search(rf" {call}\(\d+<{re.escape(self.lower)}", line) for line in calls), calls)
         self.assertTrue(any(" msync(" in line for line in calls))
         self.assertTrue(any(" sync()" in line for line in calls))
+
+    def test_opens_for_synchronous_writes_are_plain(self):
+        script = ("import fcntl, os, sys\n"
+                  "for path in sys.argv[1:]:\n"
+                  "    for flag in os.O_SYNC, os.O_DSYNC:\n"
+                  "        fd = os.open(path, os.O_RDWR | os.O_CREAT | flag)\n"
+                  "        print(int(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_SYNC == flag), end='')\n")
+        paths = (self.lower + "/file", self.lower + "/new", self.write("outside", "x"))
+        command = (sys.executable, "-Bc", script, *paths)
+        self.assertEqual(self.session("--volatile", command=command).stdout, "000011")
+        self.assertEqual(self.session(command=command).stdout, "111111")
 
     def test_static_programs_and_raw_calls_are_served(self):
         # The supervisor answers them, which the count of operations tells.
