@@ -120,6 +120,7 @@ class Volatile(sandbox.Scenario):
         self.refused("--volatile")
         self.refused("--portable")
 
+    @sandbox.needs_real_upper
     def test_settle_and_export_refuse_it_and_diff_reads_it(self):
         self.leave_dirty()
         for command in (("settle",), ("export", "--trusted")):
@@ -281,6 +282,7 @@ class Volatile(sandbox.Scenario):
         self.assertEqual(self.session("--volatile", command=command).stdout, "000011")
         self.assertEqual(self.session(command=command).stdout, "111111")
 
+    @sandbox.needs_own_supervisor
     def test_static_programs_and_raw_calls_are_served(self):
         # The supervisor answers them, which the count of operations tells.
         self.supervised("--intercept=seccomp")
