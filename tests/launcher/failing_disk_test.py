@@ -62,6 +62,11 @@ class Servant:
 
 
 class OnADisk(sandbox.Scenario):
+    def setUp(self):
+        super().setUp()
+        self.is_torn_down = False  # nor is it after a skip
+        self.addCleanup(lambda: self.is_torn_down or shutil.rmtree(self.top))
+
     def make_disk(self, memory_size, disk_size, *mkfs):
         self.memory, self.disk = self.top + "/memory", self.top + "/disk"
         os.mkdir(self.memory)
@@ -96,6 +101,7 @@ class OnADisk(sandbox.Scenario):
         subprocess.run(["umount", "-l", place])
 
     def tearDown(self):
+        self.is_torn_down = True
         self.doCleanups()
         super().tearDown()
 
