@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <thread>
 #include <unordered_set>
 #include <vector>
 
@@ -100,6 +101,32 @@ TEST(ErrorSequence, OneThatRemembersEverythingKeepsOnBeingTold) {
   EXPECT_EQ(errors.check(start), EIO);
   EXPECT_EQ(errors.check(start), EIO);
   EXPECT_EQ(errors.unseen(), EIO);
+}
+
+TEST(ErrorSequence, ThreadsAreToldOnce) {
+  constexpr int kEach = 3, kRounds = 500;
+  for (int round = 0; round < kRounds; round++) {
+    ErrorSequence errors;
+    ErrorSequence::Sample since[kEach];
+    int told[kEach] = {};
+    for (auto& sample : since) sample = errors.sample();
+    {
+      std::vector<std::jthread> threads;
+      for (int i = 0; i < kEach; i++) {
+        threads.emplace_back([&] { errors.set(EIO); });
+        threads.emplace_back([&, i] {
+          for (int k = 0; k < kEach; k++) told[i] += errors.check_and_advance(&since[i]) != 0;
+        });
+      }
+    }
+    for (int i = 0; i < kEach; i++) {
+      told[i] += errors.check_and_advance(&since[i]) != 0;
+      EXPECT_GE(told[i], 1);
+      EXPECT_LE(told[i], kEach);
+      EXPECT_EQ(errors.check_and_advance(&since[i]), 0);
+    }
+    EXPECT_EQ(errors.unseen(), 0);
+  }
 }
 
 // --- every order ---
