@@ -182,6 +182,10 @@ void parse_run(const std::vector<std::string>& arguments, CommandLine& line) {
       "--strict", run.strict,
       "the supervisor alone, without the exception for the preload; refuses to start where "
       "that is not possible");
+  app.add_flag("--volatile", run.is_volatile,
+               "fsync and its like return at once; after a crash the upper is refused");
+  app.add_flag("--accept-volatile", run.accept_volatile,
+               "go on with an upper that a --volatile session did not end with");
   app.add_flag("-v,--verbose", run.verbose, "say how calls are intercepted, and why");
   app.add_flag("--coverage", coverage, "list the system calls and how each is covered");
   app.add_flag("-V,--version", version, "print the version");

@@ -41,6 +41,8 @@ struct RunOptions {
   bool allow_uncovered = false;
   Intercept intercept = Intercept::kAuto;
   bool strict = false;
+  bool is_volatile = false;      // nothing is written out for the programs' sake
+  bool accept_volatile = false;  // an upper that a volatile session left behind will do
   bool verbose = false;
   std::vector<std::string> command;
 };

@@ -48,7 +48,7 @@ Result<void> fill(Op& op, const Node& node, int upper) {
   StatX st;
   TRY(sys_fstat(lower.get(), &st));
   if (!S_ISREG(st.stx_mode)) return Error(EIO);
-  return copy_data(op, lower.get(), upper, st.stx_size);
+  return copy_data(op, *node.overlay, lower.get(), upper, st.stx_size);
 }
 
 bool is_still_there(const Node& node) {

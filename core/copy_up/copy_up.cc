@@ -128,7 +128,7 @@ class Copy {
       StatX st;
       TRY(sys_fstat(lower.get(), &st));
       if (!S_ISREG(st.stx_mode)) return Error(EIO);
-      TRY(copy_data(op_, lower.get(), upper.get(), st.stx_size));
+      TRY(copy_data(op_, *node_.overlay, lower.get(), upper.get(), st.stx_size));
       lower_data_ = st;
     } else {
       TRY(sys_lstat(node_.data(), &lower_data_));

@@ -119,10 +119,16 @@ Result<UniqueFd> open_lower(CStr real) {
   return fd;
 }
 
-Result<void> copy_data(Op& op, int in, int out, uint64_t size) {
+Result<void> copy_data(Op& op, const Overlay& overlay, int in, int out, uint64_t size) {
   if (size == 0) return sys_ftruncate(out, 0);
   TRY(DataCopy(op, in, out, static_cast<off_t>(size)).run());
-  return sys_fdatasync(out);
+  if (overlay.is_volatile) return {};
+  const Result<void> synced = sys_fdatasync(out);
+  // Any error of writing back, as the kernel notes it for the whole file system
+  // (mapping_set_error()). Not those of write(2), which only this copy has: there ENOSPC says that
+  // nothing was taken that could be lost.
+  if (!synced.ok()) op.session().errors(overlay).set(synced.error());
+  return synced;
 }
 
 Result<void> may_write(Op& op, uint64_t size) {

@@ -10,8 +10,8 @@ Result<UniqueFd> open_lower(CStr real);
 
 // Makes `out` (empty, or of any content that may be overwritten) hold the same `size` bytes as
 // `in`: by reflink, else copied in the kernel, else by hand; holes stay holes. Then waits until
-// they are on disk. Errors: ENOSPC, EIO, EDQUOT ...
-Result<void> copy_data(Op& op, int in, int out, uint64_t size);
+// they are on disk, unless the overlay is volatile. Errors: ENOSPC, EIO, EDQUOT ...
+Result<void> copy_data(Op& op, const Overlay& overlay, int in, int out, uint64_t size);
 
 // Before that many bytes are written, or a file is given that size: may this process write so large
 // a file? The limit is the program's, and the copy not its own. Errors: that of

@@ -7,9 +7,14 @@
 namespace ovl {
 namespace {
 
-Result<void> wait_for_disk(CStr dir) {
+Result<void> wait_for_disk(Op& op, const Overlay& overlay, CStr dir) {
+  if (overlay.is_volatile) return {};
   const Result<UniqueFd> fd = sys_openat(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (fd.ok()) return sys_fsync(fd.value().get());
+  if (fd.ok()) {
+    const Result<void> synced = sys_fsync(fd.value().get());
+    if (!synced.ok()) op.session().errors(overlay).set(synced.error());
+    return synced;
+  }
   // A program that has used up its descriptors: the one call of this kind that needs none.
   if (fd.error() == EMFILE || fd.error() == ENFILE) return checked_void(raw_call(SYS_sync));
   return Error(fd.error());
@@ -85,8 +90,8 @@ Result<void> mark_unportable(Op& op, const Overlay& overlay) {
   TRY(ignore_if(make_own_directory(incompat), EEXIST));
   TRY(ignore_if(make_own_directory(mark), EEXIST));
   // Whoever finds it may be faster than who made it: everybody's first one waits for the disk.
-  TRY(wait_for_disk(mark));
-  TRY(wait_for_disk(incompat));
+  TRY(wait_for_disk(op, overlay, mark));
+  TRY(wait_for_disk(op, overlay, incompat));
   known.fetch_or(bit, std::memory_order_relaxed);
   return {};
 }

@@ -23,6 +23,7 @@ CStr temp_name(Op& op, char* out) {
 
 Temp::Temp(Op& op, const Overlay& overlay) {
   char name[20];
+  op.session().note_change();
   path_ = op.arena().concat(overlay.work, kInnerWork, "/", temp_name(op, name));
 }
 

@@ -47,8 +47,10 @@ struct Overlay {
   XattrFormat format;  // of what is written to the upper and the workdir
   Perm perm;
   bool can_whiteout_device;
-  bool has_index;   // hard links of lowers stay linked, where their layer can
-  bool has_beside;  // what symlinks and special files can't carry stands beside the upper
+  bool has_index;          // hard links of lowers stay linked, where their layer can
+  bool has_beside;         // what symlinks and special files can't carry stands beside the upper
+  bool is_volatile;        // nothing is written out for the programs' sake
+  uint64_t errors_before;  // its error sequence (Session::errors) as it began
 
   // Only of inner sessions (OverlayConfig says more).
   uint32_t level;

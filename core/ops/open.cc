@@ -223,6 +223,7 @@ Outcome open_regular(Op& op, const Request& r, const Walked& w, uint64_t stamp) 
   if (!r.writes() && !own_data) TRY(tell_of_reader(op, node, stamp));
   if (!r.writes() && has_data_elsewhere(node)) return open_moved_metacopy(op, r, w);
   if (!r.writes()) return open_there(op, w, node.data(), r.plain_flags());
+  op.session().note_change();
   Result<const Node*> now = copy_up(op, node, r.has(O_TRUNC) ? Data::kDrop : Data::kAll);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
   const CStr upper = now.value()->upper;
@@ -326,6 +327,7 @@ Outcome open_unnamed(Op& op, const Request& r, NamePath& target) {
     const Node& node = *target.walked().node;
     if (!node.exists() || !node.is_dir()) return Error(kLookAgain);
     const Node* dir = TRY(copy_up_dir(op, node));
+    op.session().note_change();
     fd = TRY(sys_open_no_symlinks(dir->upper, r.flags, r.mode));
     if ((dir->mode & S_ISGID) != 0 && dir->gid != dir->real.stx_gid) {
       StatX now;
@@ -358,11 +360,13 @@ Outcome open_nameless(Op& op, const Request& r, int fd) {
   return op.caller().give_fd(std::move(copy), r.flags & O_CLOEXEC);
 }
 
-Outcome attempt(Op& op, const Request& r, CStr path) {
+Outcome attempt(Op& op, Request r, CStr path) {
   const Stamps before = {shown_stamp(op.session()), reader_stamp(op.session())};
   NamePath target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
   const Walked& walked = target.walked();
+  if (walked.node != nullptr && !walked.outside() && walked.node->overlay->is_volatile)
+    r.flags &= ~O_SYNC;  // O_DSYNC is a part of it
   if (walked.orphan && walked.orphan.on_lower && r.writes())
     return open_nameless(op, r, walked.orphan.fd);
   if (shows_mappings(r, walked)) {

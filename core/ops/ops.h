@@ -9,7 +9,7 @@
 
 namespace ovl {
 
-#define OVL_OP(name, status, ...) Outcome op_##name(Op& op, __VA_ARGS__);
+#define OVL_OP(name, status, ...) Outcome op_##name(Op& op __VA_OPT__(, ) __VA_ARGS__);
 #include "core/ops/ops.def"
 
 // A system call as it is made: number and argument registers.

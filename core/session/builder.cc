@@ -197,6 +197,7 @@ class Filler {
     segment_->exclude_count = from.exclude_count;
     segment_->level = from.level + 1;
     segment_->closed_roots = from.closed_roots;
+    segment_->any_volatile = from.any_volatile;
     segment_->watch = from.watch & ~kWatchCount;
     segment_->trace_path = from.trace_path;
     memcpy(segment_->overlays, from.overlays, sizeof from.overlays);
@@ -208,6 +209,13 @@ class Filler {
     const bool outermost = from.outermost.size == 0;
     segment_->outermost = outermost ? strings_.add(around.path()) : from.outermost;
     segment_->state_offset = from.state_offset;
+  }
+
+  // In an upper of the session around that is.
+  bool lies_in_volatile(CStr upper) const {
+    const Overlay* around =
+        spec_.around == nullptr || upper.empty() ? nullptr : spec_.around->upper_with(upper);
+    return around != nullptr && around->is_volatile;
   }
 
   SharedState& state() {
@@ -235,6 +243,9 @@ class Filler {
     // What an inner overlay has below it are several real objects, of several file systems.
     out->index = spec.index && !spec.upper.empty() && !spec.work.empty() && segment_->level == 0;
     if (out->index && has_entries(spec.work, "index")) state().index_used.store(1);
+    out->is_volatile = (spec.is_volatile || lies_in_volatile(spec.upper)) && !spec.upper.empty();
+    if (out->is_volatile) segment_->any_volatile = 1;
+    out->errors_before = state().errors[out->id % kErrorSequences].peek();
     out->given_upper = strings_.add(spec.given_upper);
     out->given_work = strings_.add(spec.given_work);
     out->first_given = segment_->given_count;

@@ -39,7 +39,8 @@ struct OverlaySpec {
   XattrFormat format;  // of the upper
   Perm perm = Perm::kOwner;
   bool can_whiteout_device = true;
-  bool index = true;  // hard links of lowers stay linked; not in an inner session
+  bool index = true;         // hard links of lowers stay linked; not in an inner session
+  bool is_volatile = false;  // nothing is written out for the programs' sake
 
   // Only in an inner session.
   CStr given_upper;  // what the session around calls the upper, the workdir

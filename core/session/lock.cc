@@ -107,6 +107,7 @@ Mutation::~Mutation() {
 }
 
 void Mutation::lock_bucket(uint32_t index) {
+  session_.note_change();
   lock_word(session_.state().dirs[index], self_);
   held_[held_[0] < 0 ? 0 : 1] = static_cast<int32_t>(index);
 }

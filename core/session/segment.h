@@ -15,11 +15,12 @@
 
 #include "core/base/str.h"
 #include "core/format/xattr_format.h"
+#include "core/session/error_sequence.h"
 
 namespace ovl {
 
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
-constexpr uint32_t kSegmentVersion = 7;
+constexpr uint32_t kSegmentVersion = 8;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
 // A symbolic link, for readlink(2) alone, that only programs below ovlrun have: to the file of
 // their session. It tells an inner launcher where it is, however it was started.
@@ -83,7 +84,9 @@ struct OverlayConfig {
   Perm perm;
   uint8_t can_whiteout_device;  // mknod of 0:0 works in the upper
   uint8_t index;                // 0, 1: hard links of lowers stay linked, where their layer can
-  uint8_t beside;  // 0, 1: what symlinks and special files can't carry stands beside the upper
+  uint8_t beside;       // 0, 1: what symlinks and special files can't carry stands beside the upper
+  uint8_t is_volatile;  // 0, 1: nothing is written out for the programs' sake
+  uint64_t errors_before;  // its error sequence as it began
 };
 
 // Bits of Segment::watch.
@@ -136,6 +139,7 @@ struct KnownDirectory {
 
 // One bit per hash of a lower file that somebody may have open to be read (session/readers.h).
 constexpr uint32_t kReaderWords = 512;
+constexpr uint32_t kErrorSequences = 64;  // by an overlay's id; more than these share them
 constexpr uint32_t kFollowLocks = 16;
 
 enum class Counter : uint32_t {
@@ -168,7 +172,8 @@ struct Segment {
   uint8_t supervised;       // 1: a supervisor answers for what does not come through the gate
   uint8_t preload;          // 1: programs get the preload object
   uint8_t strict;           // 1: --strict, for who joins it
-  uint8_t pad[2];
+  uint8_t any_volatile;     // 1: one of the overlays is
+  uint8_t pad[1];
   OverlayConfig overlays[kMaxOverlays];
   LayerConfig layers[kMaxLayers];
   StrRef given[kMaxLayers];
@@ -247,6 +252,11 @@ struct SharedState {
   std::atomic<uint64_t> data_copies;
   LockWord follow[kFollowLocks];  // by process (ops/follow.h)
   alignas(64) std::atomic<uint64_t> readers[kReaderWords];
+
+  // Errors of writing to the uppers that no call was waiting for, or that concern more than the one
+  // that was.
+  alignas(64) ErrorSequence errors[kErrorSequences];
+  std::atomic<uint32_t> changed;  // 1: something was, or may have been, written to some upper
 
   alignas(64) LockWord moved_file_lock;
   std::atomic<uint32_t> moved_file_count;  // entries that were ever taken

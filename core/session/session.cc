@@ -132,6 +132,8 @@ Session::~Session() {
                                 c.can_whiteout_device != 0,
                                 c.index != 0,
                                 c.beside != 0,
+                                c.is_volatile != 0,
+                                c.errors_before,
                                 c.level,
                                 c.level == 0 ? c.lower_count + c.data_count : lowers,
                                 c.given_count,

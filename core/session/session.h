@@ -64,6 +64,16 @@ class Session {
   const Overlay* upper_with(Str real) const;
   const Overlay* workdir_with(Str real) const;
 
+  // Of writing to the overlay's upper.
+  ErrorSequence& errors(const Overlay& overlay) const {
+    return state_->errors[overlay.id % kErrorSequences];
+  }
+  // Something is about to be written to an upper.
+  void note_change() const {
+    if (shared_ && state_->changed.load(std::memory_order_relaxed) == 0)
+      state_->changed.store(1, std::memory_order_relaxed);
+  }
+
   // Is the segment shared with the others, or a private view for a program that may open nothing
   // for writing?
   bool shared() const { return shared_; }

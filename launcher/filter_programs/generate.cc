@@ -37,9 +37,11 @@ struct Rule {
   const char* name;
   uint32_t number;  // of x86-64
   uint32_t action;
+  bool where_volatile = false;  // only there
 };
 constexpr Rule kRules[] = {
 #define OVL_OP(name, status, ...) {#name, SYS_##name, SCMP_ACT_NOTIFY},
+#define OVL_OP_VOLATILE(name, status, ...) {#name, SYS_##name, SCMP_ACT_NOTIFY, true},
 #define OVL_LEGACY(name, target, ...) {#name, SYS_##name, SCMP_ACT_NOTIFY},
 #define OVL_REFUSE(name, code, why) {#name, SYS_##name, SCMP_ACT_ERRNO(code)},
 #include "core/ops/ops.def"
@@ -137,17 +139,19 @@ std::vector<std::vector<scmp_arg_cmp>> conditions(uint32_t number) {
   return types;
 }
 
-void add_rules(Context& context) {
+void add_rules(Context& context, bool is_volatile) {
   for (const Rule& rule : kRules)
-    for (const auto& when : conditions(rule.number))
-      context.add(rule.name, static_cast<int>(rule.number), rule.action, when);
+    if (is_volatile || !rule.where_volatile)
+      for (const auto& when : conditions(rule.number))
+        context.add(rule.name, static_cast<int>(rule.number), rule.action, when);
 }
 
 // Returns the newest number that the rules cover: what this libseccomp has no name for is left to
 // be ENOSYS, with all that is newer.
-uint32_t add_rules_of_i386(Context& context) {
+uint32_t add_rules_of_i386(Context& context, bool is_volatile) {
   uint32_t newest = kNewestCall;
   for (const Rule& rule : kRules) {
+    if (rule.where_volatile && !is_volatile) continue;
     const int there = seccomp_syscall_resolve_name_arch(SCMP_ARCH_X86, rule.name);
     if (there == __NR_SCMP_ERROR && rule.number >= kFirstCommonCall)
       newest = std::min(newest, rule.number - 1);
@@ -178,7 +182,7 @@ void add_readable_rule(Context& context) {
 }
 
 struct Choice {
-  bool i386, credentials, readable;
+  bool i386, credentials, readable, is_volatile;
 };
 
 void print_program(int index, const std::vector<sock_filter>& program) {
@@ -191,13 +195,13 @@ void print_program(int index, const std::vector<sock_filter>& program) {
 // Returns the newest number of i386's calls that the program knows.
 uint32_t print_choice(int index, const Choice& choice) {
   Context native(SCMP_ARCH_X86_64);
-  add_rules(native);
+  add_rules(native, choice.is_volatile);
   if (choice.credentials) add_credential_rules(native, false);
   if (choice.readable) add_readable_rule(native);
   uint32_t newest = kNewestCall;
   if (choice.i386) {
     Context other(SCMP_ARCH_X86);
-    newest = add_rules_of_i386(other);
+    newest = add_rules_of_i386(other, choice.is_volatile);
     if (choice.credentials) add_credential_rules(other, true);
     if (choice.readable) add_readable_rule(other);
     native.merge(other);
@@ -217,14 +221,14 @@ void print_all() {
   // Not what the kernel has that this is built on.
   seccomp_api_set(6);
   std::string table;
-  for (int index = 0; index < 8; index++) {
-    const Choice choice = {(index & 1) != 0, (index & 2) != 0, (index & 4) != 0};
+  for (int index = 0; index < 16; index++) {
+    const Choice choice = {(index & 1) != 0, (index & 2) != 0, (index & 4) != 0, (index & 8) != 0};
     const uint32_t newest = print_choice(index, choice);
     const std::string number = std::to_string(index);
     const auto word = [](bool value) { return value ? "true, " : "false, "; };
     table += std::string("    {") + word(choice.i386) + word(choice.credentials) +
-             word(choice.readable) + std::to_string(newest) + ", kProgram" + number +
-             ", std::size(kProgram" + number + ")},\n";
+             word(choice.readable) + word(choice.is_volatile) + std::to_string(newest) +
+             ", kProgram" + number + ", std::size(kProgram" + number + ")},\n";
   }
   printf("constexpr FilterProgram kPrograms[] = {\n%s};\n", table.c_str());
   printf("constexpr uint32_t kNewestCall = %u;\n", kNewestCall);

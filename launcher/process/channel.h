@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/unique_fd.h"
+#include "launcher/session/upper_errors.h"
 
 namespace ovl {
 
@@ -17,16 +18,19 @@ struct Message {
     kStarted,  // value: pid of the command
     kStopped,  // value: signal that stopped the command; payload: the how many-th stop it is
     kContinued,
-    kEnded,  // value: wait status of the command; payload: 1 when the session has ended too
+    kEnded,   // value: wait status of the command; payload: 1 when the session has ended too
+    kErrors,  // errors: of writing to the uppers; an answer is waited for
     // front -> keeper
     kSignal,  // value: pass this signal on to the command
     kReady,   // the front has opened what it wants of the session's files
+    kTold,    // those errors were told
     kResume,  // the front was continued: so shall the command be; payload: from which stop
   };
   Kind kind;
   int32_t value;
   int32_t queued;   // kSignal: sent by sigqueue(3), with
   int64_t payload;  // this value; else as above
+  UpperErrors errors = {};
 };
 
 struct Channel {

@@ -63,7 +63,8 @@ class Front {
       : channel_(channel), keeper_(keeper), inner_(inner) {}
 
   // Until the command has ended. Returns its wait status.
-  int wait_for_command(int signals, const std::function<void()>& on_start) {
+  int wait_for_command(int signals, const std::function<void()>& on_start,
+                       const std::function<void(const UpperErrors&)>& on_errors) {
     while (true) {
       struct pollfd wait[2] = {{channel_, POLLIN, 0}, {signals, POLLIN, 0}};
       if (poll(wait, 2, -1) < 0) continue;
@@ -76,6 +77,10 @@ class Front {
         command_ = message.value;
         on_start();
         send_message(channel_, Message{Message::kReady, 0, 0, 0});
+      }
+      if (message.kind == Message::kErrors) {
+        on_errors(message.errors);
+        send_message(channel_, Message{Message::kTold, 0, 0, 0});
       }
       if (message.kind == Message::kEnded) {
         // A session around this one would take the keeper for something that the command left.
@@ -181,13 +186,16 @@ int run_command(const RunOptions& options, const Plan& plan, const Ways& ways) {
     be_keeper(options, plan, ways, signals, to_front, front, -1);
   }
   EndReport report(options, plan);
-  const int messages = report.needs_stderr() ? 2 : channel.front.get();
-  keep_only({channel.front.get(), signal_fd.get(), messages});
+  // Standard error too: at the end it may have to say that something was lost.
+  keep_only({channel.front.get(), signal_fd.get(), STDERR_FILENO});
   const int status = Front(channel.front.get(), keeper, plan.around != nullptr)
-                         .wait_for_command(signal_fd.get(), [&] { report.start(); });
+                         .wait_for_command(
+                             signal_fd.get(), [&] { report.start(); },
+                             [&](const UpperErrors& errors) { report.tell(errors); });
   report.print();
   if (WIFSIGNALED(status)) die_by(WTERMSIG(status));
-  return WEXITSTATUS(status);
+  const int own = WEXITSTATUS(status);
+  return own == 0 && report.told_errors() ? kExitFailure : own;
 }
 
 }  // namespace ovl

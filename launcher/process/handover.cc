@@ -85,12 +85,14 @@ bool receive_ready(int socket) {
   return n == 1;
 }
 
-FilteredChild::FilteredChild(bool gate, bool strict, const std::function<void()>& prepare,
+FilteredChild::FilteredChild(bool gate, bool strict, bool is_volatile,
+                             const std::function<void()>& prepare,
                              const std::function<void()>& become) {
   const bool root = geteuid() == 0;
   if (!strict && getrandom(pass_, sizeof pass_, 0) != sizeof pass_)
     fail("no random numbers: {}", error_text(errno));
   FilterOptions options = {gate, !strict, root, {pass_[0], pass_[1]}, !root};
+  options.is_volatile = is_volatile;
   if (gate && !strict) options.loader = find_loader_call(kUsualLoader);
   const std::vector<sock_filter> filter = make_filter(options);
   Pipe installed, go;

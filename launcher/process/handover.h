@@ -35,9 +35,10 @@ bool receive_ready(int socket);
 class FilteredChild {
  public:
   // `gate`: as in FilterOptions; `strict`: 32-bit programs are not served (what resolves outside is
-  // done on copied arguments only for 64-bit ones). In the child `prepare` runs before it has the
-  // filter, `become` when it was let go: it must not return. Throws Failure.
-  FilteredChild(bool gate, bool strict, const std::function<void()>& prepare,
+  // done on copied arguments only for 64-bit ones); `is_volatile`: as in FilterOptions. In the
+  // child `prepare` runs before it has the filter, `become` when it was let go: it must not return.
+  // Throws Failure.
+  FilteredChild(bool gate, bool strict, bool is_volatile, const std::function<void()>& prepare,
                 const std::function<void()>& become);
   FilteredChild(const FilteredChild&) = delete;
   FilteredChild& operator=(const FilteredChild&) = delete;

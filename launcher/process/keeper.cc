@@ -42,15 +42,18 @@ class Keeper {
       if (read(signals, &info, sizeof info) <= 0 || info.ssi_signo != SIGCHLD) continue;
       const bool some_left = reap();
       if (!some_left) break;
+      if (end_status_) tell_errors(*session);
       tell_end(false);
     }
     // Nobody is left: the upper is free again before the front returns, so that the next session
     // can have it.
     while (channel_ >= 0 && !front_is_ready_) hear();
     if (session->is_joined()) {
+      if (end_status_) tell_errors(*session);
       tell_end(false);
       session->wait_until_left();
     }
+    tell_errors(*session);
     session->end();
     session.reset();
     tell_end(true);
@@ -76,6 +79,7 @@ class Keeper {
       return;
     }
     if (message.kind == Message::kReady) front_is_ready_ = true;
+    if (message.kind == Message::kTold) front_has_told_ = true;
     if (command_ <= 0) return;
     if (message.kind == Message::kSignal) {
       if (message.queued != 0) {
@@ -113,6 +117,19 @@ class Keeper {
     return pid == 0;
   }
 
+  // What the command wrote goes to the disk. Somebody is told what failed, or the next session is.
+  void tell_errors(HeldSession& session) {
+    const UpperErrors errors = session.write_out();
+    if (!any(errors)) return;
+    front_has_told_ = false;
+    Message message{Message::kErrors, 0, 0, 0};
+    message.errors = errors;
+    send(message);
+    wake_front();
+    while (channel_ >= 0 && !front_has_told_) hear();
+    session.errors_were_told(errors, front_has_told_);
+  }
+
   void tell_end(bool of_session) {
     if (!end_status_) return;
     send(Message{Message::kEnded, *end_status_, 0, of_session});
@@ -133,6 +150,7 @@ class Keeper {
   pid_t command_;
   std::optional<int> end_status_;  // of the command; not told yet
   bool front_is_ready_ = false;
+  bool front_has_told_ = false;
   int64_t stops_ = 0;  // of the command, so far
 };
 
@@ -143,7 +161,8 @@ std::unique_ptr<FilteredChild> make_filtered(const RunOptions& options, Ways* wa
   if (!ways->supervisor) return nullptr;
   const bool own_exec = ways->preload;
   auto child = std::make_unique<FilteredChild>(
-      ways->preload, options.strict, [own_exec] { prepare_command(own_exec); }, become);
+      ways->preload, options.strict, options.is_volatile, [own_exec] { prepare_command(own_exec); },
+      become);
   *ways = choose_ways(options, child->try_out());
   if (!ways->supervisor) return nullptr;
   return child;

@@ -30,13 +30,6 @@ static_assert(std::size(kCounterNames) == static_cast<size_t>(Counter::kCount));
 EndReport::EndReport(const RunOptions& options, const Plan& plan)
     : options_(options), plan_(plan) {}
 
-bool EndReport::needs_stderr() const {
-  if (options_.stats || options_.trace) return true;
-  for (const PlannedOverlay& o : plan_.overlays)
-    if (o.own_upper) return true;
-  return false;
-}
-
 void EndReport::start() {
   if (options_.trace)
     trace_ = UniqueFd(open(trace_records_file(plan_).c_str(), O_RDONLY | O_CLOEXEC));
@@ -46,9 +39,20 @@ void EndReport::start() {
   if (!session_->attach(CStr(file.c_str(), file.size())).ok()) session_.reset();
 }
 
+void EndReport::tell(const UpperErrors& errors) {
+  for (size_t i = 0; i < plan_.overlays.size(); i++) {
+    if (errors[i] == 0) continue;
+    complain(upper_error_text(plan_.overlays[i].upper, errors[i]));
+    told_[i] = errors[i];
+  }
+}
+
 void EndReport::print() {
   if (trace_.valid()) write_trace_text(trace_.get(), options_.trace_file);
   if (session_ != nullptr) print_stats();
+  for (size_t i = 0; options_.verbose && i < plan_.overlays.size(); i++)
+    if (told_[i] == 0)
+      complain(fmt::format("upper {}: no write-back errors", quote(plan_.overlays[i].upper)));
   for (const PlannedOverlay& o : plan_.overlays)
     if (o.own_upper)
       complain(

@@ -16,6 +16,7 @@
 #include "launcher/failure.h"
 #include "launcher/session/lock.h"
 #include "launcher/session/plan.h"
+#include "launcher/session/volatile_mark.h"
 
 namespace fs = std::filesystem;
 
@@ -42,7 +43,7 @@ void check_work(const std::string& upper, const std::string& work) {
       fail("--work {}: holds {}, which is not ovlrun's: give an empty directory", quote(work),
            quote("work/" + name));
   for (const std::string& name : names_in(work + "/work/incompat"))
-    if (name != kIncompatName)
+    if (name != kIncompatName && name != kVolatileName)
       fail("--upper {}: was used with {}, which this version does not know ({})", quote(upper),
            quote(name), quote(work + "/work/incompat/" + name));
 }
@@ -93,9 +94,15 @@ void check_readable(const std::string& upper, const std::string& work) {
          quote(session_dir(work) + "/format"));
 }
 
-bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix) {
+bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix,
+                    bool accept_volatile) {
   check_readable(upper, work);
   check_work(upper, work);
+  if (!accept_volatile && has_volatile_mark(work))
+    fail(
+        "--upper {}: a volatile session did not end cleanly, and what it wrote may be lost or torn "
+        "({}): discard the upper and the workdir, or go on with --accept-volatile",
+        quote(upper), quote(volatile_mark(work)));
   check_xattrs(upper, prefix);
   // The kernel leaves its own "work" in the workdir of each mount.
   return names_in(upper).empty() && !fs::exists(session_dir(work) + "/format") &&

@@ -9,9 +9,11 @@
 namespace ovl {
 
 // Throws Failure when the workdir holds foreign things, when either was made by a newer version or
-// by a feature that is unknown here, or when the upper is in use. Touches nothing. Returns true
-// when the upper is empty (or missing) and nothing has used the workdir yet.
-bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix);
+// by a feature that is unknown here, when the upper is in use, or when a volatile session left it
+// behind and that is not accepted. Touches nothing. Returns true when the upper is empty (or
+// missing) and nothing has used the workdir yet.
+bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix,
+                    bool accept_volatile = false);
 
 // The part of that without which nothing can be said of an upper: nobody changes it, and its format
 // is not a newer version's.

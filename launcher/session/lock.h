@@ -36,6 +36,7 @@ class UpperLock {
   // Nothing of this process closes a descriptor of the upper's directory any more: programs may
   // have its flock(2) from now on.
   void started();
+  int upper() const { return upper_.get(); }  // on the upper's directory, from the start on
   // Descriptors to keep open.
   std::vector<int> descriptors() const { return {upper_.get(), file_.get()}; }
 

@@ -397,7 +397,7 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around, PlanFo
     if (what == PlanFor::kLook)
       check_readable(o.upper, o.work);
     else
-      o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
+      o.fresh_upper = check_existing(o.upper, o.work, options.prefix, options.accept_volatile);
     for (const std::string& lower : o.lowers)
       o.roots.push_back(root_identity(lower, plan.around != nullptr));
     if (!o.fresh_upper) o.upper_root = root_identity(o.upper, plan.around != nullptr);

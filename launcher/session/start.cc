@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -27,6 +28,7 @@
 #include "launcher/session/join.h"
 #include "launcher/session/layers.h"
 #include "launcher/session/views.h"
+#include "launcher/session/volatile_mark.h"
 
 namespace fs = std::filesystem;
 
@@ -171,6 +173,8 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     locks_.emplace_back(o.upper, o.work, created);
     created.make_dirs(o.work + "/work", "--work");
     open_work(o.work);
+    Upper& upper = uppers_.emplace_back(Upper{o.upper, o.work});
+    upper.earlier = untold_error(o.upper, o.work, around_ == nullptr);
   }
   real_file_ = real_session_file(plan);
   std::string real_trace;
@@ -194,6 +198,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     spec.metacopy = options.metacopy;
     spec.index = options.index;
     spec.perm = options.perm;
+    spec.is_volatile = options.is_volatile;
     // Devices there would be the whiteouts of the overlay around.
     spec.can_whiteout_device =
         !o.read_only() && layers.back().upper_outside() && have_whiteout(o, created);
@@ -225,6 +230,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   }
   if (around_ == nullptr && view_dirs_.empty())
     joined_ = open_joined(plan.overlays[0].work, created);
+  for (uint32_t i = 0; i < uppers_.size(); i++) take_volatile_mark(i, options.is_volatile, created);
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
   const Result<void> written = write_segment(view(real_file_), spec);
@@ -236,6 +242,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
 
   fill_session(plan, options.prefix, real_file_);
+  take_over_errors();
   std::vector<std::string> others;
   for (const PlannedOverlay& o : plan.overlays) {
     if (o.read_only()) continue;
@@ -250,6 +257,68 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   for (const std::string& line : others) complain(line);
   for (UpperLock& lock : locks_) lock.started();
   created.keep();
+}
+
+// From the first step of a volatile session to the last. Another session that goes on with what a
+// volatile one left writes it out before anything else.
+void RunningSession::take_volatile_mark(uint32_t own, bool is_volatile, Created& created) {
+  Upper& upper = uppers_[own];
+  const bool left = has_volatile_mark(upper.work);
+  if (is_volatile) {
+    make_volatile_mark(upper.work, created);
+    upper.dirty = true;
+    upper.left = left;
+  } else if (left) {
+    if (syncfs(locks_[own].upper()) != 0) throw Failure(upper_error_text(upper.upper, errno));
+    remove_volatile_mark(upper.work);
+  }
+}
+
+// What nobody was told of is an error of this session.
+void RunningSession::take_over_errors() {
+  const auto is_earlier = [](const Upper& upper) { return upper.earlier != 0; };
+  if (std::none_of(uppers_.begin(), uppers_.end(), is_earlier)) return;
+  const auto session = std::make_unique<Session>();
+  const Result<void> attached = session->attach(view(real_file_));
+  if (!attached.ok()) fail("{}: {}", quote(file_), error_text(attached.error()));
+  for (uint32_t i = 0; i < uppers_.size(); i++) {
+    if (uppers_[i].earlier == 0) continue;
+    session->errors(own_overlay(*session, i)).set(uppers_[i].earlier);
+    complain("in an earlier session: " + upper_error_text(uppers_[i].upper, uppers_[i].earlier));
+  }
+}
+
+// Those of sessions around stand in front.
+const Overlay& RunningSession::own_overlay(const Session& session, uint32_t i) const {
+  return session.overlay(session.overlay_count() - own_overlays_ + i);
+}
+
+UpperErrors RunningSession::write_out() {
+  UpperErrors errors = {};
+  const auto session = std::make_unique<Session>();
+  if (!session->attach(view(real_file_)).ok()) return errors;  // somebody took it away
+  const bool changed = session->state().changed.load() != 0;
+  for (uint32_t i = 0; i < uppers_.size(); i++) {
+    Upper& upper = uppers_[i];
+    const Overlay& overlay = own_overlay(*session, i);
+    ErrorSequence& sequence = session->errors(overlay);
+    if (upper.told == ErrorSequence::kBeforeAll) upper.told = overlay.errors_before;
+    if ((changed || upper.left) && syncfs(locks_[i].upper()) != 0) sequence.set(errno);
+    errors[i] = static_cast<uint8_t>(sequence.check_and_advance(&upper.told));
+    upper.failed = upper.failed || errors[i] != 0;
+    upper.written = true;
+  }
+  return errors;
+}
+
+void RunningSession::errors_were_told(const UpperErrors& errors, bool told) const {
+  for (uint32_t i = 0; i < own_overlays_; i++) {
+    if (errors[i] == 0) continue;
+    if (told)
+      forget_untold_error(uppers_[i].work);
+    else
+      keep_untold_error(uppers_[i].work, errors[i]);
+  }
 }
 
 std::vector<int> RunningSession::descriptors() const {
@@ -310,6 +379,14 @@ void RunningSession::wait_until_left() {
 void RunningSession::end() {
   if (around_ != nullptr) leave_around();
   clean_kept();
+  for (const Upper& upper : uppers_) {
+    if (!upper.dirty || upper.failed || (upper.left && !upper.written)) continue;
+    try {
+      remove_volatile_mark(upper.work);
+    } catch (const Failure&) {
+      // The next start says that it is there.
+    }
+  }
   unlink(file_.c_str());
   if (!trace_.empty()) unlink(trace_.c_str());
   for (const std::string& dir : view_dirs_) {

@@ -10,6 +10,7 @@
 #include "launcher/run/intercept.h"
 #include "launcher/session/lock.h"
 #include "launcher/session/plan.h"
+#include "launcher/session/upper_errors.h"
 
 namespace ovl {
 
@@ -25,7 +26,12 @@ class HeldSession {
   // Are there other keepers' commands in it? Then it goes on until they are gone.
   virtual bool is_joined() const { return false; }
   virtual void wait_until_left() {}
-  // Removes what only the live session needs.
+  // Writes out what the session wrote, if it did, and asks for errors that nobody was told here.
+  virtual UpperErrors write_out() { return {}; }
+  // What write_out() returned was told to somebody; or to nobody, and is for the next session.
+  virtual void errors_were_told(const UpperErrors&, bool /*told*/) const {}
+  // Removes what only the live session needs, and marks the uppers as clean that are written out
+  // without an error.
   virtual void end() = 0;
 };
 
@@ -40,9 +46,14 @@ class RunningSession final : public HeldSession {
   void show_to_supervisor(pid_t front) override;
   bool is_joined() const override;
   void wait_until_left() override;
+  UpperErrors write_out() override;
+  void errors_were_told(const UpperErrors& errors, bool told) const override;
   void end() override;
 
  private:
+  void take_volatile_mark(uint32_t own, bool is_volatile, Created& created);
+  void take_over_errors();
+  const Overlay& own_overlay(const Session& session, uint32_t i) const;
   void leave_around() const;
   void clean_kept() const;
   std::string file_, real_file_;
@@ -53,6 +64,16 @@ class RunningSession final : public HeldSession {
   std::deque<UpperLock> locks_;
   std::vector<std::string> view_dirs_;  // of read-only overlays: theirs alone
   UniqueFd joined_;                     // see join.h; none in an inner session
+  // An own overlay's, in their order.
+  struct Upper {
+    std::string upper, work;
+    bool dirty = false;  // has the mark of a volatile session
+    bool left = false;   // had it before this session
+    int earlier = 0;     // an error of an earlier session
+    bool written = false, failed = false;
+    ErrorSequence::Sample told = ErrorSequence::kBeforeAll;
+  };
+  std::vector<Upper> uppers_;
 };
 
 // Sees to it that "<work>/work", which the kernel leaves with mode 000, is this user's to use.

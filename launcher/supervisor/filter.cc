@@ -29,8 +29,8 @@ constexpr uint32_t kSkipped = 0xffffffff;  // a tracer's "don't do it"; the kern
 constexpr size_t kAroundMost = 32;  // instructions that are put around a program
 
 struct FilterProgram {
-  bool i386, credentials, readable;  // as in FilterOptions
-  uint32_t newest_i386;              // the newest number of i386's calls that it knows
+  bool i386, credentials, readable, is_volatile;  // as in FilterOptions
+  uint32_t newest_i386;                           // the newest number of i386's calls that it knows
   const sock_filter* code;
   size_t size;
 };
@@ -39,7 +39,7 @@ struct FilterProgram {
 const FilterProgram& program_for(const FilterOptions& options) {
   return *std::find_if(std::begin(kPrograms), std::end(kPrograms), [&](const FilterProgram& p) {
     return p.i386 == options.i386 && p.credentials == options.credentials &&
-           p.readable == options.readable;
+           p.readable == options.readable && p.is_volatile == options.is_volatile;
   });
 }
 

@@ -42,6 +42,9 @@ struct FilterOptions {
   bool readable = false;
   // The dynamic loader's fstat passes.
   std::optional<LoaderCall> loader = std::nullopt;
+  // Is an upper volatile? Then what writes to the disk without a descriptor of a directory (msync,
+  // sync_file_range, sync) is handed over too.
+  bool is_volatile = false;
 };
 
 // Depends on the options alone, not on what the running kernel can do. Throws Failure.

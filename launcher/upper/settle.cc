@@ -213,7 +213,7 @@ class Settler {
     Temp temp(op, view_.overlay());
     UniqueFd to = get(sys_openat(temp.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600), rel);
     const UniqueFd from = get(open_lower(file.data()), rel);
-    check(copy_data(op, from.get(), to.get(), file.real.stx_size), rel);
+    check(copy_data(op, view_.overlay(), from.get(), to.get(), file.real.stx_size), rel);
     const auto new_name = [&](const std::string& name) -> std::optional<std::string> {
       for (Priv reference : {Priv::kMetacopy, Priv::kRedirect, Priv::kOrigin})
         if (name == priv_name(view_.overlay().format, reference)) return std::nullopt;

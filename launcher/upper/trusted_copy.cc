@@ -215,7 +215,7 @@ class TrustedCopy {
       return check(sys_ftruncate(out.get(), static_cast<off_t>(size)), object.from);
     const UniqueFd in = get(open_lower(view(from)), object.from);
     Op op(caller_, view_.session());
-    check(copy_data(op, in.get(), out.get(), size), object.from);
+    check(copy_data(op, view_.overlay(), in.get(), out.get(), size), object.from);
   }
 
   // All but its content.

@@ -147,8 +147,8 @@ class BadInput(sandbox.Scenario):
         self.refused("--lower", self.lower, "--upper", self.upper, says="work/notes")
 
     def test_unknown_feature_in_the_workdir(self):
-        os.makedirs(self.work + "/work/incompat/volatile/dirty")
-        self.refused("--lower", self.lower, "--upper", self.upper, says=["volatile", "does not know"])
+        os.makedirs(self.work + "/work/incompat/newer")
+        self.refused("--lower", self.lower, "--upper", self.upper, says=["newer", "does not know"])
 
     def test_format_from_a_newer_version(self):
         self.write("upper.work/ovlrun/format", "2\n")

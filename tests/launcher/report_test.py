@@ -18,7 +18,7 @@ class Report(sandbox.Scenario):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             for word in ("--lower", "--upper", "--work", "--at", "--perm", "--redirect-dir", "--metacopy", "--exclude",
                          "--xattr", "--trace", "--stats", "--allow-uncovered", "--intercept",
-                         "--strict", "--verbose", "--coverage", "--version", "diff", "125"):
+                         "--strict", "--volatile", "--accept-volatile", "--verbose", "--coverage", "--version", "diff", "125"):
                 self.assertIn(word, done.stdout)
         self.assertIn("--null", self.ovlrun("diff", "--help").stdout)
 
@@ -32,7 +32,7 @@ class Report(sandbox.Scenario):
         done = self.ovlrun("--coverage")
         self.assertEqual(done.returncode, 0)
         for line in ("openat +full", "open +full +as openat", "io_uring_setup +refused +ENOSYS: .*",
-                     "fsync +native +.*"):
+                     "fsync +full", "ftruncate +native +.*"):
             self.assertRegex(done.stdout, "(?m)^" + line + "$")
 
     def test_options_of_the_command_are_not_ours(self):

@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -128,6 +129,14 @@ CALL(int, ioctl, (int fd, unsigned long request, void* argument), ioctl(fd, requ
 // --- locks ---
 CALL(int, flock, (int fd, int how), flock(fd, how), SYS_flock, fd, how)
 CALL(int, fcntl, (int fd, int command, void* argument), fcntl(fd, command, argument), SYS_fcntl, fd, command, argument)
+
+// --- to the disk ---
+CALL(int, fsync, (int fd), fsync(fd), SYS_fsync, fd)
+CALL(int, fdatasync, (int fd), fdatasync(fd), SYS_fdatasync, fd)
+CALL(int, syncfs, (int fd), syncfs(fd), SYS_syncfs, fd)
+CALL(int, sync_file_range, (int fd, off_t from, off_t size, unsigned flags), sync_file_range(fd, from, size, flags),
+     SYS_sync_file_range, fd, from, size, flags)
+CALL(int, msync, (void* from, size_t size, int flags), msync(from, size, flags), SYS_msync, from, size, flags)
 
 // --- extended attributes ---
 CALL(int, setxattr, (const char* path, const char* name, const void* value, size_t size, int flags),

@@ -279,6 +279,35 @@ static void opening(void) {
   result("open EFAULT", CALL3(5, end_of_memory, 0, 0));
 }
 
+static void syncing(void) {
+  const char* const paths[] = {"file", "dir", "fifo", "new"};
+  for (u32 i = 0; i < sizeof paths / sizeof *paths; i++) {
+    text(paths[i]);
+    text("\n");
+    const long fd =
+        CALL3(5, paths[i], i == 3 ? 2 | 010000 /* O_DSYNC */ : 04000 /* O_NONBLOCK */, 0);
+    result("open", fd >= 0);
+    result("fsync", CALL1(118, fd));
+    result("fdatasync", CALL1(148, fd));
+    result("syncfs", CALL1(344, fd));
+    result("sync_file_range", CALL6(314, fd, 0, 0, 0, 0, 7));
+    result("sync_file_range beyond", CALL6(314, fd, 0, 0x40000000, 1, 0, 7));
+    result("sync_file_range negative", CALL6(314, fd, 0, 0x80000000, 1, 0, 7));
+    result("sync_file_range invalid", CALL6(314, fd, 0, 0, 0, 0, 8));
+    void* at = (void*)CALL6(192 /* mmap2 */, 0, 4096, i == 3 ? 3 : 1, 1 /* MAP_SHARED */, fd, 0);
+    if (i == 0 || i == 3) {
+      result("msync", CALL3(144, at, 4096, 4 /* MS_SYNC */));
+      result("msync unaligned", CALL3(144, (char*)at + 1, 1, 4));
+      CALL2(91 /* munmap */, at, 4096);
+      result("msync of nothing", CALL3(144, at, 4096, 4));
+    }
+    CALL1(6, fd);
+  }
+  result("fsync bad", CALL1(118, -1));
+  result("syncfs bad", CALL1(344, 77));
+  result("sync", CALL1(36, 0));
+}
+
 // Names of a directory, by sorted order of nothing: they are counted, and summed.
 static void sum_names(const char* label, long nr, const char* path, u32 room) {
   static char buffer[4096];
@@ -583,6 +612,7 @@ int start(int argc, char** argv) {
   stats();
   file_systems();
   opening();
+  syncing();
   listings();
   names();
   attributes();

@@ -27,11 +27,15 @@ constexpr uint32_t kNewest = 469;
 const FilterOptions kAll = {true, true, false, {0x12345678, 0x9abcdef0}};
 const FilterOptions kStrict = {false, false, false, {0x12345678, 0x9abcdef0}};
 const FilterOptions kBare = {false, false, false, {0, 0}};
+const FilterOptions kVolatile = {true,  true,         false, {0x12345678, 0x9abcdef0},
+                                 false, std::nullopt, true};
 
 // Calls of ops.def, with what is to become of them.
-std::map<uint32_t, uint32_t> table() {
+std::map<uint32_t, uint32_t> table(bool is_volatile) {
   std::map<uint32_t, uint32_t> calls;
 #define OVL_OP(name, status, ...) calls[SYS_##name] = kTrap;
+#define OVL_OP_VOLATILE(name, status, ...) \
+  if (is_volatile) calls[SYS_##name] = kTrap;
 #define OVL_LEGACY(name, target, ...) calls[SYS_##name] = kTrap;
 #define OVL_REFUSE(name, code, why) calls[SYS_##name] = SECCOMP_RET_ERRNO | (code);
 #include "core/ops/ops.def"
@@ -52,9 +56,9 @@ uint32_t answer(const std::vector<sock_filter>& filter, uint32_t architecture, u
 }
 
 TEST(Filter, EachLineOfTheTableIsTrappedOrRefused) {
-  for (const FilterOptions& options : {kAll, kStrict, kBare}) {
+  for (const FilterOptions& options : {kAll, kStrict, kBare, kVolatile}) {
     const auto filter = make_filter(options);
-    for (const auto& [number, wanted] : table()) {
+    for (const auto& [number, wanted] : table(options.is_volatile)) {
       // An ioctl of a file system, a lock, a sendto with an address.
       const uint64_t arg = number == SYS_ioctl   ? FS_IOC_SETFLAGS
                            : number == SYS_fcntl ? F_SETLK
@@ -65,8 +69,8 @@ TEST(Filter, EachLineOfTheTableIsTrappedOrRefused) {
 }
 
 TEST(Filter, AllOtherCallsPassByTheirNumberAlone) {
-  const std::map<uint32_t, uint32_t> calls = table();
-  for (const FilterOptions& options : {kAll, kStrict, kBare}) {
+  for (const FilterOptions& options : {kAll, kStrict, kBare, kVolatile}) {
+    const std::map<uint32_t, uint32_t> calls = table(options.is_volatile);
     const auto filter = make_filter(options);
     for (uint32_t number = 0; number <= kNewest; number++) {
       const std::optional<uint32_t> result = run_by_number(filter, k64, number);
@@ -227,6 +231,9 @@ constexpr Call kPathsOfI386[] = {
     {"unlink", 10},
     {"execve", 11},
     {"chdir", 12},
+    {"fsync", 118},
+    {"fdatasync", 148},
+    {"syncfs", 344},
     {"mknod", 14},
     {"chmod", 15},
     {"lchown", 16},

@@ -55,7 +55,7 @@ TEST(I386Table, HasEachCallOfX8664) {
 }
 
 TEST(I386Table, IsWhatTheFilterTraps) {
-  const auto filter = make_filter({true, true, false, {1, 2}});
+  const auto filter = make_filter({true, true, false, {1, 2}, false, std::nullopt, true});
   const auto answer = [&](int number, uint64_t a0) {
     seccomp_data call = {};
     call.arch = AUDIT_ARCH_I386;
