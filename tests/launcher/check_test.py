@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 import sandbox
-from uppers import PREFIX, ROOT, Uppers, below
+from uppers import PREFIX, ROOT, Uppers
 
 RECORD = "user.containers.override_stat"
 
