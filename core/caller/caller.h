@@ -181,6 +181,8 @@ class Caller {
   virtual uint64_t followed() { return 0; }
   virtual void set_followed(uint64_t) {}
   virtual pid_t process() { return 0; }  // its number
+  // Is this task the only one that changes what the process has mapped?
+  virtual bool owns_memory() { return false; }
   // All that are open.
   virtual Result<DescriptorList> descriptors(Arena&) { return Error(ENOSYS); }
   // Are both one open file description? False where that can't be told.

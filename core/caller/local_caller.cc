@@ -259,6 +259,14 @@ void LocalCaller::set_followed(uint64_t count) {
 
 pid_t LocalCaller::process() { return sys_getpid(); }
 
+bool LocalCaller::owns_memory() {
+  StatX tasks;
+  constexpr unsigned kOne = 3;  // links of the directory: two, and one per task
+  if (!sys_lstat(CStr("/proc/self/task"), &tasks).ok() || tasks.stx_nlink != kOne) return false;
+  const FollowedPage* page = followed_page.load(std::memory_order_relaxed);
+  return page->process.load() == sys_getpid() || !shares_memory_with_parent();
+}
+
 Result<DescriptorList> LocalCaller::descriptors(Arena& arena) {
   const UniqueFd dir = TRY(sys_openat(CStr("/proc/thread-self/fd"), O_RDONLY | O_DIRECTORY));
   return list_descriptors(arena, dir.get(), dir.get());

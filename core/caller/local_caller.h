@@ -32,6 +32,7 @@ class LocalCaller : public Caller {
   Outcome execute(const ExecRequest& request) override;
   uint64_t followed() override;
   void set_followed(uint64_t count) override;
+  bool owns_memory() override;
   pid_t process() override;
   Result<DescriptorList> descriptors(Arena& arena) override;
   bool share_open_file(int a, int b) override;

@@ -11,6 +11,7 @@
 #include "core/caller/followed.h"
 #include "core/copy_up/copy_up.h"
 #include "core/names/nameless.h"
+#include "core/ops/follow_mappings.h"
 #include "core/session/lock.h"
 #include "core/sys/no_symlinks.h"
 #include "core/walk/walk.h"
@@ -222,6 +223,7 @@ bool follow_copies(Op& op) {
       settled = false;  // there may be room the next time
     if (!r.ok() && r.error() == EMFILE) room = false;
   }
+  follow_mappings(op);
   if (settled) caller.set_followed(count);
   return room;
 }

@@ -2,6 +2,7 @@
 // tells what there is. Kernel counterpart: mm/msync.c.
 #include <sys/mman.h>
 
+#include "core/ops/mapping_lines.h"
 #include "core/ops/ops.h"
 #include "core/ops/sync.h"
 #include "core/walk/walk.h"
@@ -10,41 +11,13 @@ namespace ovl {
 namespace {
 
 constexpr uintptr_t kPage = 4096;
-constexpr size_t kChunk = 16 * 1024;  // more than a line has: PATH_MAX with each byte as \ooo
 constexpr int kFlags = MS_ASYNC | MS_INVALIDATE | MS_SYNC;
 
-// "7f00-7f10 rw-s 00000000 08:01 1234      /path"
-struct Mapping {
-  uintptr_t from, to;
-  bool shared;
-  Str path;  // empty: of no file
-
-  explicit Mapping(Str line) {
-    size_t at = 0;
-    from = number(line, &at);
-    at++;
-    to = number(line, &at);
-    shared = at + 4 < line.size() && line[at + 4] == 's';
-    const size_t slash = line.find('/');
-    path = slash == SIZE_MAX ? Str() : line.sub(slash);
-  }
-
- private:
-  static uintptr_t number(Str line, size_t* at) {
-    uintptr_t value = 0;
-    for (; *at < line.size() && line[*at] != '-' && line[*at] != ' '; ++*at)
-      value = value * 16 +
-              static_cast<uintptr_t>(line[*at] <= '9' ? line[*at] - '0' : line[*at] - 'a' + 10);
-    return value;
-  }
-};
-
-class Range {
+class Range final : public MappingVisitor {
  public:
   Range(Op& op, uintptr_t from, uintptr_t to) : op_(op), at_(from), to_(to) {}
 
-  // False: that was the last one.
-  bool add(const Mapping& mapping) {
+  bool see(const MappingLine& mapping) override {
     if (mapping.to <= at_) return true;
     if (mapping.from >= to_) return false;
     if (mapping.from > at_) has_gap_ = true;
@@ -81,31 +54,6 @@ class Range {
   int error_ = 0;
 };
 
-Result<void> look(Op& op, Range& range) {
-  const Str own = TRY(op.caller().proc_link(op.arena(), "/proc/self"));
-  const CStr name = op.arena().concat("/proc/", own, "/maps");
-  const UniqueFd fd = TRY(op.caller().open_of_task(name));
-  char* text = op.arena().array<char>(kChunk);
-  if (text == nullptr) return Error(ENOMEM);
-  size_t size = 0;
-  for (;;) {
-    const size_t n = TRY(sys_read(fd.get(), text + size, kChunk - size));
-    if (n == 0) return {};
-    size += n;
-    size_t begin = 0;
-    for (;;) {
-      const Str rest(text + begin, size - begin);
-      const size_t end = rest.find('\n');
-      if (end == SIZE_MAX) break;
-      if (!range.add(Mapping(rest.sub(0, end)))) return {};
-      begin += end + 1;
-    }
-    memmove(text, text + begin, size - begin);
-    size -= begin;
-    if (size == kChunk) return Error(EIO);
-  }
-}
-
 }  // namespace
 
 Outcome op_msync(Op& op, UserBuf start, size_t length, int flags) {
@@ -116,7 +64,7 @@ Outcome op_msync(Op& op, UserBuf start, size_t length, int flags) {
   if ((flags & ~kFlags) != 0 || (flags & MS_ASYNC) != 0 || from % kPage != 0 || to <= from)
     return Outcome::native();
   Range range(op, from, to);
-  if (!look(op, range).ok() || range.has_others()) return Outcome::native();
+  if (!see_mappings(op, range).ok() || range.has_others()) return Outcome::native();
   return range.result();
 }
 

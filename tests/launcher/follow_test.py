@@ -39,6 +39,37 @@ os.stat(".")  # whatever is stale follows here
 print(os.pread(received, 9, 0))
 """
 
+# A mapping that nothing was written to, of a process with one thread; and what stays as it was.
+MAPPED = """
+def map(name, **how):
+    fd = os.open(name, os.O_RDONLY)
+    mapping = mmap.mmap(fd, 0, **how)
+    os.close(fd)
+    return mapping
+shared, executable = map("file", access=mmap.ACCESS_READ), map("dir/inner", flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+own = map("file", access=mmap.ACCESS_COPY)
+own[0:1] = b"L"
+if os.fork() == 0:
+    change()
+    os._exit(0)
+os.wait()
+os.stat(".")
+print(shared[:6], executable[:6], own[:6])
+"""
+
+THREADS = """
+lock = threading.Lock()
+lock.acquire()
+other = threading.Thread(target=lock.acquire)
+other.start()
+fd = os.open("file", os.O_RDONLY)
+shared = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
+change()
+print(shared[:6], os.pread(fd, 6, 0))
+lock.release()
+other.join()
+"""
+
 SHARED = """
 fd, other = os.open("file", os.O_RDONLY), os.open("file", os.O_RDONLY)
 twin = os.dup(fd)
@@ -74,7 +105,7 @@ class Follow(sandbox.Scenario):
         """What it prints over self.lower."""
         self.freeze()
         done = subprocess.run([*prefix, sandbox.OVLRUN, "--lower", self.lower, "--upper", self.upper, *options, "--",
-                               sys.executable, "-c", "import os, resource, socket" + CHANGE + script],
+                               sys.executable, "-c", "import mmap, os, resource, socket, threading" + CHANGE + script],
                               cwd=self.lower, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
@@ -85,6 +116,12 @@ class Follow(sandbox.Scenario):
 
     def test_what_was_in_a_socket_meanwhile_follows_when_it_is_received(self):
         self.assertEqual(self.python(RECEIVED, "--intercept=preload"), "b'LOWER\\n'\n")
+
+    def test_shared_mappings_follow(self):
+        self.assertEqual(self.python(MAPPED), "b'LOWER\\n' b'inner\\n' b'Lower\\n'\n")
+
+    def test_mappings_stay_where_other_threads_may_change_them(self):
+        self.assertEqual(self.python(THREADS), "b'lower\\n' b'LOWER\\n'\n")
 
     def test_duplicates_share_their_position_where_descriptors_can_not_be_compared(self):
         self.assertEqual(self.python(SHARED, "--intercept=preload", prefix=[DENY, "kcmp", "--"]), "b'LO' 2 0\n")
