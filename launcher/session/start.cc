@@ -24,6 +24,7 @@
 #include "launcher/session/fill.h"
 #include "launcher/session/identity.h"
 #include "launcher/session/layers.h"
+#include "launcher/session/leftovers.h"
 #include "launcher/session/views.h"
 
 namespace fs = std::filesystem;
@@ -68,17 +69,6 @@ bool have_whiteout(const PlannedOverlay& o, Created& created) {
   if (mknod(shared.c_str(), S_IFCHR, 0) != 0) return false;
   created.add(shared);
   return true;
-}
-
-// What an interrupted operation left. Kernel counterpart: ovl_workdir_cleanup().
-void clean_temporaries(const std::string& work) {
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(work + "/work", error)) {
-    const std::string name = entry.path().filename();
-    if (name[0] != '#' || name == kSharedWhiteout) continue;
-    fs::remove_all(entry.path(), error);
-    if (error) fail("{}: {}", quote(entry.path().string()), error.message());
-  }
 }
 
 }  // namespace
@@ -166,7 +156,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   std::deque<OverlayLayers> layers;
   for (const PlannedOverlay& o : plan.overlays) {
     probe_xattrs(o, options.prefix);
-    clean_temporaries(o.work);
+    remove_leftovers(o.work);
     layers.emplace_back(
         GivenOverlay{o.at, o.upper, o.work, o.lowers, options.prefix, o.data_lowers}, around_.get(),
         plan.excludes);
@@ -266,7 +256,7 @@ void RunningSession::clean_kept() const {
     const Overlay& overlay = session->overlay(i);
     if (overlay.upper_layer == nullptr) continue;
     try {
-      clean_temporaries(overlay.work.c_str());
+      remove_leftovers(overlay.work.c_str());
     } catch (const Failure&) {
       // The next start does it, or says why it can't.
     }
