@@ -27,6 +27,8 @@ int run(int argc, char** argv) {
       return ovl::diff_main(line.diff);
     case ovl::CommandKind::kSettle:
       return ovl::settle_main(line.settle);
+    case ovl::CommandKind::kCheck:
+      return ovl::check_main(line.check);
     case ovl::CommandKind::kExport:
       return ovl::export_main(line.export_to);
     case ovl::CommandKind::kCoverage:

@@ -19,8 +19,9 @@ constexpr const char kFooter[] =
     "Several pairs: each --lower starts one, and the --upper, --work and --at after it belong to "
     "it.\n"
     "Exit status: the command's own; 125 ovlrun failed, 126 CMD can't be run, 127 CMD not found.\n"
-    "'ovlrun diff --help' tells about listing what an upper changes, 'ovlrun settle --help' and\n"
-    "'ovlrun export --help' about handing an upper to the kernel's overlayfs.";
+    "'ovlrun diff --help' tells about listing what an upper changes, 'ovlrun check --help' about\n"
+    "finding and mending damage in one, 'ovlrun settle --help' and 'ovlrun export --help' about\n"
+    "handing one to the kernel's overlayfs.";
 
 const std::map<std::string, Perm> kPerms = {{"owner", Perm::kOwner}, {"posix", Perm::kPosix}};
 const std::map<std::string, RedirectDir> kRedirectDirs = {{"on", RedirectDir::kOn},
@@ -232,34 +233,52 @@ CLI::Option* add_once(CLI::App& app, const char* name, std::optional<std::string
       ->type_name(type);
 }
 
-void parse_settle(const std::vector<std::string>& arguments, CommandLine& line) {
-  SettleOptions& settle = line.settle;
-  CLI::App app(
-      "Makes an upper portable: files get the data and directories the content that it refers to "
-      "in the lowers, so that an unprivileged kernel mount, and fuse-overlayfs, show it as ovlrun "
-      "does. May be killed and started again at any time.",
-      "ovlrun settle");
+// What settle and check have in common: an upper, and what lies below it.
+template <class Options>
+void parse_upper_command(CLI::App& app, const std::vector<std::string>& arguments, Options& options,
+                         CommandLine& line) {
   std::string lower;
-  add_once(app, "--upper", settle.pair.upper, "DIR", "the upper");
+  add_once(app, "--upper", options.pair.upper, "DIR", "the upper");
   app.add_option("--lower", lower, "what lies below it (default: as in its last session)")
       ->type_name("DIR[:DIR...][::DIR...]");
-  add_once(app, "--work", settle.pair.work, "DIR",
+  add_once(app, "--work", options.pair.work, "DIR",
            "its workdir (default: the upper's name with .work)");
-  add_once(app, "--at", settle.pair.at, "DIR",
+  add_once(app, "--at", options.pair.at, "DIR",
            "the paths that programs see, for messages (default: as in its last session)");
   CLI::Option* prefix =
-      add_choice(app, "--xattr", settle.prefix, kPrefixes, "prefix of the private xattrs");
-  app.add_flag("-v,--verbose", settle.verbose, "say what is done, a line each");
+      add_choice(app, "--xattr", options.prefix, kPrefixes, "prefix of the private xattrs");
   if (parse(app, arguments)) {
     line.kind = CommandKind::kText;
     return;
   }
   if (!lower.empty()) {
     Lowers lowers = split_lowers(lower);
-    settle.pair.lowers = std::move(lowers.merged);
-    settle.pair.data_lowers = std::move(lowers.data);
+    options.pair.lowers = std::move(lowers.merged);
+    options.pair.data_lowers = std::move(lowers.data);
   }
-  settle.prefix_given = prefix->count() > 0;
+  options.prefix_given = prefix->count() > 0;
+}
+
+void parse_settle(const std::vector<std::string>& arguments, CommandLine& line) {
+  CLI::App app(
+      "Makes an upper portable: files get the data and directories the content that it refers to "
+      "in the lowers, so that an unprivileged kernel mount, and fuse-overlayfs, show it as ovlrun "
+      "does. May be killed and started again at any time.",
+      "ovlrun settle");
+  app.add_flag("-v,--verbose", line.settle.verbose, "say what is done, a line each");
+  parse_upper_command(app, arguments, line.settle, line);
+}
+
+void parse_check(const std::vector<std::string>& arguments, CommandLine& line) {
+  CLI::App app(
+      "Checks an upper: a line for each thing that is wrong (error) or was left by a kill and "
+      "harms "
+      "nobody (note). Exit status 1: there are errors; 125: it could not be checked.",
+      "ovlrun check");
+  app.add_flag("--repair", line.check.repair,
+               "mend what can be mended without losing or making up anything");
+  app.add_flag("-v,--verbose", line.check.verbose, "say more");
+  parse_upper_command(app, arguments, line.check, line);
 }
 
 void parse_export(const std::vector<std::string>& arguments, CommandLine& line) {
@@ -288,6 +307,7 @@ struct Subcommand {
 constexpr Subcommand kSubcommands[] = {
     {"diff", CommandKind::kDiff, parse_diff},
     {"settle", CommandKind::kSettle, parse_settle},
+    {"check", CommandKind::kCheck, parse_check},
     {"export", CommandKind::kExport, parse_export},
 };
 

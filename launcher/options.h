@@ -58,6 +58,14 @@ struct SettleOptions {
   bool verbose = false;
 };
 
+struct CheckOptions {
+  PairOptions pair;
+  XattrPrefix prefix = XattrPrefix::kUser;
+  bool prefix_given = false;
+  bool repair = false;
+  bool verbose = false;
+};
+
 struct ExportOptions {
   std::optional<std::string> upper, work;
   std::string destination;
@@ -69,6 +77,7 @@ enum class CommandKind {
   kRun,
   kDiff,
   kSettle,
+  kCheck,
   kExport,
   kCoverage,
   kText /* --help, --version: printed already */
@@ -79,6 +88,7 @@ struct CommandLine {
   RunOptions run;
   DiffOptions diff;
   SettleOptions settle;
+  CheckOptions check;
   ExportOptions export_to;
 };
 

@@ -45,11 +45,6 @@ void check_work(const std::string& upper, const std::string& work) {
     if (name != kIncompatName)
       fail("--upper {}: was used with {}, which this version does not know ({})", quote(upper),
            quote(name), quote(work + "/work/incompat/" + name));
-  std::ifstream format(session_dir(work) + "/format");
-  int version = 0;
-  if (format && (!(format >> version) || version < 1 || version > kFormatVersion))
-    fail("--upper {}: has a format from a newer version ({} in {})", quote(upper), version,
-         quote(session_dir(work) + "/format"));
 }
 
 // Private xattrs on the upper's root that are not in format's table are from somebody who knows
@@ -88,9 +83,18 @@ bool is_index_name(const std::string& entry) {
   return entry.size() % 2 == 0 && entry.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix) {
+void check_readable(const std::string& upper, const std::string& work) {
   const std::string holder = holder_of(upper, work);
   if (!holder.empty()) fail("--upper {}: is in use by {}", quote(upper), holder);
+  std::ifstream format(session_dir(work) + "/format");
+  int version = 0;
+  if (format && (!(format >> version) || version < 1 || version > kFormatVersion))
+    fail("--upper {}: has a format from a newer version ({} in {})", quote(upper), version,
+         quote(session_dir(work) + "/format"));
+}
+
+bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix) {
+  check_readable(upper, work);
   check_work(upper, work);
   check_xattrs(upper, prefix);
   // The kernel leaves its own "work" in the workdir of each mount.

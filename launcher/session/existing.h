@@ -13,6 +13,10 @@ namespace ovl {
 // when the upper is empty (or missing) and nothing has used the workdir yet.
 bool check_existing(const std::string& upper, const std::string& work, XattrPrefix prefix);
 
+// The part of that without which nothing can be said of an upper: nobody changes it, and its format
+// is not a newer version's.
+void check_readable(const std::string& upper, const std::string& work);
+
 // Does the upper carry the mark of one that the kernel's overlayfs would misread?
 bool is_marked_unportable(const std::string& work);
 

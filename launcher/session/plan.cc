@@ -325,7 +325,7 @@ std::string canonical(const std::string& path) {
   return text;
 }
 
-Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
+Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around, PlanFor what) {
   Plan plan;
   plan.around = std::move(around);
   const bool needs_fresh = std::any_of(options.pairs.begin(), options.pairs.end(),
@@ -347,7 +347,10 @@ Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around) {
   // All of a tree of processes have one object.
   plan.preload = plan.around == nullptr ? find_preload() : preload_of(plan.around->session());
   for (PlannedOverlay& o : plan.overlays) {
-    o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
+    if (what == PlanFor::kLook)
+      check_readable(o.upper, o.work);
+    else
+      o.fresh_upper = check_existing(o.upper, o.work, options.prefix);
     for (const std::string& lower : o.lowers)
       o.roots.push_back(root_identity(lower, plan.around != nullptr));
     if (!o.fresh_upper) o.upper_root = root_identity(o.upper, plan.around != nullptr);

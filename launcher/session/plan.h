@@ -30,9 +30,13 @@ struct Plan {
   std::shared_ptr<Around> around;     // nullptr: the session is the outermost
 };
 
+// What a plan is for: a session, or a look at what an upper holds, whatever that is.
+enum class PlanFor : uint8_t { kSession, kLook };
+
 // Throws Failure for everything that can't work. Touches nothing. `around`: what this process is
 // in; paths are as programs there see them.
-Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around);
+Plan make_plan(const RunOptions& options, std::shared_ptr<Around> around,
+               PlanFor what = PlanFor::kSession);
 
 // --- names that a session gives, shared with `ovlrun diff` ---
 std::string session_dir(const std::string& work);  // "<work>/ovlrun"

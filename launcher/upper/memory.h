@@ -15,6 +15,9 @@
 
 namespace ovl {
 
+// In the inner workdir.
+inline constexpr char kSettleMemory[] = "#settle";
+
 class SettleMemory {
  public:
   SettleMemory(const std::string& dir, const std::string& upper);

@@ -40,7 +40,7 @@ class Settler {
       : source_(source),
         progress_(progress),
         view_(source, true),
-        memory_(source.work + "/work/#settle", source.upper),
+        memory_(source.work + "/work/" + kSettleMemory, source.upper),
         index_(source, memory_, progress) {}
 
   void run() {

@@ -122,6 +122,11 @@ class Fuse(Uppers):
         self.expected = self.fuse_seen(lowers=lowers, enter=[word for word in ENTER if word not in ("--user", "--map-root-user")])
         self.compare(("--lower", lowers, "--at", self.top + "/at"))
 
+    def test_its_uppers_are_sound(self):
+        self.make()
+        done = self.ovlrun("check", "--lower", self.lower, "--upper", self.upper)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+
     def settle_it(self):
         done = self.ovlrun("settle", "--lower", self.lower, "--upper", self.upper)
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -113,8 +113,9 @@ except OSError as error:
 class Help(Uppers):
     def test_each_command_tells_what_it_takes(self):
         for command, words in ((["settle"], ("--upper", "--lower", "--work", "--at", "-v")),
+                               (["check"], ("--repair", "--upper", "--lower", "--work", "--at", "-v", "125")),
                                (["export"], ("--trusted", "--upper", "--work", "DEST")),
-                               ([], ("--portable", "ovlrun settle --help", "ovlrun export --help"))):
+                               ([], ("--portable", "ovlrun settle --help", "ovlrun export --help", "ovlrun check --help"))):
             done = self.ovlrun(*command, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             for word in words:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "tests/model/sound.h"
 #include "tests/model/words.h"
 
 namespace model {
@@ -136,6 +137,9 @@ std::optional<Difference> Runner::run(const Sequence& sequence) {
   if (comparison.difference()) return comparison.difference();
   if (!stage_->layers_are_unchanged())
     return Difference{number, "0 end", "lower", "unchanged", "changed"};
+  for (const char* side : {"kernel", "ours"})
+    if (const std::string wrong = what_is_wrong(*stage_, side); !wrong.empty())
+      return Difference{number, "0 end", fmt::format("check of {}", side), "", wrong};
   if (!equal) {
     counts_.ended_early++;
     return {};

@@ -4,7 +4,8 @@
 // descriptor open, no temporary lying about; the lower has not changed.
 //
 // By default each call fails in one way, and of the pairs of situation and change one in kPart is
-// looked at; OVLRUN_SEED chooses others. With OVLRUN_FAULTS=all they are all, and fail in all ways.
+// looked at; OVLRUN_SEED chooses others. With OVLRUN_FAULTS=pairs all of them are, with
+// OVLRUN_FAULTS=all each call fails in all ways, too.
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -13,6 +14,7 @@
 
 #include "core/caller/followed.h"
 #include "launcher/session/leftovers.h"
+#include "launcher/upper/check.h"
 #include "tests/unit/faults/disturbance.h"
 #include "tests/unit/faults/scene.h"
 
@@ -61,10 +63,8 @@ unsigned long number_in(const char* variable, unsigned long otherwise) {
   return text == nullptr ? otherwise : strtoul(text, nullptr, 10);
 }
 
-bool all_of_them() {
-  const char* const which = getenv("OVLRUN_FAULTS");
-  return which != nullptr && which == std::string("all");
-}
+bool all_pairs() { return getenv("OVLRUN_FAULTS") != nullptr; }
+bool all_ways() { return all_pairs() && getenv("OVLRUN_FAULTS") == std::string("all"); }
 
 int open_descriptors() {
   int count = 0;
@@ -261,6 +261,7 @@ class Fault : public Scene, public ::testing::WithParamInterface<Case> {
   void fail_at(const Act& act, int n, int error, bool* reached);
   void is_done_by(const Act& act, const Tolerance& tolerance, bool child);
   void holds_no_lock(bool child);
+  void is_sound();
 
   Tree before_, after_;
   unsigned long disturbances_ = 0;
@@ -271,6 +272,22 @@ void Fault::is_done_by(const Act& act, const Tolerance& tolerance, bool child) {
   const auto again = [&] { return act.run(*this); };
   EXPECT_EQ(child ? in_child(again) : again(), 0);
   EXPECT_EQ(difference(tolerance.of(tree()), tolerance.of(after_)), "");
+}
+
+// `ovlrun check` finds nothing that is wrong. What a kill leaves may be there, and goes by a
+// repair.
+void Fault::is_sound() {
+  std::vector<std::string> lowers;
+  for (int i = 0; i < GetParam().situation->options.lowers; i++) lowers.push_back(lower("", i));
+  const UpperSource source{at(), upper(), work(), lowers};
+  const std::vector<Finding> findings = check_upper(source).findings;
+  for (const Finding& finding : findings)
+    EXPECT_EQ(finding.severity(), Severity::kNote) << line_of(finding);
+  if (findings.empty()) return;
+  const std::string before = tree().any;
+  repair(source, findings);
+  for (const Finding& finding : check_upper(source).findings) ADD_FAILURE() << line_of(finding);
+  EXPECT_EQ(difference(tree().any, before), "") << "a repair changes nothing that is seen";
 }
 
 // Another process does something else in the same places.
@@ -312,6 +329,7 @@ void Fault::kill_at(const Act& act, int n, bool* reached) {
   restart();
   EXPECT_EQ(difference(tolerance.of(tree()), then), "") << "the next session sees the same";
   EXPECT_EQ(temporaries(), "");
+  is_sound();
 }
 
 void Fault::fail_at(const Act& act, int n, int error, bool* reached) {
@@ -344,6 +362,7 @@ void Fault::fail_at(const Act& act, int n, int error, bool* reached) {
       << "the program is told what it was";
   if (now == before && now != after) is_done_by(act, tolerance, true);
   holds_no_lock(true);
+  if (session().state().kept_used == 0) is_sound();
 }
 
 void Fault::study(const Act& act, size_t turn) {
@@ -366,10 +385,10 @@ void Fault::study(const Act& act, size_t turn) {
   }
   reached = true;
   for (int n = 1; reached && go_on(); n++) {
-    for (size_t i = 0; i < (all_of_them() ? std::size(kErrors) : 1) && reached && go_on(); i++) {
+    for (size_t i = 0; i < (all_ways() ? std::size(kErrors) : 1) && reached && go_on(); i++) {
       SCOPED_TRACE(::testing::Message() << act.name << " meets an error at call " << n);
       const size_t way =
-          all_of_them() ? i : (turn / kPart + static_cast<size_t>(n)) % std::size(kErrors);
+          all_ways() ? i : (turn / kPart + static_cast<size_t>(n)) % std::size(kErrors);
       fail_at(act, n, kErrors[way], &reached);
       disturbances_ += reached;
     }
@@ -385,7 +404,7 @@ TEST_P(Fault, LeavesItBeforeOrAfter) {
   for (const Act& act : acts()) {
     if ((act.kinds & GetParam().kind) == 0 || (act.root_only && getuid() != 0)) continue;
     turn++;
-    if (only != nullptr ? act.name != std::string(only) : !all_of_them() && turn % kPart != 0)
+    if (only != nullptr ? act.name != std::string(only) : !all_pairs() && turn % kPart != 0)
       continue;
     SCOPED_TRACE(act.name);
     study(act, turn);
