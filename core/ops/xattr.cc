@@ -254,7 +254,7 @@ Result<void> set_access_acl(Op& op, const Changing& c, const Value& value) {
   // The list has set the real mode.
   StatX now = node.real;
   now.stx_mode = static_cast<uint16_t>((now.stx_mode & ~mode_t{0777}) | acl.mode());
-  if ((now.stx_mode & S_ISGID) != 0) TRY(c.object.stat(&now));  // which may have gone by that
+  if ((now.stx_mode & S_ISGID) != 0) ignore(c.object.stat(&now));  // which may have gone by that
   const Shown shown = {node.uid, node.gid, mode, node.rdev_major, node.rdev_minor};
   const Result<void> r = set_shown(op, *node.overlay, c.object, now, shown, recorded(node));
   if (!r.ok()) before.put_back(node.real.stx_mode);

@@ -25,6 +25,7 @@
 #include "launcher/session/identity.h"
 #include "launcher/session/layers.h"
 #include "launcher/session/leftovers.h"
+#include "launcher/session/segment_file.h"
 #include "launcher/session/views.h"
 
 namespace fs = std::filesystem;
@@ -194,13 +195,20 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   }
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
-  const Result<void> written = write_segment(view(real_file_), spec);
+  // That of a session inside another one has to be found by what that one shows.
+  const std::string memory = around_ == nullptr ? segment_in_memory(file_) : "";
+  if (!memory.empty()) created.add(memory);
+  const Result<void> written = write_segment(view(memory.empty() ? real_file_ : memory), spec);
   if (!written.ok() && written.error() == E2BIG)
     fail(
         "more than {} layers or {} excluded directories, with those of the session around this one",
         kMaxLayers, kMaxExcludes);
   if (!written.ok())
     fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
+  if (!memory.empty() && symlink(memory.c_str(), file_.c_str()) != 0)
+    fail("{}: {}", quote(file_), error_text(errno));
+  if (const int error = memory.empty() ? take_room(real_file_) : 0; error != 0)
+    fail("{}: no room for the session: {}", quote(file_), error_text(error));
 
   fill_session(plan, options.prefix, real_file_);
   std::vector<std::string> others;
@@ -266,7 +274,10 @@ void RunningSession::clean_kept() const {
 void RunningSession::end() const {
   if (around_ != nullptr) leave_around();
   clean_kept();
-  unlink(file_.c_str());
+  if (around_ == nullptr)
+    remove_segment(file_);
+  else
+    unlink(file_.c_str());
   if (!trace_.empty()) unlink(trace_.c_str());
   if (!preload_link_.empty()) {
     unlink(preload_link_.c_str());

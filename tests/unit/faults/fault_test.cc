@@ -144,6 +144,8 @@ const Known kKnown[] = {
     {"LinkedWithoutIndex", "", kPath, false, 0, "/d/x",
      "the first step of a change is a copy that has left its links"},
     {"LinkedWithoutIndex", "", kPath, true, 0, "/d/x", "likewise"},
+    {"", "rename_over_emptied_directory", kOtherError, false, EACCES, "",
+     "one that can't be read is not known to be empty: ENOTEMPTY"},
     {"Linked", "unlink", kLinkCounts, false, EACCES, "", "likewise"},
     {"", "rename_over_emptied_directory", kPath | kDirectoryTimes, true, 0, "/e/full",
      "a directory that is to be replaced, and holds whiteouts, is an empty new one by then, as on "
