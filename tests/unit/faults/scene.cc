@@ -151,8 +151,8 @@ std::string Scene::xattrs(const std::string& p, const char* real) {
   return text;
 }
 
-// Inode numbers of the lowers are the same in each run; the upper's own are told by the order in
-// which they are met.
+// Inode numbers of the lowers are the same in each run; the upper's own are told by the first path
+// that has them.
 void Scene::see(Op& op, const Node& node, uint64_t listed, const std::string& p, Seeing* seeing) {
   StatX st;
   if (!shown_stat(op, node, &st).ok()) {
@@ -169,16 +169,14 @@ void Scene::see(Op& op, const Node& node, uint64_t listed, const std::string& p,
   }
   if (S_ISLNK(st.stx_mode)) content = std::filesystem::read_symlink(node.top().c_str());
   const bool dir = S_ISDIR(st.stx_mode);
-  const auto [number, first] =
-      seeing->numbers.emplace(st.stx_ino, static_cast<int>(seeing->numbers.size()) + 1);
-  const bool lowers = number->second < 0;
+  const std::string number = known_.count(st.stx_ino) != 0
+                                 ? std::to_string(st.stx_ino)
+                                 : "of " + seeing->first.emplace(st.stx_ino, p).first->second;
   char text[512];
-  snprintf(
-      text, sizeof text, "%s %o %u:%u dev %u:%u size %lu links %u ino %s%lu", p.c_str(),
-      st.stx_mode, st.stx_uid, st.stx_gid, st.stx_rdev_major, st.stx_rdev_minor,
-      dir ? 0 : static_cast<unsigned long>(st.stx_size), dir ? 0 : st.stx_nlink,
-      lowers ? "" : "own ",
-      lowers ? static_cast<unsigned long>(st.stx_ino) : static_cast<unsigned long>(number->second));
+  snprintf(text, sizeof text, "%s %o %u:%u dev %u:%u size %lu links %u ino %s", p.c_str(),
+           st.stx_mode, st.stx_uid, st.stx_gid, st.stx_rdev_major, st.stx_rdev_minor,
+           dir ? 0 : static_cast<unsigned long>(st.stx_size), dir ? 0 : st.stx_nlink,
+           number.c_str());
   seeing->both(text);
   seeing->both(" atime " + old_or_new(st.stx_atime, kOldAccess) + " mtime ");
   seeing->tree.exact += old_or_new(st.stx_mtime, kOldChange);
@@ -205,11 +203,11 @@ Tree Scene::tree() {
   if (known_.empty())
     for (const auto& top : std::filesystem::directory_iterator(root())) {
       if (top.path().filename().string().rfind("lower", 0) != 0) continue;
-      known_[real(top.path()).st_ino] = -1;
+      known_.insert(real(top.path()).st_ino);
       for (const auto& entry : std::filesystem::recursive_directory_iterator(top))
-        known_[real(entry.path()).st_ino] = -1;
+        known_.insert(real(entry.path()).st_ino);
     }
-  Seeing seeing{known_, {}};
+  Seeing seeing;
   Op op(caller(), session());
   const std::string virt = at();
   const Result<const Node*> top = node_at(op, Str(virt.data(), virt.size()));

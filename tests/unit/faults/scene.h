@@ -1,6 +1,8 @@
 // One object, in one of the situations that layers can put it in, and what may be done to it.
 #pragma once
 
+#include <set>
+
 #include "tests/unit/names/names_test.h"
 
 namespace ovl::testing {
@@ -86,7 +88,7 @@ class Scene : public NamesTest {
 
  private:
   struct Seeing {
-    std::map<uint64_t, int> numbers;  // those of the lowers: negative
+    std::map<uint64_t, std::string> first;  // name of an inode of the upper
     Tree tree;
     void both(const std::string& text) {
       tree.exact += text;
@@ -96,7 +98,7 @@ class Scene : public NamesTest {
   void see(Op& op, const Node& node, uint64_t listed, const std::string& p, Seeing* seeing);
   std::string xattrs(const std::string& p, const char* real);
 
-  std::map<uint64_t, int> known_;  // numbers of the lowers
+  std::set<uint64_t> known_;  // numbers of the lowers
 };
 
 struct Situation {
