@@ -29,11 +29,11 @@ libparts.a: $(objects)
 """
 # What programs see below the directory: a line for each path but those that come and go.
 SHOW = r'''
-import hashlib, os, stat, sys
+import hashlib, os, re, stat, sys
 os.chdir(sys.argv[1])
 def show(folder):
     for entry in sorted(os.scandir(folder), key=lambda e: e.name):
-        if entry.name.endswith((".tmp", ".lock")) or entry.path in ("./.git/index", "./.git/logs", "./.git/ORIG_HEAD"):
+        if re.fullmatch(r".*\.(tmp|lock)|st\w{6}", entry.name) or entry.path in ("./.git/index", "./.git/logs", "./.git/ORIG_HEAD"):
             continue
         st = entry.stat(follow_symlinks=False)
         content = "-"
@@ -190,7 +190,7 @@ class Kills(sandbox.Scenario):
             if os.path.exists(f"{self.lower}/part{i}.o"):
                 os.utime(f"{self.lower}/part{i}.o", (900_000_000,) * 2)
         build = "make -s -j2 program; ./program"
-        self.kill_often("rm -f part[02468].o libparts.a program; " + build, "rm -f *.tmp; " + build, False)
+        self.kill_often("rm -f part[02468].o libparts.a program; " + build, "rm -f *.tmp st??????; " + build, False)
 
     def archive(self, files, text):
         source = self.top + "/source"

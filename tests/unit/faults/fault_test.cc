@@ -153,6 +153,7 @@ const Known kKnown[] = {
     {"", "rename_over_emptied_directory", kPath | kDirectoryTimes, false, 0, "/e/full", "likewise"},
     {"InLowerWithFileWhiteouts", "rename", kDirectoryTimes, false, 0, "",
      "there a whiteout stands where the new name comes, and is taken away again"},
+    {"EmptiedOfLowersWithFileWhiteouts", "rename", kDirectoryTimes, false, 0, "", "likewise"},
     {"InLowerWithFileWhiteouts", "rename_over", kBetween | kLinkCounts, true, 0, "",
      "no one call leaves a file as a whiteout and takes another's place (names/move.cc)"},
     {"EmptiedOfLowersWithFileWhiteouts", "rename_over", kBetween | kLinkCounts, true, 0, "",
@@ -163,6 +164,29 @@ const Known kKnown[] = {
     {"", "set_access_list", kBetween, true, 0, "",
      "an ordinary user's list and the mode that is recorded beside it are two attributes"},
 };
+
+// What went wrong once is looked at in each run.
+constexpr struct {
+  const char *situation, *act;
+} kAlways[] = {
+    {"Metacopy", "open_to_read_and_write"},
+    {"Metacopy", "open_and_truncate"},
+    {"MetacopyWithAttributes", "truncate_longer"},
+    {"RenamedAcross", "truncate_to_nothing"},
+    {"InLower", "open_and_truncate"},
+    {"InLower", "chmod"},
+    {"InLower", "set_access_list"},
+    {"InLower", "mkdir_in_it"},
+    {"InLowerWithFileWhiteouts", "rename_over_lower"},
+    {"LinkedAndTouched", "rename_beside"},
+    {"CopiedWithAttributes", "chown"},
+};
+bool is_always(const Situation& situation, const Act& act) {
+  for (const auto& one : kAlways)
+    if (situation.name == std::string(one.situation) && act.name == std::string(one.act))
+      return true;
+  return false;
+}
 
 // What is accepted of all that is known.
 struct Tolerance {
@@ -408,7 +432,9 @@ TEST_P(Fault, LeavesItBeforeOrAfter) {
   for (const Act& act : acts()) {
     if ((act.kinds & GetParam().kind) == 0 || (act.root_only && getuid() != 0)) continue;
     turn++;
-    if (only != nullptr ? act.name != std::string(only) : !all_pairs() && turn % kPart != 0)
+    if (only != nullptr
+            ? act.name != std::string(only)
+            : !all_pairs() && turn % kPart != 0 && !is_always(*GetParam().situation, act))
       continue;
     SCOPED_TRACE(act.name);
     study(act, turn);
