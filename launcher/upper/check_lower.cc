@@ -47,9 +47,9 @@ void check_metacopy(CheckState& state, const Seen& seen, const Marks& marks, con
   const CStr data = node.data();
   StatX st;
   if (!sys_lstat(data, &st).ok()) return;
-  if (st.stx_size != seen.st.stx_size)
+  if (st.stx_size != node.real.stx_size)
     state.add({FindingKind::kOtherSize, seen.path,
-               fmt::format("{} bytes instead of {} in {}", st.stx_size, seen.st.stx_size,
+               fmt::format("{} bytes instead of {} in {}", st.stx_size, node.real.stx_size,
                            quote(text_of(data)))});
   else if (marks.origin_handle && !marks.has.has(Priv::kNlink) &&
            is_other_file(state, *marks.origin_handle, node.lowers[0]))

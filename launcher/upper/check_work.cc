@@ -63,10 +63,17 @@ class WorkCheck {
   void check_features() {
     const std::string dir = work_ + text_of(kInnerWork) + "/incompat";
     for (const RealEntry& entry : entries(dir)) {
-      if (entry.name == kIncompatName) continue;
-      state_.add({entry.name == kVolatile ? FindingKind::kVolatile : FindingKind::kUnknownFeature,
-                  dir + "/" + entry.name});
+      const std::string path = dir + "/" + entry.name;
+      if (entry.name == kVolatile)
+        check_volatile(path);
+      else if (entry.name != kIncompatName)
+        state_.add({FindingKind::kUnknownFeature, path});
     }
+  }
+  void check_volatile(const std::string& path) {
+    const std::string dirty = path + "/dirty";
+    StatX st;
+    if (sys_lstat(view(dirty), &st).ok()) state_.add({FindingKind::kVolatile, dirty});
   }
 
   // All objects of the upper and of the index have been seen, so what no one of them has belongs to

@@ -25,8 +25,10 @@ View::View(const UpperSource& source, bool with_upper, Index index)
   if (around != nullptr) spec.around = &around->session();
   spec.overlays = &overlay;
   spec.overlay_count = 1;
-  // Of a session around this one nothing is to change.
-  std::string dir = around != nullptr ? "/dev/shm/ovlrun-view-XXXXXX" : "/tmp/ovlrun-view-XXXXXX";
+  // Memory, where there is some: on a disk it would cost as much again as a small upper. And of a
+  // session around this one nothing is to change.
+  const bool memory = around != nullptr || access("/dev/shm", W_OK | X_OK) == 0;
+  std::string dir = memory ? "/dev/shm/ovlrun-view-XXXXXX" : "/tmp/ovlrun-view-XXXXXX";
   if (mkdtemp(dir.data()) == nullptr) fail("{}: {}", dir, error_text(errno));
   const std::string file = dir + "/session";
   Result<void> done = write_segment(view(file), spec);

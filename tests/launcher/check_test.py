@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 import sandbox
-from uppers import PREFIX, ROOT, Uppers, below
+from uppers import PREFIX, ROOT, Uppers
 
 RECORD = "user.containers.override_stat"
 
@@ -133,6 +133,22 @@ class Healthy(Checks):
     def test_nothing_in_it(self):
         self.shell("true")
         self.healthy()
+
+    def test_data_in_a_layer_of_data_alone(self):
+        named, data, at = self.top + "/named", self.top + "/data", self.top + "/at"
+        for name in (named, data, at):
+            os.mkdir(name)
+        self.write("data/blob", "data\n")
+        self.write("named/file", "")
+        os.truncate(named + "/file", 5)
+        os.setxattr(named + "/file", PREFIX + "metacopy", b"")
+        os.setxattr(named + "/file", PREFIX + "redirect", b"/blob")
+        lowers = ("--lower", f"{named}:{self.lower}::{data}", "--at", at)
+        self.assertEqual(self.shell("chmod 600 file; mv file name; cat name", lower=lowers), "data\n")
+        self.healthy()
+        os.unlink(data + "/blob")
+        self.assertEqual(self.check(expect=1),
+                         [f"error {at}/name: its data are missing: there is no such file in the lower (file) (can't be repaired)"])
 
     @unittest.skipUnless(ROOT, "only root has these")
     def test_trusted_marks(self):
@@ -353,7 +369,7 @@ class Damaged(Checks):
         os.makedirs(self.work + "/work/incompat/shine")
         self.assertEqual(self.check(expect=1), [
             "error W/work/incompat/shine: the upper was used with this feature, which is not known here (can't be repaired)",
-            "error W/work/incompat/volatile: its session was volatile and did not end properly: after a crash of the system data may be "
+            "error W/work/incompat/volatile/dirty: its session was volatile and did not end properly: after a crash of the system data may be "
             "missing (can't be repaired)"])
         self.check("--repair", expect=125)
         self.assertTrue(os.path.isdir(self.work + "/work/incompat/volatile/dirty"))

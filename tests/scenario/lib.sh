@@ -69,9 +69,17 @@ unchanged() {
   fail "the lower has changed: ${remembered[*]}"
 }
 
+# sound UPPER: does `ovlrun check` find nothing in it, not even leftovers? (It is not possible below another session.)
+sound() {
+  [[ -z $(readlink /proc/self/ovlrun) ]] || return 0
+  "$OVLRUN" check --upper "$1" >"$tmp/check.out" 2>"$tmp/check.err" && [[ ! -s $tmp/check.out ]] && return
+  cat "$tmp/check.out" "$tmp/check.err" >&2
+  fail "the upper is not sound: $1"
+}
+
 # same NAME [OPTION...] <<'END' COMMANDS END: runs the commands with bash in $tmp/tree, once on a plain copy of that tree and
 # once with it as the lower of a new overlay, at the same path. Output, exit status and the final tree have to be the same,
-# and the lower has to stay as it is. The options go to `tree.py list`. The result of the plain run is left in $tmp/NAME.plain,
+# the upper has to be sound, and the lower has to stay as it is. The options go to `tree.py list`. The result of the plain run is left in $tmp/NAME.plain,
 # the upper in $tmp/NAME.upper. A scenario may set same_shell, the command that runs scripts, and same_lower, a directory above
 # $tmp/tree to have as the lower.
 same_shell=(bash) same_lower=
@@ -98,6 +106,7 @@ same() {
   # The final tree of a later session: what the upper holds, not what the first one remembered.
   "${overlay[@]}" -- python3 -B "$here/tree.py" list "$@" "$tmp/tree" >"$tmp/$name.merged.list"
   unchanged
+  sound "$tmp/$name.upper"
 
   if ! diff -u "$tmp/$name.plain.out" "$tmp/$name.merged.out" >"$tmp/diff"; then
     head -n 60 "$tmp/diff" >&2
