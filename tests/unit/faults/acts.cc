@@ -180,7 +180,7 @@ const Act kNew[] = {
     {"link_unnamed_file", kName,
      [](Scene& s) { return s.link_unnamed(s.x.substr(0, s.x.rfind('/')), s.x); }},
     {"link_lower_file", kName, [](Scene& s) { return s.make_link("/f", s.x); }},
-    {"link_link", kName, [](Scene& s) { return s.make_link("/e/twin", s.x); }},
+    {"link_link", kName, [](Scene& s) { return s.make_link("/twin", s.x); }},
     {"move_lower_file", kName, [](Scene& s) { return s.move("/f", s.x); }},
     {"move_lower_directory", kName, [](Scene& s) { return s.move("/g", s.x); }},
     {"move_new_file", kName, [](Scene& s) { return s.move("/new", s.x); },
