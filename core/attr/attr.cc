@@ -201,6 +201,11 @@ Result<void> show(Op&, const Node& node, const Object& top, StatX* attributes) {
   attributes->stx_gid = node.gid;
   attributes->stx_rdev_major = node.rdev_major;
   attributes->stx_rdev_minor = node.rdev_minor;
+  if (node.filling()) {
+    attributes->stx_size = node.real.stx_size;
+    attributes->stx_atime = node.real.stx_atime;
+    attributes->stx_mtime = node.real.stx_mtime;
+  }
   if (node.merged()) attributes->stx_nlink = 1;
   show_blocks(node, below, attributes);
   // Of a lower the real count is shown, unless the session around this one shows another.

@@ -34,20 +34,22 @@ class Setting {
       if (recorded == Recorded::kUnknown && !any_beside(op_)) recorded = Recorded::kNo;
     }
     const bool exact = really(uid_, gid_, wanted_mode());
+    bool done = false;  // for programs, whatever becomes of what lies below the record
     if (!exact || recorded == Recorded::kYes) {
       TRY(make_writable());
-      TRY(record());
+      done = TRY(record());
       recorded = Recorded::kYes;
     }
-    if (uid_ != now_.stx_uid || gid_ != now_.stx_gid) TRY(set_owner());
-    TRY(set_mode());
+    const Result<void> real = set_real();
+    if (!real.ok()) return done ? Result<void>() : real;
     if (really(now_.stx_uid, now_.stx_gid, now_.stx_mode & kBits)) {
-      if (recorded == Recorded::kNo) return {};
-      return remove_record();
+      if (recorded != Recorded::kNo) ignore(remove_record());  // it says the same
+      return {};
     }
     if (recorded == Recorded::kYes) return {};
     TRY(make_writable());
-    return record();
+    TRY(record());
+    return {};
   }
 
  private:
@@ -87,16 +89,26 @@ class Setting {
     return change_mode((now_.stx_mode & kBits) | needed());
   }
 
-  Result<void> record() {
+  // False: it can't be recorded.
+  Result<bool> record() {
     char text[kOverrideStatMax];
     const OverrideStat value = {shown_.uid, shown_.gid,        shown_.mode,
                                 true,       shown_.rdev_major, shown_.rdev_minor};
     const size_t size = encode_override_stat(value, text);
     const ShownChange change(op_.session());
-    if (carries_record()) return object_.set(name_, text, size);
+    if (carries_record()) {
+      TRY(object_.set(name_, text, size));
+      return true;
+    }
     const CStr companion = TRY(beside_path(op_, overlay_, object_));
-    if (companion.empty()) return {};  // what the user can really set has to do
-    return set_beside(op_, overlay_, companion, Priv::kOverrideStat, Str(text, size));
+    if (companion.empty()) return false;  // what the user can really set has to do
+    TRY(set_beside(op_, overlay_, companion, Priv::kOverrideStat, Str(text, size)));
+    return true;
+  }
+
+  Result<void> set_real() {
+    if (uid_ != now_.stx_uid || gid_ != now_.stx_gid) TRY(set_owner());
+    return set_mode();
   }
 
   Result<void> remove_record() {
@@ -117,17 +129,18 @@ class Setting {
     }
     now_.stx_uid = uid_;
     now_.stx_gid = gid_;
-    if (!S_ISDIR(now_.stx_mode)) {  // chown(2) may have cleared these
-      now_.stx_mode = static_cast<uint16_t>(now_.stx_mode & ~(S_ISUID | S_ISGID));
-      cleared_ = true;
-    }
+    // chown(2) may have cleared these.
+    constexpr mode_t kTaken = S_ISUID | S_ISGID;
+    if (S_ISDIR(now_.stx_mode) || (now_.stx_mode & kTaken) == 0) return {};
+    const mode_t without = now_.stx_mode & ~kTaken;
+    if (!object_.stat(&now_).ok()) now_.stx_mode = static_cast<uint16_t>(without);
     return {};
   }
 
   Result<void> set_mode() {
     if (S_ISLNK(now_.stx_mode)) return {};
     const mode_t mode = wanted_mode();
-    if (!cleared_ && (now_.stx_mode & kBits) == mode) return {};
+    if ((now_.stx_mode & kBits) == mode) return {};
     return change_mode(mode);
   }
 
@@ -157,7 +170,6 @@ class Setting {
   bool root_ = false;
   uid_t uid_ = shown_.uid;  // what the real owner is going to be
   gid_t gid_ = shown_.gid;
-  bool cleared_ = false;
 };
 
 }  // namespace

@@ -56,7 +56,7 @@ class Copy {
         TRY(prepare_special());
     }
     if (indexed()) TRY(mark_indexed());
-    return Times(node_.real).set(temp_.path());
+    return times().set(temp_.path());
   }
 
   // Of a regular file whose name has gone: it stays in the workdir.
@@ -94,6 +94,12 @@ class Copy {
   }
 
  private:
+  // What comes without its data was emptied, and is so with the one step that shows the copy.
+  Times times() const {
+    const bool emptied = data_ == Data::kDrop && S_ISREG(node_.mode);
+    return emptied ? Times(node_.real).changed_now() : Times(node_.real);
+  }
+
   Result<void> prepare_file() {
     const bool linked = node_.real.stx_nlink > 1 && !indexed();  // a link that will be broken
     const bool metacopy =
@@ -136,10 +142,12 @@ class Copy {
     whole_ = true;
     has_origin_ = with_origin;
     TRY(copy_metadata(op_, node_, temp_.path()));
+    // Emptying takes setuid bits and capabilities.
+    if (data_ == Data::kDrop) TRY(sys_truncate(temp_.path(), 0));
     if (!with_origin) return {};
     char origin[kFileHandleMax];
     const size_t size =
-        origin_of(node_.lowers[0], node_.lower_count == 1 ? lower.get() : -1, origin);
+        TRY(origin_of(node_.lowers[0], node_.lower_count == 1 ? lower.get() : -1, origin));
     return set_mark(op_, *node_.overlay, temp_.path(), Priv::kOrigin, Str(origin, size));
   }
 
@@ -190,7 +198,7 @@ class Copy {
     // Of a link that will be broken, see above.
     if (indexed() || node_.real.stx_nlink > 1) return {};
     char origin[kFileHandleMax];
-    const Str value(origin, origin_of(node_.lowers[0], -1, origin));
+    const Str value(origin, TRY(origin_of(node_.lowers[0], -1, origin)));
     if (beside) return set_beside(op_, overlay, beside_, Priv::kOrigin, value);
     return set_mark(op_, overlay, temp_.path(), Priv::kOrigin, value);
   }

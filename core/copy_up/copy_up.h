@@ -9,7 +9,7 @@ namespace ovl {
 enum class Data : uint8_t {
   kNone,  // metadata only (metacopy) where the overlay allows it, else all
   kAll,   // with data; also completes a metacopy
-  kDrop,  // without data, for O_TRUNC: a full, empty upper file
+  kDrop,  // without data, for O_TRUNC: a full, empty upper file that was changed now
 };
 
 // Makes `dir` and the directories above it exist in the upper, each with the lower's metadata.

@@ -6,6 +6,7 @@
 #include "core/session/plain.h"
 #include "core/walk/beside.h"
 #include "core/walk/index.h"
+#include "core/walk/lookup.h"
 
 namespace ovl {
 namespace {
@@ -101,8 +102,9 @@ Result<bool> link_from_index(Op& op, const Node& node, const Node& dir, CStr ent
   const Result<void> counted =
       write_count(op, overlay, marked, NlinkBase::kUpper, count.shown, real);
   if (!linked.ok()) return linked.error() == EEXIST ? Result<bool>(false) : Error(linked.error());
-  ignore(counted);  // as it stands it is right too
   TRY(keep.restore());
+  // As it stands it is right too, but for names that are renamed.
+  TRY(counted);
   return true;
 }
 
@@ -162,6 +164,14 @@ Result<void> LinkCount::hold(Op& op, Mutation& mutation, const Node& node) {
 
 void LinkCount::lost_name() const {
   if (nlink_ == 1) ignore(sys_unlink(entry_));
+}
+
+Result<void> settle_count(Op& op, const Node& node) {
+  if (!node.in_upper() || node.is_dir() || !node.priv.has(Priv::kNlink)) return {};
+  Mutation mutation(op.session(), Mutation::Topology::kShared);
+  mutation.lock_dir(*node.overlay, node.up->virt);
+  const Node* now = TRY(again(op, node));
+  return now->in_upper() ? LinkCount().hold(op, mutation, *now) : Result<void>();
 }
 
 }  // namespace ovl

@@ -47,4 +47,8 @@ class LinkCount {
   uint32_t nlink_ = 0;  // that programs see
 };
 
+// What a kill has left told relative to the lower's, which a name that moves away from it loses.
+// Requires: no Mutation held.
+Result<void> settle_count(Op& op, const Node& node);
+
 }  // namespace ovl

@@ -36,7 +36,7 @@ Result<void> mark_unportable(Op& op, const Overlay& overlay);
 // The origin of an upper file that is a copy of the real object `lower`: its whole handle, or
 // nothing where that can't be had. `fd`: a descriptor on it, or -1. out[kFileHandleMax]. Returns
 // the size.
-size_t origin_of(const LowerRef& lower, int fd, void* out);
+Result<size_t> origin_of(const LowerRef& lower, int fd, void* out);
 // Before a copied-up file gets another name: lookup by name will not find what it was copied from,
 // so the origin has to hold the whole handle. Where it can't, the origin goes: all its names then
 // show the upper's own number.

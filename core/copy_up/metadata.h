@@ -2,6 +2,7 @@
 // ovl_copy_fileattr(), ovl_set_attr().
 #pragma once
 
+#include <sys/stat.h>
 #include <time.h>
 
 #include "core/copy_up/copy_up.h"
@@ -18,6 +19,11 @@ class Times {
   explicit Times(const StatX& st)
       : times_{{st.stx_atime.tv_sec, st.stx_atime.tv_nsec},
                {st.stx_mtime.tv_sec, st.stx_mtime.tv_nsec}} {}
+  Times changed_now() const {
+    Times now = *this;
+    now.times_[1] = {0, UTIME_NOW};
+    return now;
+  }
   Result<void> set(CStr real) const { return sys_utimens(real, times_); }
   Result<void> set(int fd) const { return sys_futimens(fd, times_); }
 

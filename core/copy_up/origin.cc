@@ -30,10 +30,11 @@ void read_uuid(const LowerRef& lower, int fd, uint8_t out[16]) {
 
 }  // namespace
 
-size_t origin_of(const LowerRef& lower, int fd, void* out) {
+Result<size_t> origin_of(const LowerRef& lower, int fd, void* out) {
   KernelHandle handle;
   const Result<void> r = fd >= 0 ? sys_handle(fd, &handle) : sys_handle(At(lower.path), &handle);
-  if (!r.ok()) return 0;
+  if (!r.ok() && (r.error() == EOPNOTSUPP || r.error() == EOVERFLOW)) return size_t{0};
+  TRY(r);
   FileHandle fh = {};
   fh.type = static_cast<uint8_t>(handle.type);
   fh.fid_size = static_cast<uint8_t>(handle.bytes);
@@ -57,7 +58,7 @@ Result<void> make_origin_whole(Op& op, const Node& node) {
   Result<OriginState> state = decode_origin(value, n.value(), &handle);
   if (state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0) return {};
   if (node.lower_count != 0) {
-    const size_t size = origin_of(node.lowers[0], -1, value);
+    const size_t size = TRY(origin_of(node.lowers[0], -1, value));
     state = decode_origin(value, size, &handle);
     if (state.ok() && state.value() == OriginState::kKnown && inode_of(handle) != 0)
       return set_mark(op, overlay, node.marked(), Priv::kOrigin, Str(value, size));

@@ -26,6 +26,7 @@ enum class Priv : uint32_t {
   kMetacopy,
   kProtattr,
   kWhiteout,
+  kFilling,       // ours alone: what a metacopy shows while its data is on its way
   kOverrideStat,  // user.containers.override_stat, whatever the prefix
   kFuseOpaque,    // user.fuseoverlayfs.opaque likewise: fuse-overlayfs's own opaque, read only
   kCount
@@ -99,6 +100,23 @@ Result<void> decode_metacopy(const void* value, size_t size);
 
 // The name that an inode has in index/: its origin in hexadecimal. out[2 * size].
 void encode_index_name(const void* origin, size_t size, char* out);
+
+// What a metacopy shows while its data is on its way, or was when a kill came: its own times and
+// size are not to be trusted then.
+struct Filling {
+  struct Time {
+    int64_t seconds;
+    uint32_t nanoseconds;
+  };
+  Time accessed, changed;
+  uint64_t size;
+  // What else is kept until then, where an ordinary user's stand.
+  bool mode_recorded, capability_stored;
+};
+constexpr size_t kFillingSize = 33;
+void encode_filling(const Filling& filling, void* out);
+// EIO when malformed.
+Result<void> decode_filling(const void* value, size_t size, Filling* out);
 
 // nlink: "U+1", "L-1". Returns the nlink relative to the two real ones. EIO when malformed.
 Result<uint32_t> decode_nlink(Str value, uint32_t upper_nlink, uint32_t lower_nlink);

@@ -17,8 +17,9 @@ constexpr Str kSecurity = "security.";
 
 // By Priv; the last ones have no prefix.
 constexpr uint32_t kMarks = static_cast<uint32_t>(Priv::kOverrideStat);
-constexpr Str kMarkNames[kMarks] = {"opaque", "redirect", "origin",   "impure",   "nlink",
-                                    "upper",  "uuid",     "metacopy", "protattr", "whiteout"};
+constexpr Str kMarkNames[kMarks] = {"opaque",   "redirect", "origin",        "impure",
+                                    "nlink",    "upper",    "uuid",          "metacopy",
+                                    "protattr", "whiteout", "ovlrun.filling"};
 
 // Bytes rather than pointers: those would have to be relocated in every process.
 struct Names {

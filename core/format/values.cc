@@ -45,6 +45,35 @@ Result<void> decode_metacopy(const void* value, size_t size) {
   return {};
 }
 
+// Little-endian: two times of 8 and 4 bytes, 8 of size, one of bits.
+void encode_filling(const Filling& filling, void* out) {
+  auto* to = static_cast<uint8_t*>(out);
+  for (const Filling::Time* time : {&filling.accessed, &filling.changed}) {
+    memcpy(to, &time->seconds, 8);
+    memcpy(to + 8, &time->nanoseconds, 4);
+    to += 12;
+  }
+  memcpy(to, &filling.size, 8);
+  to[8] =
+      static_cast<uint8_t>((filling.mode_recorded ? 1 : 0) | (filling.capability_stored ? 2 : 0));
+}
+
+Result<void> decode_filling(const void* value, size_t size, Filling* out) {
+  if (size != kFillingSize) return Error(EIO);
+  const auto* from = static_cast<const uint8_t*>(value);
+  for (Filling::Time* time : {&out->accessed, &out->changed}) {
+    memcpy(&time->seconds, from, 8);
+    memcpy(&time->nanoseconds, from + 8, 4);
+    if (time->nanoseconds >= 1'000'000'000) return Error(EIO);
+    from += 12;
+  }
+  memcpy(&out->size, from, 8);
+  if (out->size > INT64_MAX || from[8] > 3) return Error(EIO);
+  out->mode_recorded = (from[8] & 1) != 0;
+  out->capability_stored = (from[8] & 2) != 0;
+  return {};
+}
+
 Result<uint32_t> decode_nlink(Str value, uint32_t upper_nlink, uint32_t lower_nlink) {
   if (value.size() < 3 || (value[0] != 'U' && value[0] != 'L')) return Error(EIO);
   int64_t nlink = value[0] == 'U' ? upper_nlink : lower_nlink;

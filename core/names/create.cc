@@ -110,9 +110,9 @@ Result<void> create_at(Op& op, const Place& place, Creation& creation) {
                         !(inherits && hands_down_recorded_group(*dir));
   if (node.where == Where::kAbsent && as_it_is && creation.can_make(node.upper)) {
     TRY(creation.make(node.upper));
-    // A umask may have closed it. Nobody's business if it is gone again.
-    if (!creation.directory()) return {};
-    return ignore_if(keep_open_to_us(op, *dir->overlay, node.upper), ENOENT);
+    // A umask may have closed it. If that has to stay so, it is there all the same.
+    if (creation.directory()) ignore(keep_open_to_us(op, *dir->overlay, node.upper));
+    return {};
   }
   return create_prepared(op, *dir, node, creation);
 }

@@ -106,6 +106,35 @@ void follow_descriptors(Op& op, const Node& from, CStr to) {
   }
 }
 
+// The steps that follow need not come, and must not be half done.
+Result<void> undone(const Result<void>& r, const Result<void>& undo) {
+  ignore(undo);
+  return r;
+}
+
+// Where whiteouts are files nothing can leave one and take another's place in one step. A kill in
+// between leaves both names to a file, and exchanges directories: nothing that was removed shows
+// again, nothing is lost.
+Result<void> replace_leaving_whiteout(Op& op, const Place& from, const Place& to) {
+  const Overlay& overlay = *from.node->overlay;
+  const CStr old_name = from.node->upper, new_name = to.node->upper;
+  if (from.node->is_dir()) {
+    TRY(copy_up_dir(op, *to.node));
+    TRY(sys_rename(old_name, new_name, RENAME_EXCHANGE));
+    const Result<void> covered = put_whiteout(op, overlay, old_name);
+    return covered.ok() ? covered
+                        : undone(covered, sys_rename(new_name, old_name, RENAME_EXCHANGE));
+  }
+  Temp other(op, overlay);
+  TRY(sys_link(old_name, other.path()));
+  const bool in_upper = to.node->in_upper();
+  TRY(other.publish(new_name, in_upper ? RENAME_EXCHANGE : RENAME_NOREPLACE));
+  const Result<void> covered = put_whiteout(op, overlay, old_name);
+  if (covered.ok()) return {};
+  return undone(covered,
+                in_upper ? other.publish(new_name, RENAME_EXCHANGE) : sys_unlink(new_name));
+}
+
 // Leaves a whiteout at the old name in the same step.
 Result<void> rename_leaving_whiteout(Op& op, const Place& from, const Place& to) {
   const Overlay& overlay = *from.node->overlay;
@@ -119,10 +148,10 @@ Result<void> rename_leaving_whiteout(Op& op, const Place& from, const Place& to)
   // object.
   if (to.node->where == Where::kAbsent) {
     TRY(put_whiteout(op, overlay, new_name));
-    return sys_rename(old_name, new_name, RENAME_EXCHANGE);
+    const Result<void> r = sys_rename(old_name, new_name, RENAME_EXCHANGE);
+    return r.ok() ? r : undone(r, sys_unlink(new_name));
   }
-  TRY(sys_rename(old_name, new_name));
-  return put_whiteout(op, overlay, old_name);
+  return replace_leaving_whiteout(op, from, to);
 }
 
 Result<void> rename_upper(Op& op, const Place& from, const Place& to, bool leave_whiteout) {

@@ -68,6 +68,8 @@ class Rename {
     if (!seen_from.is_dir()) TRY(bring_to_move(op_, seen_from, same_directory()));
     if (exchange() && !seen_to.is_dir()) TRY(bring_to_move(op_, seen_to, same_directory()));
     if (!exchange() && seen_to.exists()) TRY(bring_to_count(op_, seen_to));
+    TRY(settle_count(op_, seen_from));
+    if (exchange()) TRY(settle_count(op_, seen_to));
     using Topology = Mutation::Topology;
     const bool exclusive = with_directory();
     Mutation mutation(op_.session(), exclusive ? Topology::kExclusive : Topology::kShared);

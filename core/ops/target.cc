@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 
+#include "core/copy_up/complete.h"
 #include "core/names/nameless.h"
 #include "core/ops/follow.h"
+#include "core/walk/attributes.h"
 #include "core/walk/beside.h"
 
 namespace ovl {
@@ -32,6 +34,7 @@ Result<void> load_open(Op& op, const Object& object, Node* node) {
     const Result<size_t> n = object.list(list, kXattrListMost);
     if (!n.ok()) return {};  // no xattrs on such an object
     node->priv = parse_xattr_list(overlay.format, list, n.value());
+    TRY(show_filling(overlay.format, object, node->priv, &node->real));
   }
   if (!node->priv.has(Priv::kOverrideStat)) return {};
   char text[kOverrideStatMax];
@@ -162,9 +165,16 @@ Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const
   *now = node;
   if (t.by_fd && t.top.is_fd() && t.node->in_upper()) {
     TRY(load_open(op, t.top, now));
+    if (!now->filling()) return Changing{now, t.top};
+    TRY(give_up_filling(op, *now));
+    TRY(load_open(op, t.top, now));
     return Changing{now, t.top};
   }
   Result<void> loaded = load_attributes(op, now);
+  if (loaded.ok() && same_inode(now->real, node.real) && now->filling()) {
+    TRY(give_up_filling(op, *now));
+    loaded = load_attributes(op, now);
+  }
   if (loaded.ok() && same_inode(now->real, node.real)) return Changing{now, Object::at(now->upper)};
   if (!loaded.ok() && loaded.error() != ENOENT && loaded.error() != ENOTDIR)
     return Error(loaded.error());

@@ -50,16 +50,10 @@ Outcome op_truncate(Op& op, UserPath path, off_t length) {
     TRY(op.caller().may_grow_to(static_cast<uint64_t>(length)));
   if (node.in_upper() && !node.metacopy())
     return change(op, t, Data::kAll, [&](const Changing& c) { return apply(op, c, length); });
-  const bool to_nothing = length == 0;
-  // The copy has the lower's times; a file that is emptied was changed now.
-  const bool emptied = to_nothing && node.real.stx_size != 0;
-  return change(op, t, to_nothing ? Data::kDrop : Data::kAll,
-                [&](const Changing& c) -> Result<void> {
-                  TRY(apply(op, c, length));
-                  if (!emptied) return {};
-                  const timespec times[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
-                  return c.object.utimens(times);
-                });
+  // What was empty is not changed by being emptied.
+  const bool emptied = length == 0 && node.real.stx_size != 0;
+  return change(op, t, emptied ? Data::kDrop : Data::kAll,
+                [&](const Changing& c) { return apply(op, c, length); });
 }
 
 }  // namespace ovl

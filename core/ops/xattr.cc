@@ -217,6 +217,27 @@ Recorded recorded(const Node& node) {
   return node.priv.has(Priv::kOverrideStat) ? Recorded::kYes : Recorded::kNo;
 }
 
+// An object's access list, or that it has none.
+class AccessAcl {
+ public:
+  AccessAcl(Op& op, const Object& object)
+      : object_(object), list_(op.arena().array<char>(kAclMax)) {
+    if (list_ != nullptr) size_ = object.get(kAccessAcl, list_, kAclMax);
+  }
+  void put_back(mode_t mode) const {
+    if (size_.ok()) return ignore(object_.set(kAccessAcl, list_, size_.value()));
+    if (size_.error() != ENODATA) return;
+    ignore(object_.remove(kAccessAcl));
+    ignore(object_.chmod(mode & kModeBits));
+  }
+
+ private:
+  static constexpr mode_t kModeBits = 07777;
+  const Object& object_;
+  char* const list_;
+  Result<size_t> size_ = Error(ENOMEM);
+};
+
 // An access list sets the mode too. The real object keeps its owner's u+rw(x), what programs see is
 // recorded.
 Result<void> set_access_acl(Op& op, const Changing& c, const Value& value) {
@@ -228,11 +249,16 @@ Result<void> set_access_acl(Op& op, const Changing& c, const Value& value) {
   if ((mode & S_ISGID) && !who.override_dac && !op.caller().in_group(node.gid))
     mode &= ~mode_t{S_ISGID};
   if (!who.override_dac) acl.set_owner((mode >> 6) | (node.is_dir() ? 7 : 6));
+  const AccessAcl before(op, c.object);
   TRY(c.object.set(kAccessAcl, value.data, value.size, value.flags));
-  StatX now;
-  TRY(c.object.stat(&now));
+  // The list has set the real mode.
+  StatX now = node.real;
+  now.stx_mode = static_cast<uint16_t>((now.stx_mode & ~mode_t{0777}) | acl.mode());
+  if ((now.stx_mode & S_ISGID) != 0) ignore(c.object.stat(&now));  // which may have gone by that
   const Shown shown = {node.uid, node.gid, mode, node.rdev_major, node.rdev_minor};
-  return set_shown(op, *node.overlay, c.object, now, shown, recorded(node));
+  const Result<void> r = set_shown(op, *node.overlay, c.object, now, shown, recorded(node));
+  if (!r.ok()) before.put_back(node.real.stx_mode);
+  return r;
 }
 
 // Really where the user can; else stored, where an owner could.

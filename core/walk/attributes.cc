@@ -37,6 +37,22 @@ Result<void> apply_override(Op& op, XattrFormat format, CStr real, Node* node) {
 
 }  // namespace
 
+Result<void> show_filling(XattrFormat format, const Object& object, PrivSet priv, StatX* real) {
+  if (!priv.has(Priv::kMetacopy) || !priv.has(Priv::kFilling)) return {};
+  char value[kFillingSize];
+  const Result<size_t> n = object.get(priv_name(format, Priv::kFilling), value, sizeof value);
+  if (!n.ok() && n.error() == ENODATA) return object.stat(real);  // it has come
+  if (!n.ok()) return Error(n.error() == ERANGE ? EIO : n.error());
+  Filling shown;
+  TRY(decode_filling(value, n.value(), &shown));
+  real->stx_size = shown.size;
+  real->stx_atime.tv_sec = shown.accessed.seconds;
+  real->stx_atime.tv_nsec = shown.accessed.nanoseconds;
+  real->stx_mtime.tv_sec = shown.changed.seconds;
+  real->stx_mtime.tv_nsec = shown.changed.nanoseconds;
+  return {};
+}
+
 Result<void> set_attributes(Op& op, const Layer& layer, CStr real, const StatX& st, Node* node) {
   node->real = st;
   node->mode = st.stx_mode;
@@ -52,6 +68,7 @@ Result<void> set_attributes(Op& op, const Layer& layer, CStr real, const StatX& 
     TRY(find_beside(op, *layer.writer, Object::at(real), node));
   else
     node->priv = TRY(read_private(op, layer.format, real, st.stx_mode));
+  TRY(show_filling(layer.format, Object::at(real), node->priv, &node->real));
   if (!node->priv.has(Priv::kOverrideStat)) return {};
   return apply_override(op, layer.format, node->beside.empty() ? real : node->beside, node);
 }

@@ -68,6 +68,8 @@ struct Node {
   bool merged() const { return is_dir() && lower_count + (in_upper() ? 1 : 0) > 1; }
   // An upper file whose data still is in a lower.
   bool metacopy() const { return has_upper_inode() && priv.has(Priv::kMetacopy) && is_regular(); }
+  // A metacopy whose data is on its way, or was when a kill came.
+  bool filling() const { return metacopy() && priv.has(Priv::kFilling); }
   // How the topmost object's xattrs are named.
   XattrFormat format() const {
     return has_upper_inode() || lower_count == 0 ? overlay->format : lowers[0].layer->format;

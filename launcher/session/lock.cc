@@ -175,16 +175,24 @@ bool UpperLock::lock_work(const std::string& work, Created& created) {
   made.make_dirs(work, "--work");
   made.make_dirs(session_dir(work), "--work");
   const std::string path = lock_path(work);
-  file_ = UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (file_.valid())
+  UniqueFd out(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (out.valid())
     made.add(path);
   else if (errno == EEXIST)
-    file_ = UniqueFd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    out = UniqueFd(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!out.valid() && errno == ENOENT) return false;
+  if (!out.valid()) fail("--work {}: {}", quote(path), error_text(errno));
+  // A file that stays open for writing would keep the file system from becoming read-only.
+  file_ = UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file_.valid() && errno == ENOENT) return false;
   if (!file_.valid()) fail("--work {}: {}", quote(path), error_text(errno));
   // Another start may be looking who holds it, with a lock of its own for a moment.
   for (int tries = 0; flock(file_.get(), LOCK_EX | LOCK_NB) != 0; tries++) {
     const int error = errno;
+    if (error == EBADF && out.valid()) {  // NFS locks for writing what is open for writing
+      file_ = std::move(out);
+      continue;
+    }
     if (error == EWOULDBLOCK && tries < kTries) {
       pause_a_moment();
       continue;
@@ -195,12 +203,13 @@ bool UpperLock::lock_work(const std::string& work, Created& created) {
   }
   made.move_to(created);
   if (!is_still_at(file_.get(), path)) return false;
+  const int to = out.valid() ? out.get() : file_.get();
   const std::string text = fmt::format("{} {}\n", getpid(), command_of_process(getpid()));
   // In this order it is never empty, which file systems take for a reason to write the file out.
   struct stat st;
   const auto size = static_cast<off_t>(text.size());
-  if (pwrite(file_.get(), text.data(), text.size(), 0) != size || fstat(file_.get(), &st) != 0 ||
-      (st.st_size > size && ftruncate(file_.get(), size) != 0))
+  if (pwrite(to, text.data(), text.size(), 0) != size || fstat(to, &st) != 0 ||
+      (st.st_size > size && ftruncate(to, size) != 0))
     fail("--work {}: {}", quote(path), error_text(errno));
   return true;
 }

@@ -27,6 +27,8 @@
 #include "launcher/session/identity.h"
 #include "launcher/session/join.h"
 #include "launcher/session/layers.h"
+#include "launcher/session/leftovers.h"
+#include "launcher/session/segment_file.h"
 #include "launcher/session/views.h"
 #include "launcher/session/volatile_mark.h"
 
@@ -72,17 +74,6 @@ bool have_whiteout(const PlannedOverlay& o, Created& created) {
   if (mknod(shared.c_str(), S_IFCHR, 0) != 0) return false;
   created.add(shared);
   return true;
-}
-
-// What an interrupted operation left. Kernel counterpart: ovl_workdir_cleanup().
-void clean_temporaries(const std::string& work) {
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(work + "/work", error)) {
-    const std::string name = entry.path().filename();
-    if (name[0] != '#' || name == kSharedWhiteout) continue;
-    fs::remove_all(entry.path(), error);
-    if (error) fail("{}: {}", quote(entry.path().string()), error.message());
-  }
 }
 
 }  // namespace
@@ -188,7 +179,7 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   for (const PlannedOverlay& o : plan.overlays) {
     if (!o.read_only()) {
       probe_xattrs(o, options.prefix);
-      clean_temporaries(o.work);
+      remove_leftovers(o.work);
     }
     layers.emplace_back(GivenOverlay{o.at, o.upper, o.read_only() ? "" : o.work, o.lowers,
                                      options.prefix, o.data_lowers},
@@ -233,13 +224,20 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
   for (uint32_t i = 0; i < uppers_.size(); i++) take_volatile_mark(i, options.is_volatile, created);
   if (!trace_.empty()) write_text(trace_, "");
   created.add(file_);
-  const Result<void> written = write_segment(view(real_file_), spec);
+  // That of a session inside another one has to be found by what that one shows.
+  const std::string memory = around_ == nullptr ? segment_in_memory(file_) : "";
+  if (!memory.empty()) created.add(memory);
+  const Result<void> written = write_segment(view(memory.empty() ? real_file_ : memory), spec);
   if (!written.ok() && written.error() == E2BIG)
     fail(
         "more than {} layers or {} excluded directories, with those of the session around this one",
         kMaxLayers, kMaxExcludes);
   if (!written.ok())
     fail("{}: can't write the session: {}", quote(file_), error_text(written.error()));
+  if (!memory.empty() && symlink(memory.c_str(), file_.c_str()) != 0)
+    fail("{}: {}", quote(file_), error_text(errno));
+  if (const int error = memory.empty() ? take_room(real_file_) : 0; error != 0)
+    fail("{}: no room for the session: {}", quote(file_), error_text(error));
 
   fill_session(plan, options.prefix, real_file_);
   take_over_errors();
@@ -360,7 +358,7 @@ void RunningSession::clean_kept() const {
     const Overlay& overlay = session->overlay(i);
     if (overlay.upper_layer == nullptr) continue;
     try {
-      clean_temporaries(overlay.work.c_str());
+      remove_leftovers(overlay.work.c_str());
     } catch (const Failure&) {
       // The next start does it, or says why it can't.
     }
@@ -387,7 +385,10 @@ void RunningSession::end() {
       // The next start says that it is there.
     }
   }
-  unlink(file_.c_str());
+  if (around_ == nullptr)
+    remove_segment(file_);
+  else
+    unlink(file_.c_str());
   if (!trace_.empty()) unlink(trace_.c_str());
   for (const std::string& dir : view_dirs_) {
     rmdir(session_dir(dir).c_str());

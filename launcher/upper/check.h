@@ -24,6 +24,7 @@ enum class FindingKind : uint8_t {
   kBadOrigin,
   kBadImpure,
   kMisplacedMark,
+  kFillingKilled,
   kBadRecord,
   kRecordedType,
   // What it has to do with the lowers.

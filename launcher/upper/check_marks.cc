@@ -39,6 +39,7 @@ constexpr MarkPlaces kPlaces[] = {
     {Priv::kMetacopy, "metacopy", kRegular},
     {Priv::kProtattr, "protattr", kRegular | kDirectory},
     {Priv::kWhiteout, "whiteout", kRegular},
+    {Priv::kFilling, "filling", kRegular},
     {Priv::kOverrideStat, "override_stat", kAnything},
     {Priv::kFuseOpaque, "opaque of fuse-overlayfs", kDirectory},
 };
@@ -179,6 +180,9 @@ class MarkCheck {
       case Priv::kWhiteout:
         if (seen_.st.stx_size != 0) found(FindingKind::kMisplacedMark, places.mark, places.name);
         break;
+      case Priv::kFilling:
+        check_filling(places, *read);
+        break;
       case Priv::kOverrideStat:
         check_record(*read);
         break;
@@ -214,6 +218,19 @@ class MarkCheck {
     const Result<OriginState> state = decode_origin(text.data(), text.size(), &handle);
     if (!state.ok() || (state.value() == OriginState::kKnown && !handle.path_upper))
       bad(places, text_of(text));
+  }
+
+  // Of a file that has its data it tells nothing any more.
+  void check_filling(const MarkPlaces& places, const std::string& read) {
+    Filling shown;
+    if (!marks_.has.has(Priv::kMetacopy)) {
+      found(FindingKind::kMisplacedMark, places.mark, places.name);
+    } else if (!decode_filling(read.data(), read.size(), &shown).ok()) {
+      bad(places, read);
+    } else {
+      found(FindingKind::kFillingKilled, places.mark, places.name);
+      seen_.st.stx_size = shown.size;
+    }
   }
 
   void check_record(const std::string& read) {

@@ -5,9 +5,11 @@
 
 #include <filesystem>
 
+#include "core/copy_up/complete.h"
 #include "core/copy_up/marks.h"
 #include "core/copy_up/metadata.h"
 #include "core/sys/sys.h"
+#include "core/walk/lookup.h"
 #include "launcher/failure.h"
 #include "launcher/upper/check_state.h"
 
@@ -38,6 +40,8 @@ class Repair {
       case FindingKind::kMisplacedMark:
       case FindingKind::kEndedRedirect:
         return remove_mark(finding);
+      case FindingKind::kFillingKilled:
+        return give_up(finding);
       case FindingKind::kNoMark:
         return announce();
       case FindingKind::kUnannouncedWhiteout:
@@ -66,6 +70,15 @@ class Repair {
   }
   Result<void> remove_mark(const Finding& finding) {
     return sys_lremovexattr(view(finding.real), priv_name(overlay().format, finding.mark));
+  }
+  Result<void> give_up(const Finding& finding) {
+    Op op(caller_, view_.session());
+    Node node;
+    node.overlay = &overlay();
+    node.where = Where::kUpper;
+    node.upper = view(finding.real);
+    TRY(load_attributes(op, &node));
+    return node.filling() ? give_up_filling(op, node) : Result<void>();
   }
   Result<void> announce() {
     Op op(caller_, view_.session());

@@ -215,7 +215,7 @@ class Settler {
     const UniqueFd from = get(open_lower(file.data()), rel);
     check(copy_data(op, view_.overlay(), from.get(), to.get(), file.real.stx_size), rel);
     const auto new_name = [&](const std::string& name) -> std::optional<std::string> {
-      for (Priv reference : {Priv::kMetacopy, Priv::kRedirect, Priv::kOrigin})
+      for (Priv reference : {Priv::kMetacopy, Priv::kFilling, Priv::kRedirect, Priv::kOrigin})
         if (name == priv_name(view_.overlay().format, reference)) return std::nullopt;
       return name;
     };
@@ -227,7 +227,7 @@ class Settler {
     check(sys_lstat(file.lowers[0].path, &lower), rel);
     if (lower.stx_nlink < 2) {
       char origin[kFileHandleMax];
-      const size_t size = origin_of(file.lowers[0], -1, origin);
+      const size_t size = get(origin_of(file.lowers[0], -1, origin), rel);
       check(set_mark(op, view_.overlay(), temp.path(), Priv::kOrigin, Str(origin, size)), rel);
       check(mark_impure(op, *file.up), rel);
     }

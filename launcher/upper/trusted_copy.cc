@@ -14,6 +14,7 @@
 #include "core/copy_up/data.h"
 #include "core/copy_up/metadata.h"
 #include "core/format/format.h"
+#include "core/walk/attributes.h"
 #include "core/walk/beside.h"
 #include "launcher/session/existing.h"
 #include "launcher/session/listing.h"
@@ -43,6 +44,7 @@ constexpr Fate kFates[] = {
     Fate::kRenamed,  // metacopy
     Fate::kRenamed,  // protattr
     Fate::kDropped,  // whiteout
+    Fate::kDropped,  // filling
     Fate::kDropped,  // override_stat
     Fate::kRenamed,  // fuse-overlayfs's opaque
 };
@@ -133,6 +135,7 @@ class TrustedCopy {
     if (!size.ok() && size.error() != EOPNOTSUPP)
       fail("{}: {}", quote(path), error_text(size.error()));
     if (size.ok()) object.marks = parse_xattr_list(kFrom, list_.data(), size.value());
+    check(show_filling(kFrom, Object::at(view(path)), object.marks, &object.real), path);
     look_beside(object);
     object.whiteout = object.marks.has(Priv::kWhiteout) && S_ISREG(object.real.stx_mode) &&
                       object.real.stx_size == 0;

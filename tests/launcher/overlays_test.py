@@ -164,7 +164,7 @@ class Overlays(sandbox.Scenario):
         self.assertEqual(out, f"{self.lower}/moved\ninner\ngone\n")
 
     def test_session_files_are_private(self):
-        script = 'stat -c "%a %F" "$2"/upper.work/ovlrun/session'
+        script = 'stat -Lc "%a %F" "$2"/upper.work/ovlrun/session'
         self.assertEqual(self.shell(script), "600 regular file\n")
         self.assertFalse(os.path.exists(self.work + "/ovlrun/session"))  # gone with the session
 
