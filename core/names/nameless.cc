@@ -6,6 +6,7 @@
 #include "core/session/lock.h"
 #include "core/session/moved_file.h"
 #include "core/session/readers.h"
+#include "core/walk/copied_from.h"
 #include "core/walk/index.h"
 
 namespace ovl {
@@ -72,6 +73,16 @@ bool note_kept(Op& op, CStr lower, const StatX& copy, CStr kept) {
   return true;
 }
 
+// Has it a name after all? A look that failed by chance would make two files of one. nullptr: none.
+Result<const Node*> node_with_name(Op& op, CStr lower) {
+  const CStr virt = TRY(map_back(op, lower));
+  const Result<const Node*> node = node_at(op, virt);
+  if (!node.ok() && (node.error() == ENOENT || node.error() == ENOTDIR)) return nullptr;
+  if (!node.ok()) return Error(node.error());
+  if (node.value()->outside() || !node.value()->exists()) return nullptr;
+  return TRY(is_copied_from(op, *node.value(), lower)) ? node.value() : nullptr;
+}
+
 // Of what a descriptor is on: nothing where the file is no lower's of an overlay that may be
 // changed.
 LowerRef lower_of(const FdNode& found) {
@@ -131,6 +142,8 @@ Result<Nameless> nameless_copy(Op& op, const FdNode& found, int fd) {
 }
 
 Result<const Node*> bring_nameless(Op& op, const FdNode& found, int fd) {
+  if (const Node* named = TRY(node_with_name(op, found.real)))
+    return copy_up(op, *named, Data::kNone);
   const Nameless there = TRY(nameless_copy(op, found, fd));
   if (there.node != nullptr) return there.node;
   const LowerRef lower = lower_of(found);

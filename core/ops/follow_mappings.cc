@@ -59,7 +59,7 @@ Result<UniqueFd> open_copy(Op& op, CStr lower) {
   const CStr virt = TRY(map_back(op, lower));
   const Node* node = TRY(node_at(op, virt));
   if (node->outside() || !node->is_regular() || !node->has_upper_inode() || node->metacopy() ||
-      !is_copied_from(op, *node, lower))
+      !TRY(is_copied_from(op, *node, lower)))
     return Error(ENOENT);
   UniqueFd copy = TRY(sys_open_no_symlinks(node->top(), O_RDONLY | O_NONBLOCK));
   StatX st;

@@ -7,19 +7,37 @@
 namespace ovl {
 namespace {
 
+// Other errors tell nothing.
+bool is_absence(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENODATA:
+    case EOPNOTSUPP:
+    case EOVERFLOW:  // a handle of another form
+    case ENAMETOOLONG:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Under another name than the lower's the origin alone tells.
-bool has_origin(const Node& node, CStr lower) {
+Result<bool> has_origin(const Node& node, CStr lower) {
   if (!node.in_upper() || node.is_dir() || !node.priv.has(Priv::kOrigin)) return false;
   char value[kFileHandleMax];
   FileHandle origin;
   const Result<size_t> n = sys_lgetxattr(
       node.marked(), priv_name(node.overlay->format, Priv::kOrigin), value, sizeof value);
+  if (!n.ok() && !is_absence(n.error())) return Error(n.error());
   if (!n.ok()) return false;
   const Result<OriginState> state = decode_origin(value, n.value(), &origin);
   if (!state.ok() || state.value() != OriginState::kKnown) return false;
   KernelHandle handle;
-  return sys_handle(At(lower), &handle).ok() && handle.type == origin.type &&
-         handle.bytes == origin.fid_size && memcmp(handle.data, origin.fid, handle.bytes) == 0;
+  const Result<void> r = sys_handle(At(lower), &handle);
+  if (!r.ok() && !is_absence(r.error())) return Error(r.error());
+  return r.ok() && handle.type == origin.type && handle.bytes == origin.fid_size &&
+         memcmp(handle.data, origin.fid, handle.bytes) == 0;
 }
 
 // In the table of moved files, under what is no path.
@@ -50,10 +68,10 @@ void note_broken_link(Op& op, CStr lower, CStr copy) {
   moved_file_note(op.session(), broken_link_key(op, lower), inode_text(op, st));
 }
 
-bool is_copied_from(Op& op, const Node& node, CStr lower) {
+Result<bool> is_copied_from(Op& op, const Node& node, CStr lower) {
   for (uint32_t i = 0; i < node.lower_count; i++)
     if (node.lowers[i].path == lower) return true;
-  return has_origin(node, lower) || is_broken_link(op, node, lower);
+  return TRY(has_origin(node, lower)) || is_broken_link(op, node, lower);
 }
 
 }  // namespace ovl

@@ -33,7 +33,7 @@ class Level {
       if (is_below_or_same(path, upper)) return shown_path(op_, overlay, below(path, upper));
     }
     const LowerPlace place = lower_place(path);
-    if (place.overlay == nullptr) return level_ == 0 ? of_data(path) : path;
+    if (place.overlay == nullptr) return level_ == 0 ? of_data(path) : Result<CStr>(path);
     // In place, an excluded part of a lower is what it is.
     if (is_below_or_same(path, place.overlay->at) &&
         session_.containing_at(path, level_) == nullptr)
@@ -66,32 +66,32 @@ class Level {
     return best;
   }
 
-  CStr of_lower(const LowerPlace& place, CStr path) {
+  Result<CStr> of_lower(const LowerPlace& place, CStr path) {
     const CStr plain = shown_path(op_, *place.overlay, place.rest);
     if (level_ == 0) {
       const CStr file = moved_file_at(session_, op_.arena(), path);
-      if (!file.empty() && shows(file, path)) return file;
+      if (!file.empty() && TRY(shows(file, path))) return file;
     }
     if (session_.state().moved_count.load(std::memory_order_acquire) == 0) return plain;
     const CStr real = real_path(path);
-    if (real.empty() || shows(plain, real)) return plain;
+    if (real.empty() || TRY(shows(plain, real))) return plain;
     uint32_t cursor = 0;
     for (;;) {
       CStr rest = moved_candidate(session_, *place.overlay, op_.arena(), place.rest, &cursor);
       if (rest.empty()) return plain;
       CStr moved = shown_path(op_, *place.overlay, rest);
-      if (shows(moved, real)) return moved;
+      if (TRY(shows(moved, real))) return moved;
     }
   }
 
   // A file of a layer that only gives data shows by the name of its metacopy.
-  CStr of_data(CStr path) {
+  Result<CStr> of_data(CStr path) {
     for (uint32_t i = 0; i < session_.overlay_count(); i++) {
       const Overlay& overlay = session_.overlay(i);
       for (uint32_t k = 0; k < overlay.data_count; k++) {
         if (!is_below_or_same(path, overlay.lowers[overlay.lower_count + k].root)) continue;
         const CStr file = moved_file_at(session_, op_.arena(), path);
-        if (!file.empty() && shows(file, path)) return file;
+        if (!file.empty() && TRY(shows(file, path))) return file;
       }
     }
     return path;
@@ -106,11 +106,17 @@ class Level {
     return node.value()->exists() ? node.value()->top() : CStr();
   }
 
-  // Is the object at this real path part of what programs see at `virt`?
-  bool shows(CStr virt, CStr real) {
+  // Is the object at this real path part of what programs see at `virt`? An error that leaves it
+  // open is none of "no": another object would be taken for it.
+  Result<bool> shows(CStr virt, CStr real) {
     Result<const Node*> node = node_at(op_, virt, Purpose::kPass, level_);
+    if (!node.ok() && !is_certain(node.error())) return Error(node.error());
     if (!node.ok() || node.value()->outside() || !node.value()->exists()) return false;
-    return is_copied_from(op_, *node.value(), real) || had_data_at(op_, *node.value(), real);
+    return TRY(is_copied_from(op_, *node.value(), real)) || had_data_at(op_, *node.value(), real);
+  }
+  static bool is_certain(int error) {
+    return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP ||
+           error == ENAMETOOLONG;
   }
 
   Op& op_;
@@ -188,7 +194,7 @@ Result<FdNode> node_of_fd(Op& op, int fd) {
   bool same = node != nullptr && node->exists();
   if (same && upper) same = node->in_upper();
   if (same && !upper)
-    same = is_copied_from(op, *node, result.real) || had_data_at(op, *node, result.real);
+    same = TRY(is_copied_from(op, *node, result.real)) || had_data_at(op, *node, result.real);
   if (same) result.node = node;
   result.detached = !same;
   return result;
