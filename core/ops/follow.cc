@@ -186,17 +186,25 @@ Result<void> bring_file(Op& op, int fd, int own, const FdNode& found) {
 
 }  // namespace
 
+Result<bool> can_be_brought(Op& op, int fd) {
+  StatX st;
+  if (!attributes(op.caller(), fd, &st)) return Error(EBADF);
+  if (!S_ISDIR(st.stx_mode) && (!S_ISREG(st.stx_mode) || !may_have_readers(op.session(), st)))
+    return false;
+  const FdNode found = TRY(node_of_fd(op, fd));
+  if (!found.on_lower || found.overlay->upper_layer == nullptr) return false;
+  const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
+  return (TRY(checked(raw_call(SYS_fcntl, borrowed.get(), F_GETFL))) & O_PATH) == 0;
+}
+
 Result<void> bring_descriptor(Op& op, int fd) {
   StatX st;
   if (!attributes(op.caller(), fd, &st)) return Error(EBADF);
-  const bool directory = S_ISDIR(st.stx_mode);
-  if (!directory && (!S_ISREG(st.stx_mode) || !may_have_readers(op.session(), st))) return {};
   const FdNode found = TRY(node_of_fd(op, fd));
-  if (!found.on_lower || found.overlay->upper_layer == nullptr) return {};
+  if (!found.on_lower) return {};
   const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
-  if ((TRY(checked(raw_call(SYS_fcntl, borrowed.get(), F_GETFL))) & O_PATH) != 0) return {};
-  return directory ? bring_directory(op, fd, borrowed.get(), found, st)
-                   : bring_file(op, fd, borrowed.get(), found);
+  return S_ISDIR(st.stx_mode) ? bring_directory(op, fd, borrowed.get(), found, st)
+                              : bring_file(op, fd, borrowed.get(), found);
 }
 
 bool follow_copies(Op& op) {

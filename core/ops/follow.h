@@ -13,10 +13,11 @@ namespace ovl {
 // to its copy any more, no descriptor is free) stays as it is. False: for want of a descriptor.
 bool follow_copies(Op& op);
 
-// What locks need: a descriptor on a lower's file or directory comes to be one on its copy in the
-// upper, which is made where there is none. Nothing is done where the object is no lower's, or
-// can't be changed by anybody. Errors: as copy_up(), of want of a descriptor; ENOTSUP: it could not
-// be replaced.
+// Is the descriptor open on a file or directory of a lower that has an upper above it? EBADF.
+Result<bool> can_be_brought(Op& op, int fd);
+
+// What locks need: such a descriptor comes to be one on the copy in the upper, which is made where
+// there is none. Errors: as copy_up(), of want of a descriptor; ENOTSUP: it could not be replaced.
 Result<void> bring_descriptor(Op& op, int fd);
 
 // Requires: nothing. One load while nothing was copied up under a reader.
