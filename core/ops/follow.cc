@@ -72,7 +72,7 @@ struct Stale {
   int fd;
   StatX file;  // of the lower
   CStr copy;
-  uint64_t copy_ino;
+  StatX copy_is;
   bool done;
 };
 
@@ -112,7 +112,7 @@ bool is_stale(Op& op, int fd, Stale* out) {
   const Node& node = *found.value();
   if (node.outside() || !node.is_regular() || !node.has_upper_inode() || node.metacopy())
     return false;
-  *out = Stale{fd, file, node.top(), node.real.stx_ino, false};
+  *out = Stale{fd, file, node.top(), node.real, false};
   return true;
 }
 
@@ -123,10 +123,23 @@ Result<UniqueFd> open_copy(const Stale& stale, int old) {
   UniqueFd copy = TRY(sys_open_no_symlinks(stale.copy, static_cast<int>(flags) & kKept));
   StatX st;
   TRY(sys_fstat(copy.get(), &st));
-  if (st.stx_ino != stale.copy_ino) return Error(ESTALE);
+  if (!same_inode(st, stale.copy_is)) return Error(ESTALE);
   const off_t at = TRY(sys_lseek(old, 0, SEEK_CUR));
   TRY(sys_lseek(copy.get(), at, SEEK_SET));
   return copy;
+}
+
+// Has the caller one of the copies open already? Its own record locks on that go when it closes any
+// descriptor of it, so it can't be the one that opens the copy for a moment.
+bool may_have_locks(Op& op, const DescriptorList& list, const Stale* stale, uint32_t count) {
+  if (count == 0 || op.caller().has_own_descriptors()) return false;
+  for (uint32_t i = 0; i < list.count; i++) {
+    StatX file;
+    if (!attributes(op.caller(), list.numbers[i], &file)) continue;
+    for (uint32_t k = 0; k < count; k++)
+      if (same_inode(file, stale[k].copy_is)) return true;
+  }
+  return false;
 }
 
 // Descriptors that share one open file share its copy, too.
@@ -156,7 +169,7 @@ Result<void> follow_directory(Op& op, int fd, const StatX& dir, const Node& node
   const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
   Stale* stale = op.arena().array<Stale>(list.count);
   if (stale == nullptr) return Error(ENOMEM);
-  stale[0] = Stale{fd, dir, node.upper, node.real.stx_ino, false};
+  stale[0] = Stale{fd, dir, node.upper, node.real, false};
   uint32_t count = 1;
   for (uint32_t i = 0; i < list.count; i++) {
     StatX file;
@@ -207,7 +220,7 @@ Result<void> bring_descriptor(Op& op, int fd) {
                               : bring_file(op, fd, borrowed.get(), found);
 }
 
-bool follow_copies(Op& op) {
+bool follow_copies(Op& op, HandOver hand_over) {
   Caller& caller = op.caller();
   if (!local_follows()) return true;
   const Following following(op.session(), caller);
@@ -223,6 +236,9 @@ bool follow_copies(Op& op) {
   uint32_t found = 0;
   for (uint32_t i = 0; i < list.value().count; i++)
     if (is_stale(op, list.value().numbers[i], &stale[found])) found++;
+  if (hand_over == HandOver::kYes && op.session().segment().supervised != 0 &&
+      may_have_locks(op, list.value(), stale, found))
+    return false;
   for (uint32_t i = 0; i < found; i++) {
     if (stale[i].done) continue;
     const Result<void> r = follow(op, stale, found, i);

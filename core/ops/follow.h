@@ -10,8 +10,10 @@
 namespace ovl {
 
 // Descriptors of the caller that became stale are made to follow. What can't follow (no name leads
-// to its copy any more, no descriptor is free) stays as it is. False: for want of a descriptor.
-bool follow_copies(Op& op);
+// to its copy any more, no descriptor is free) stays as it is. False: for want of a descriptor, or,
+// where it may be handed over, since the supervisor is to do it, which closes none of the caller's.
+enum class HandOver : bool { kNo, kYes };
+bool follow_copies(Op& op, HandOver hand_over = HandOver::kYes);
 
 // Is the descriptor open on a file or directory of a lower that has an upper above it? EBADF.
 Result<bool> can_be_brought(Op& op, int fd);
