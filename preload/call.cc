@@ -37,6 +37,8 @@ void follow_slowly(Session& session) {
   if (follow_copies(op) || session.segment().supervised == 0) return;
   // The supervisor has descriptors, and looks at the caller's before any call that it gets.
   trapped_call(SYS_faccessat, AT_FDCWD, to_register(UserPath("/")), F_OK);
+  // It knows nothing of what was received since it looked last.
+  (void)follow_copies(op, HandOver::kNo);
 }
 
 long native_fchmodat2(int dirfd, const char* path, mode_t mode, int flags) {

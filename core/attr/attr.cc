@@ -208,8 +208,9 @@ Result<void> show(Op&, const Node& node, const Object& top, StatX* attributes) {
   }
   if (node.merged()) attributes->stx_nlink = 1;
   show_blocks(node, below, attributes);
-  // Of a lower the real count is shown, unless the session around this one shows another.
-  const bool counted = node.has_upper_inode() ||
+  // Of a lower the real count is shown, unless it is an upper that is only looked at, or the
+  // session around this one shows another.
+  const bool counted = node.has_upper_inode() || node.overlay->upper_layer == nullptr ||
                        (node.lower_count != 0 && node.lowers[0].layer->writer != node.overlay);
   if (!node.is_dir() && node.priv.has(Priv::kNlink) && counted)
     IndexedNlink(node, top, below).show(attributes);

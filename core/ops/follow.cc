@@ -73,7 +73,7 @@ struct Stale {
   int fd;
   StatX file;  // of the lower
   CStr copy;
-  uint64_t copy_ino;
+  StatX copy_is;
   bool done;
 };
 
@@ -113,7 +113,7 @@ bool is_stale(Op& op, int fd, Stale* out) {
   const Node& node = *found.value();
   if (node.outside() || !node.is_regular() || !node.has_upper_inode() || node.metacopy())
     return false;
-  *out = Stale{fd, file, node.top(), node.real.stx_ino, false};
+  *out = Stale{fd, file, node.top(), node.real, false};
   return true;
 }
 
@@ -124,10 +124,23 @@ Result<UniqueFd> open_copy(const Stale& stale, int old) {
   UniqueFd copy = TRY(sys_open_no_symlinks(stale.copy, static_cast<int>(flags) & kKept));
   StatX st;
   TRY(sys_fstat(copy.get(), &st));
-  if (st.stx_ino != stale.copy_ino) return Error(ESTALE);
+  if (!same_inode(st, stale.copy_is)) return Error(ESTALE);
   const off_t at = TRY(sys_lseek(old, 0, SEEK_CUR));
   TRY(sys_lseek(copy.get(), at, SEEK_SET));
   return copy;
+}
+
+// Has the caller one of the copies open already? Its own record locks on that go when it closes any
+// descriptor of it, so it can't be the one that opens the copy for a moment.
+bool may_have_locks(Op& op, const DescriptorList& list, const Stale* stale, uint32_t count) {
+  if (count == 0 || op.caller().has_own_descriptors()) return false;
+  for (uint32_t i = 0; i < list.count; i++) {
+    StatX file;
+    if (!attributes(op.caller(), list.numbers[i], &file)) continue;
+    for (uint32_t k = 0; k < count; k++)
+      if (same_inode(file, stale[k].copy_is)) return true;
+  }
+  return false;
 }
 
 // Descriptors that share one open file share its copy, too.
@@ -157,7 +170,7 @@ Result<void> follow_directory(Op& op, int fd, const StatX& dir, const Node& node
   const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
   Stale* stale = op.arena().array<Stale>(list.count);
   if (stale == nullptr) return Error(ENOMEM);
-  stale[0] = Stale{fd, dir, node.upper, node.real.stx_ino, false};
+  stale[0] = Stale{fd, dir, node.upper, node.real, false};
   uint32_t count = 1;
   for (uint32_t i = 0; i < list.count; i++) {
     StatX file;
@@ -187,20 +200,28 @@ Result<void> bring_file(Op& op, int fd, int own, const FdNode& found) {
 
 }  // namespace
 
+Result<bool> can_be_brought(Op& op, int fd) {
+  StatX st;
+  if (!attributes(op.caller(), fd, &st)) return Error(EBADF);
+  if (!S_ISDIR(st.stx_mode) && (!S_ISREG(st.stx_mode) || !may_have_readers(op.session(), st)))
+    return false;
+  const FdNode found = TRY(node_of_fd(op, fd));
+  if (!found.on_lower || found.overlay->upper_layer == nullptr) return false;
+  const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
+  return (TRY(checked(raw_call(SYS_fcntl, borrowed.get(), F_GETFL))) & O_PATH) == 0;
+}
+
 Result<void> bring_descriptor(Op& op, int fd) {
   StatX st;
   if (!attributes(op.caller(), fd, &st)) return Error(EBADF);
-  const bool directory = S_ISDIR(st.stx_mode);
-  if (!directory && (!S_ISREG(st.stx_mode) || !may_have_readers(op.session(), st))) return {};
   const FdNode found = TRY(node_of_fd(op, fd));
-  if (!found.on_lower || found.overlay->upper_layer == nullptr) return {};
+  if (!found.on_lower) return {};
   const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
-  if ((TRY(checked(raw_call(SYS_fcntl, borrowed.get(), F_GETFL))) & O_PATH) != 0) return {};
-  return directory ? bring_directory(op, fd, borrowed.get(), found, st)
-                   : bring_file(op, fd, borrowed.get(), found);
+  return S_ISDIR(st.stx_mode) ? bring_directory(op, fd, borrowed.get(), found, st)
+                              : bring_file(op, fd, borrowed.get(), found);
 }
 
-bool follow_copies(Op& op) {
+bool follow_copies(Op& op, HandOver hand_over) {
   Caller& caller = op.caller();
   if (!local_follows()) return true;
   const Following following(op.session(), caller);
@@ -216,6 +237,9 @@ bool follow_copies(Op& op) {
   uint32_t found = 0;
   for (uint32_t i = 0; i < list.value().count; i++)
     if (is_stale(op, list.value().numbers[i], &stale[found])) found++;
+  if (hand_over == HandOver::kYes && op.session().segment().supervised != 0 &&
+      may_have_locks(op, list.value(), stale, found))
+    return false;
   for (uint32_t i = 0; i < found; i++) {
     if (stale[i].done) continue;
     const Result<void> r = follow(op, stale, found, i);

@@ -10,13 +10,16 @@
 namespace ovl {
 
 // Descriptors of the caller that became stale are made to follow. What can't follow (no name leads
-// to its copy any more, no descriptor is free) stays as it is. False: for want of a descriptor.
-bool follow_copies(Op& op);
+// to its copy any more, no descriptor is free) stays as it is. False: for want of a descriptor, or,
+// where it may be handed over, since the supervisor is to do it, which closes none of the caller's.
+enum class HandOver : bool { kNo, kYes };
+bool follow_copies(Op& op, HandOver hand_over = HandOver::kYes);
 
-// What locks need: a descriptor on a lower's file or directory comes to be one on its copy in the
-// upper, which is made where there is none. Nothing is done where the object is no lower's, or
-// can't be changed by anybody. Errors: as copy_up(), of want of a descriptor; ENOTSUP: it could not
-// be replaced.
+// Is the descriptor open on a file or directory of a lower that has an upper above it? EBADF.
+Result<bool> can_be_brought(Op& op, int fd);
+
+// What locks need: such a descriptor comes to be one on the copy in the upper, which is made where
+// there is none. Errors: as copy_up(), of want of a descriptor; ENOTSUP: it could not be replaced.
 Result<void> bring_descriptor(Op& op, int fd);
 
 // Requires: nothing. One load while nothing was copied up under a reader.

@@ -1,9 +1,17 @@
 // flock(2), and the locks of fcntl(2). They are on an inode: all have to mean the same one, so a
 // lower's object comes to the upper when it is locked, and the descriptor with it. Kernel
 // counterpart: an overlay's inode, which is one whatever is below it.
+//
+// A lock of flock(2) belongs to the open file, and lasts as long as somebody has that: a shell that
+// opens a script and lets flock(1) lock it (`exec 9<"$0"; flock 9`) holds the lock. A process can
+// give nobody but itself the copy, so such a lock is taken on the lower's object; and so are those
+// of others, who find it locked, until it is free again.
 #include <fcntl.h>
+#include <linux/kcmp.h>
+#include <string.h>
 #include <sys/file.h>
 
+#include "core/format/numbers.h"
 #include "core/ops/follow.h"
 #include "core/ops/lock_commands.h"
 #include "core/ops/ops.h"
@@ -11,26 +19,88 @@
 namespace ovl {
 namespace {
 
+// 0: of another pid name space, or it can't be told.
+pid_t parent_of(pid_t process) {
+  char name[32] = "/proc/";
+  char* w = name + strlen(name);
+  w += put_number(w, static_cast<uint64_t>(process), 10, 1);
+  memcpy(w, "/stat", 6);
+  char text[128];
+  const Result<UniqueFd> fd = sys_openat(CStr(name, strlen(name)), O_RDONLY);
+  if (!fd.ok()) return 0;
+  const Result<size_t> n = sys_read(fd.value().get(), text, sizeof text);
+  if (!n.ok()) return 0;
+  size_t at = n.value();  // behind the program's name, which may hold anything
+  while (at > 0 && text[at - 1] != ')') at--;
+  pid_t parent = 0;
+  for (at += 3 /* the state */; at < n.value() && text[at] >= '0' && text[at] <= '9'; at++)
+    parent = parent * 10 + (text[at] - '0');
+  return parent;
+}
+
+// Does the parent have the same open file by this number?
+bool shares_with_parent(Op& op, int fd) {
+  const pid_t self = op.caller().process();
+  const pid_t parent = parent_of(self);
+  return parent != 0 && raw_call(SYS_kcmp, self, parent, KCMP_FILE, fd, fd) == 0;
+}
+
+// The lower's object, locked while a descriptor on it is replaced.
+class LockedLower {
+ public:
+  ~LockedLower() {
+    if (fd_.valid()) raw_call(SYS_flock, fd_.get(), LOCK_UN);
+  }
+  LockedLower() = default;
+  LockedLower(const LockedLower&) = delete;
+  LockedLower& operator=(const LockedLower&) = delete;
+
+  // False: somebody has locked it.
+  Result<bool> take(Op& op, int fd) {
+    const BorrowedFd borrowed = TRY(op.caller().borrow(fd));
+    UniqueFd own(
+        static_cast<int>(TRY(checked(raw_call(SYS_fcntl, borrowed.get(), F_DUPFD_CLOEXEC, 0)))));
+    const Result<void> r = checked_void(raw_call(SYS_flock, own.get(), LOCK_EX | LOCK_NB));
+    if (!r.ok() && r.error() == EWOULDBLOCK) return false;
+    TRY(r);
+    fd_ = std::move(own);
+    return true;
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
 // EBADF; EMFILE: no descriptor is free, nor was one for whoever asks the supervisor; ENOLCK: the
 // object can't be brought to the upper.
-Outcome lock(Op& op, int fd) {
+Error refusal(int error) { return Error(error == EBADF || error == EMFILE ? error : ENOLCK); }
+
+Outcome lock_brought(Op& op, int fd) {
   const Result<void> r = bring_descriptor(op, fd);
-  if (r.ok()) return Outcome::native();
-  return Error(r.error() == EBADF || r.error() == EMFILE ? r.error() : ENOLCK);
+  return r.ok() ? Outcome::native() : Outcome(refusal(r.error()));
 }
 
 }  // namespace
 
 Outcome op_flock(Op& op, int fd, int how) {
   follow_if_stale(op);
-  // Nobody has locked what is on a lower.
-  return (how & LOCK_UN) != 0 ? Outcome::native() : lock(op, fd);
+  if ((how & LOCK_UN) != 0) return Outcome::native();
+  const Result<bool> on_lower = can_be_brought(op, fd);
+  if (!on_lower.ok()) return refusal(on_lower.error());
+  if (!on_lower.value() || shares_with_parent(op, fd)) return Outcome::native();
+  LockedLower lower;
+  const Result<bool> free = lower.take(op, fd);
+  if (!free.ok()) return refusal(free.error());
+  return free.value() ? lock_brought(op, fd) : Outcome::native();
 }
 
 Outcome op_fcntl(Op& op, int fd, unsigned command, UserBuf) {
   if (!is_lock_command(command)) return Outcome::native();
   follow_if_stale(op);
-  return tells_of_locks(command) ? Outcome::native() : lock(op, fd);
+  if (tells_of_locks(command)) return Outcome::native();
+  const Result<bool> on_lower = can_be_brought(op, fd);
+  if (!on_lower.ok()) return refusal(on_lower.error());
+  return on_lower.value() ? lock_brought(op, fd) : Outcome::native();
 }
 
 }  // namespace ovl

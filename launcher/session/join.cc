@@ -56,16 +56,15 @@ JoinedSession::JoinedSession(const Plan& plan) : file_(session_file(plan)) {
   joined_ = UniqueFd(open(joined_file(o.work).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!joined_.valid() && errno != ENOENT && errno != ENOTDIR)
     fail("--join: {}: {}", quote(joined_file(o.work)), error_text(errno));
-  if (!joined_.valid() || flock(joined_.get(), LOCK_SH | LOCK_NB) != 0) none();
   const std::optional<long> holder = upper_holder_pid(o.upper);
   if (!holder) none();
+  if (!joined_.valid())
+    fail("--join: --upper {} is in use, but not as the first one of a session that can be joined",
+         quote(o.upper));
+  if (flock(joined_.get(), LOCK_SH | LOCK_NB) != 0) none();
   check_name_spaces(*holder, o.upper);
   const auto session = std::make_unique<Session>();  // too large for the stack
   const Result<void> attached = session->attach(CStr(file_.c_str(), file_.size()));
-  // Of several overlays the first one's workdir has it.
-  if (!attached.ok() && attached.error() == ENOENT)
-    fail("--join: the session on --upper {} was started with another --upper before this one",
-         quote(o.upper));
   if (!attached.ok()) fail("--join: {}: {}", quote(file_), error_text(attached.error()));
   const Segment& segment = session->segment();
   preload_ = segment.preload != 0;

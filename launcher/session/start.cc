@@ -219,6 +219,10 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     spec.around = &around_->session();
     spec.supervised = around_->session().segment().supervised != 0;
   }
+  // Of several overlays the first one's workdir has it. A session that was killed may have left its
+  // own in the others, and all else that joining it takes.
+  for (const Upper& upper : uppers_)
+    if (around_ != nullptr || &upper != &uppers_.front()) unlink(joined_file(upper.work).c_str());
   if (around_ == nullptr && view_dirs_.empty())
     joined_ = open_joined(plan.overlays[0].work, created);
   for (uint32_t i = 0; i < uppers_.size(); i++) take_volatile_mark(i, options.is_volatile, created);

@@ -70,6 +70,26 @@ lock.release()
 other.join()
 """
 
+LOCKED = """
+import fcntl
+old = os.open("file", os.O_RDONLY)
+here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+socket.send_fds(here, [b"x"], [old])
+os.close(old)
+change()
+locked = os.open("file", os.O_RDWR)
+fcntl.lockf(locked, fcntl.LOCK_EX)
+[received] = socket.recv_fds(there, 1, 1)[1]
+print(os.pread(received, 9, 0))
+if os.fork() == 0:
+    try:
+        fcntl.lockf(os.open("file", os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os._exit(0)
+    os._exit(1)
+print(os.wait()[1])
+"""
+
 SHARED = """
 fd, other = os.open("file", os.O_RDONLY), os.open("file", os.O_RDONLY)
 twin = os.dup(fd)
@@ -122,6 +142,11 @@ class Follow(sandbox.Scenario):
 
     def test_mappings_stay_where_other_threads_may_change_them(self):
         self.assertEqual(self.python(THREADS), "b'lower\\n' b'LOWER\\n'\n")
+"""
+
+    def test_record_locks_stay_when_a_descriptor_follows(self):
+        self.supervised()
+        self.assertEqual(self.python(LOCKED), "b'LOWER\\n'\n0\n")
 
     def test_duplicates_share_their_position_where_descriptors_can_not_be_compared(self):
         self.assertEqual(self.python(SHARED, "--intercept=preload", prefix=[DENY, "kcmp", "--"]), "b'LO' 2 0\n")

@@ -143,12 +143,22 @@ class Join(sandbox.Scenario):
                              ("--strict", "--strict"), ("--portable", "--portable"), ("--trace", "--trace")):
             self.refused("--upper", self.upper, option, why=f"--join: {name} is for who starts a session")
 
-    def test_the_second_upper_of_a_session_is_told_so(self):
-        os.mkdir(self.top + "/lower2")
+    def refused_as_second(self):
+        os.makedirs(self.top + "/lower2", exist_ok=True)
         self.session("--lower", self.top + "/lower2", "--upper", self.top + "/upper2")
         done = self.ovlrun("--join", "--upper", self.top + "/upper2", "--", "true")
         self.assertEqual(done.returncode, 125)
-        self.assertIn("--join: ", done.stderr)
+        self.assertIn(f"--join: --upper {self.top}/upper2 is in use, but not as the first one of a session", done.stderr)
+
+    def test_the_second_upper_of_a_session_is_told_so(self):
+        self.refused_as_second()
+
+    def test_the_second_upper_of_a_session_was_a_killed_ones_first(self):
+        os.mkdir(self.top + "/lower2")
+        self.assertEqual(self.ovlrun("--lower", self.top + "/lower2", "--upper", self.top + "/upper2", "--", "sh", "-c",
+                                     "kill -KILL $PPID").returncode, 0)
+        self.assertTrue(os.path.exists(self.top + "/upper2.work/ovlrun/session"))
+        self.refused_as_second()
 
     def test_from_another_pid_name_space(self):
         unshare = [shutil.which("unshare") or "unshare", "--pid", "--fork", "--mount-proc"]

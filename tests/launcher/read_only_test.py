@@ -51,6 +51,14 @@ class ReadOnly(sandbox.Scenario):
         self.assertEqual(done.stdout, f"changed\nlink\nmoved\nchanged\nchanged\ninner\n{self.lower}/moved\ninner\n")
         child.communicate("\n")
 
+    def test_link_counts_are_as_in_the_session(self):
+        os.link(self.lower + "/file", self.lower + "/second")
+        done = self.inside("sh", "-c", f"cd {self.lower} && echo changed >file && cat second && ln second third"
+                                       " && stat -c '%n %h' file second third")
+        self.assertEqual((done.returncode, done.stdout), (0, "changed\nfile 3\nsecond 3\nthird 3\n"), done.stderr)
+        done = self.view("stat", "-c", "%n %h", "file", "second", "third")
+        self.assertEqual((done.returncode, done.stdout), (0, "file 3\nsecond 3\nthird 3\n"), done.stderr)
+
     def test_nothing_changes(self):
         self.assertEqual(self.inside("sh", "-c", f"echo changed >{self.lower}/changed; chmod 0640 {self.lower}/file").returncode, 0)
         before = self.everything_but(".local")

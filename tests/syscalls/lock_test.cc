@@ -52,6 +52,35 @@ TEST_F(Lock, FlockIsSharedByDuplicates) {
   EXPECT_OK(t_flock(other, LOCK_EX | LOCK_NB));
 }
 
+// As a shell that opens a script, and lets flock(1) lock it.
+TEST_F(Lock, FlockByAChildStaysWithTheParentsOpenFile) {
+  for (const char* name : {"file", "dir"}) {
+    Fd fd(t_open(name, O_RDONLY));
+    ASSERT_EQ(0, in_child([&] { return t_flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : 1; }));
+    Fd second(t_open(name, O_RDONLY));
+    EXPECT_ERRNO(EWOULDBLOCK, t_flock(second, LOCK_EX | LOCK_NB));
+    EXPECT_ERRNO(EWOULDBLOCK, t_flock(second, LOCK_SH | LOCK_NB));
+    EXPECT_EQ(0, in_child([&] {
+                return t_flock(second, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK ? 0 : 1;
+              }));
+    ASSERT_OK(t_flock(fd, LOCK_UN));
+    EXPECT_OK(t_flock(second, LOCK_EX | LOCK_NB));
+  }
+}
+
+TEST_F(Lock, FlockByAChildIsMetByThoseWhoShareIt) {
+  Fd other(t_open("file", O_RDONLY)), third(t_open("file", O_RDONLY));
+  {
+    Fd shared(t_open("file", O_RDONLY));
+    ASSERT_EQ(0, in_child([&] { return t_flock(shared, LOCK_SH) == 0 ? 0 : 1; }));
+    ASSERT_OK(t_flock(other, LOCK_SH | LOCK_NB));
+    EXPECT_ERRNO(EWOULDBLOCK, t_flock(third, LOCK_EX | LOCK_NB));
+  }
+  EXPECT_ERRNO(EWOULDBLOCK, t_flock(third, LOCK_EX | LOCK_NB));
+  ASSERT_OK(t_flock(other, LOCK_UN));
+  EXPECT_OK(t_flock(third, LOCK_EX | LOCK_NB));
+}
+
 TEST_F(Lock, FlockOfADirectory) {
   Fd before(t_open("dir", O_RDONLY | O_DIRECTORY)), twin(dup(before));
   ASSERT_OK(t_flock(before, LOCK_EX));
