@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "core/ops/mapping_lines.h"
 #include "core/session/readers.h"
@@ -54,6 +55,18 @@ class Candidates final : public MappingVisitor {
   uint32_t count_ = 0;
 };
 
+// The caller's record locks on a file go when it closes any descriptor of it.
+Result<bool> has_open(Op& op, const StatX& file) {
+  const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
+  for (uint32_t i = 0; i < list.count; i++) {
+    struct stat st;
+    if (op.caller().fstat(list.numbers[i], &st).ok() && st.st_ino == file.stx_ino &&
+        st.st_dev == makedev(file.stx_dev_major, file.stx_dev_minor))
+      return true;
+  }
+  return false;
+}
+
 // The copy of a lower's file that has its own data.
 Result<UniqueFd> open_copy(Op& op, CStr lower) {
   const CStr virt = TRY(map_back(op, lower));
@@ -61,6 +74,7 @@ Result<UniqueFd> open_copy(Op& op, CStr lower) {
   if (node->outside() || !node->is_regular() || !node->has_upper_inode() || node->metacopy() ||
       !TRY(is_copied_from(op, *node, lower)))
     return Error(ENOENT);
+  if (TRY(has_open(op, node->real))) return Error(EBUSY);
   UniqueFd copy = TRY(sys_open_no_symlinks(node->top(), O_RDONLY | O_NONBLOCK));
   StatX st;
   TRY(sys_fstat(copy.get(), &st));
