@@ -12,7 +12,7 @@ namespace linear {
 // Few names, so that tasks meet.
 constexpr int kNames = 4;
 constexpr const char* kNameText[kNames] = {"p", "q", "d", "e"};
-constexpr int kDeepest = 3;
+constexpr int kDeepest = 8;
 
 struct Path {
   uint8_t depth = 0;  // 0: the tree's root

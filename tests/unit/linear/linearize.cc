@@ -22,7 +22,7 @@ struct State {
   Tree tree;
   uint16_t first = 0;  // all before are done
   std::vector<bool> done;
-  Begun begun[kTasks];
+  std::vector<Begun> begun;  // by task
 };
 
 bool sees_later(Kind kind) {
@@ -44,6 +44,7 @@ class Search {
     State state;
     state.tree = before;
     state.done.resize(events_.size());
+    state.begun.resize(static_cast<size_t>(tasks_));
     if (go(std::move(state))) return Verdict::kExplained;
     return too_long_ ? Verdict::kTooLong : Verdict::kRefused;
   }
@@ -142,8 +143,7 @@ class Search {
 
   // Whoever can see what was seen sees it at once: nothing is lost by that.
   void observe(State* s) const {
-    for (int t = 0; t < tasks_; t++) {
-      Begun& b = s->begun[t];
+    for (Begun& b : s->begun) {
       if (b.event < 0 || b.left == 0) continue;
       const Event& e = events_[b.event];
       const Object& o = s->tree.object(b.object);
@@ -160,7 +160,7 @@ class Search {
     }
   }
 
-  uint64_t fingerprint(const State& s) const {
+  static uint64_t fingerprint(const State& s) {
     uint64_t h = s.tree.hash(s.first);
     const auto mix = [&h](uint64_t w) {
       h = (h ^ w) * 0x9e3779b97f4a7c15u;
@@ -168,10 +168,9 @@ class Search {
     };
     for (size_t i = s.first; i < s.done.size(); i++)
       if (s.done[i]) mix(i);
-    for (int t = 0; t < tasks_; t++)
-      if (s.begun[t].event >= 0)
-        mix(uint64_t{0x100000000} | static_cast<uint64_t>(t) << 40 | s.begun[t].object << 8 |
-            s.begun[t].left);
+    for (const Begun& b : s.begun)
+      if (b.event >= 0)
+        mix(uint64_t{0x100000000} | static_cast<uint64_t>(b.event) << 40 | b.object << 8 | b.left);
     return h;
   }
 

@@ -12,8 +12,7 @@ namespace linear {
 
 enum class Verdict : uint8_t { kExplained, kRefused, kTooLong };
 
-// Tasks are numbered below kTasks, and have one call at a time.
-constexpr int kTasks = 64;
+// A task has one call at a time.
 Verdict linearize(const Tree& before, const History& history);
 
 // Without what has changed nothing, as long as it stays refused: shorter to read.

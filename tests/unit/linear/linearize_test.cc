@@ -233,7 +233,8 @@ TEST(Linearize, RandomOrdersAreFoundAgain) {
       e.task = static_cast<uint8_t>(i % 4);
       history.push_back(e);
     }
-    ASSERT_EQ(linearize(small(), history), Verdict::kExplained) << to_text(shortest_refused(small(), history));
+    ASSERT_EQ(linearize(small(), history), Verdict::kExplained)
+        << to_text(shortest_refused(small(), history));
     Event late;  // nobody has made this mode
     late.call.path = kP;
     late.call.kind = Kind::kStat;

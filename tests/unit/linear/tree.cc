@@ -9,7 +9,8 @@
 namespace linear {
 
 bool acts_on_object(Kind kind) {
-  return kind == Kind::kOpenTruncate || kind == Kind::kChmod || kind == Kind::kTruncate;
+  return kind == Kind::kOpenTruncate || kind == Kind::kChmod || kind == Kind::kTruncate ||
+         kind == Kind::kLink;
 }
 
 Tree::Tree() {
@@ -89,8 +90,6 @@ int Tree::apply(const Call& call) {
     case Kind::kRenameNoReplace:
     case Kind::kExchange:
       return rename(call);
-    case Kind::kLink:
-      return link(call);
     default: {
       uint8_t object = kNone;
       if (const int error = find(call.path, &object); error != 0) return error;
@@ -119,6 +118,8 @@ int Tree::act(const Call& call, uint8_t object) {
       return 0;
     case Kind::kList:
       return dir ? 0 : ENOTDIR;
+    case Kind::kLink:
+      return link(call, object);
     default:
       return 0;
   }
@@ -176,12 +177,12 @@ int Tree::rename(const Call& call) {
   return 0;
 }
 
-int Tree::link(const Call& call) {
-  uint8_t from = 0, dir = 0;
-  if (const int error = find(call.path, &from); error != 0) return error;
+int Tree::link(const Call& call, uint8_t from) {
+  uint8_t dir = 0;
   if (const int error = find_parent(call.to, &dir); error != 0) return error;
   if (child(dir, call.to) != kNone) return EEXIST;
   if (is_dir(from)) return EPERM;
+  if (at(from).links == 0) return ENOENT;
   at(from).links++;
   put(dir, call.to, from);
   return 0;

@@ -64,7 +64,7 @@ class Tree {
   int make(const Call& call, Type type, bool exclusive);
   int remove(const Call& call, Type type);
   int rename(const Call& call);
-  int link(const Call& call);
+  int link(const Call& call, uint8_t from);
 
   uint8_t count_ = 0;
   Object objects_[kMost];  // NOLINT: those behind count_ are nobody's
