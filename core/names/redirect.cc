@@ -88,9 +88,9 @@ Result<bool> can_move(Op& op, const Node& node, bool same_directory) {
 
 Result<void> bring_to_move(Op& op, const Node& node, bool same_directory) {
   const Data least = can_be_metacopy(node) ? Data::kNone : Data::kAll;
-  const Node* now = TRY(copy_up(op, node, least));
+  const Node* now = TRY(still(copy_up(op, node, least)));
   if (TRY(can_move(op, *now, same_directory))) return {};
-  TRY(copy_up(op, *now, Data::kAll));
+  TRY(still(copy_up(op, *now, Data::kAll)));
   return {};
 }
 

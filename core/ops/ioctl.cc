@@ -199,14 +199,7 @@ Outcome dedupe(Op& op, UserBuf in) {
   return Outcome::native();
 }
 
-}  // namespace
-
-Outcome op_ioctl(Op& op, int fd, unsigned long request, UserBuf argument) {
-  request &= 0xffffffff;  // as the kernel takes it
-  const Kind kind = kind_of(request);
-  if (kind == Kind::kNative) return Outcome::native();
-  if (kind == Kind::kDedupe) return dedupe(op, argument);
-  Target t = TRY(find_fd(op, fd, FdUse::kOpened));
+Outcome on_found(Op& op, const Target& t, Kind kind, unsigned long request, UserBuf argument) {
   if (t.native || !(t.node->is_regular() || t.node->is_dir())) return Outcome::native();
   if (kind == Kind::kGetFlags) return get_flags(op, t, request, argument);
   if (kind == Kind::kSetFlags) return set_flags(op, t, request, argument);
@@ -214,6 +207,17 @@ Outcome op_ioctl(Op& op, int fd, unsigned long request, UserBuf argument) {
   // one layer would have.
   if (t.top.is_fd() && t.node->in_upper() && t.node->is_regular()) return Outcome::native();
   return Error(ENOTTY);
+}
+
+}  // namespace
+
+Outcome op_ioctl(Op& op, int fd, unsigned long request, UserBuf argument) {
+  request &= 0xffffffff;  // as the kernel takes it
+  const Kind kind = kind_of(request);
+  if (kind == Kind::kNative) return Outcome::native();
+  if (kind == Kind::kDedupe) return dedupe(op, argument);
+  return on_target([&] { return find_fd(op, fd, FdUse::kOpened); },
+                   [&](const Target& t) { return on_found(op, t, kind, request, argument); });
 }
 
 }  // namespace ovl

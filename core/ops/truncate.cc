@@ -28,11 +28,7 @@ Result<void> apply(Op& op, const Changing& c, off_t length) {
   return set_shown(op, *node.overlay, object, now, shown, Recorded::kUnknown);
 }
 
-}  // namespace
-
-Outcome op_truncate(Op& op, UserPath path, off_t length) {
-  if (length < 0) return Error(EINVAL);
-  Target t = TRY(find(op, AT_FDCWD, path, kFollow));
+Outcome truncate_found(Op& op, const Target& t, off_t length) {
   if (t.native) return Outcome::native();
   if (t.is_outside()) {
     StatX st;
@@ -60,6 +56,14 @@ Outcome op_truncate(Op& op, UserPath path, off_t length) {
                   const timespec times[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
                   return c.object.utimens(times);
                 });
+}
+
+}  // namespace
+
+Outcome op_truncate(Op& op, UserPath path, off_t length) {
+  if (length < 0) return Error(EINVAL);
+  return on_target([&] { return find(op, AT_FDCWD, path, kFollow); },
+                   [&](const Target& t) { return truncate_found(op, t, length); });
 }
 
 }  // namespace ovl

@@ -234,6 +234,9 @@ class Filler {
     // What an inner overlay has below it are several real objects, of several file systems.
     out->index = spec.index && !spec.upper.empty() && !spec.work.empty() && segment_->level == 0;
     if (out->index && has_entries(spec.work, "index")) state().index_used.store(1);
+    // Those below user.overlay. have left their mark.
+    if (spec.format.prefix == XattrPrefix::kTrusted || has_entries(spec.work, "work/incompat"))
+      state().metacopies.store(1);
     out->given_upper = strings_.add(spec.given_upper);
     out->given_work = strings_.add(spec.given_work);
     out->first_given = segment_->given_count;

@@ -65,19 +65,19 @@ Path parse_path(const char* text) {
   return path;
 }
 
-void make_tree(const std::string& dir, int round) {
+void make_tree(const std::string& dir, int round, bool links) {
   for (const Given& g : kGiven[round % kVariants]) {
     const std::string path = dir + g.path;
     if (g.tag == 0)
       std::filesystem::create_directory(path);
-    else if (g.link_of != nullptr)
+    else if (g.link_of != nullptr && links)
       std::filesystem::create_hard_link(dir + g.link_of, path);
     else
       std::ofstream(path) << std::string(static_cast<size_t>(5000 + 100 * (g.tag - '@')), g.tag);
   }
 }
 
-Tree first_tree(Calls& calls, const std::string& top, int round) {
+Tree first_tree(Calls& calls, const std::string& top, int round, bool links) {
   Tree tree;
   for (const Given& g : kGiven[round % kVariants]) {
     const Path path = parse_path(g.path);
@@ -90,7 +90,7 @@ Tree first_tree(Calls& calls, const std::string& top, int round) {
     o.size = f.size;
     o.type = g.tag == 0 ? Type::kDirectory : Type::kFile;
     o.tag = static_cast<uint8_t>(g.tag == 0 ? 0 : g.tag - '@');
-    if (g.link_of == nullptr) {
+    if (g.link_of == nullptr || !links) {
       tree.add(path, o);
       continue;
     }

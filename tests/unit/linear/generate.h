@@ -9,10 +9,11 @@
 namespace linear {
 
 // Fills an empty directory: the lower of the round.
-void make_tree(const std::string& dir, int round);
+// `links`: with hard links.
+void make_tree(const std::string& dir, int round, bool links);
 // What such a tree is at first. Inode numbers, modes and sizes are what the calls say, before
 // anything has changed.
-Tree first_tree(Calls& calls, const std::string& top, int round);
+Tree first_tree(Calls& calls, const std::string& top, int round, bool links);
 
 // The calls of one round. Few names and few kinds, other ones in each, so that they meet.
 class Script {

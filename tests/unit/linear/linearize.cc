@@ -52,7 +52,9 @@ class Search {
  private:
   bool go(State s) {
     observe(&s);
-    while (s.first < events_.size() && s.done[s.first]) s.first++;
+    do
+      while (s.first < events_.size() && s.done[s.first]) s.first++;
+    while (absorb(&s));
     if (s.first == events_.size()) return true;
     if (!seen_.insert(fingerprint(s)).second) return false;
     if (seen_.size() > kStatesMost) {
@@ -62,6 +64,46 @@ class Search {
     for (uint16_t i : may_come_next(s))
       if (step(s, i)) return true;
     return false;
+  }
+
+  // What changes nothing and can have been told now, was told now: nothing is lost by that either.
+  bool absorb(State* s) const {
+    bool any = false;
+    for (uint16_t i : may_come_next(*s)) {
+      const Event& e = events_[i];
+      if (s->begun[e.task].event == i || !tells_now(*s, e)) continue;
+      s->done[i] = any = true;
+    }
+    return any;
+  }
+
+  static bool tells_now(const State& s, const Event& e) {
+    const Kind kind = e.call.kind;
+    if (e.answer.error != 0) {
+      Tree tree = s.tree;  // a call that fails changes nothing
+      return tree.apply(e.call) == e.answer.error;
+    }
+    if (kind != Kind::kStat && kind != Kind::kList && kind != Kind::kOpenRead &&
+        kind != Kind::kOpenWrite)
+      return false;
+    uint8_t i = kNone;
+    if (s.tree.find(e.call.path, &i) != 0) return false;
+    const Object& o = s.tree.object(i);
+    const Facts& f = e.answer.facts;
+    if (kind == Kind::kList) return o.type == Type::kDirectory && listed(o) == e.answer.listed;
+    if (o.type != f.type) return false;
+    const bool file = o.type == Type::kFile;
+    if (kind == Kind::kStat)
+      return o.inode == f.inode && o.mode == f.mode &&
+             (!file || (o.size == f.size && o.links == f.links));
+    return file ? o.tag == f.tag && o.size == f.size : kind == Kind::kOpenRead;
+  }
+
+  static uint8_t listed(const Object& dir) {
+    uint8_t names = 0;
+    for (int n = 0; n < kNames; n++)
+      if (dir.child[n] != kNone) names = static_cast<uint8_t>(names | 1 << n);
+    return names;
   }
 
   // Nobody who isn't done has ended before they began. Who ends first comes first.

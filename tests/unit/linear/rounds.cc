@@ -271,7 +271,7 @@ class Leader {
     Round round;
     round.number = plan_.first_round + i;
     for (Slot& slot : shared_->slots[i & 1]) slot.count = 0;
-    round.before = first_tree(*calls_, name(round), round.number);
+    round.before = first_tree(*calls_, name(round), round.number, plan_.links);
     const Script script(plan_.seed, round.number, plan_.processes * plan_.threads,
                         plan_.calls_most);
     for (const Call& call : script.before()) record(&round, call);
@@ -395,11 +395,11 @@ void look_below(Calls& calls, const std::string& top, Path path, std::string* te
 
 }  // namespace
 
-void fill_lower(const std::string& lower) {
+void fill_lower(const std::string& lower, const Plan& plan) {
   for (int i = 0; i < kRoundsMost; i++) {
     const std::string tree = tree_name(lower, i);
     std::filesystem::create_directory(tree);
-    make_tree(tree, i);
+    make_tree(tree, i, plan.links);
   }
 }
 

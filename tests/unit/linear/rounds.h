@@ -17,6 +17,7 @@ struct Plan {
   int processes = 1;              // besides the one that checks
   int threads = 3;                // in each
   int calls_most = 8;             // of a task in a round
+  bool links = true;              // some files of the lower have several names
   bool storm = false;             // signals interrupt the tasks, and their handlers make calls
   void (*in_thread)() = nullptr;  // each task begins with it
   int children = 0;               // percent of calls that are made in a child of fork or vfork
@@ -37,7 +38,7 @@ struct Tally {
 using MakeCalls = std::function<std::unique_ptr<Calls>()>;
 
 // Fills a directory with the trees of a lower.
-void fill_lower(const std::string& lower);
+void fill_lower(const std::string& lower, const Plan& plan);
 
 // `top`: where programs see the lower. Forks.
 Tally run_rounds(const Plan& plan, const std::string& top, const MakeCalls& make_calls);
