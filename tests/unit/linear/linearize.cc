@@ -7,7 +7,7 @@
 namespace linear {
 namespace {
 
-constexpr int kStatesMost = 2'000'000;
+constexpr int kStatesMost = 200'000;
 
 // What a call in progress still has to see.
 constexpr uint8_t kContent = 1, kSize = 2;

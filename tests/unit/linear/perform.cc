@@ -59,9 +59,11 @@ struct Entry {
 void list(Calls& calls, int fd, Answer* answer) {
   alignas(8) char buffer[128];  // a few names at a time
   unsigned seen = 0;
+  bool gone = false;
   for (;;) {
     const long n = calls.getdents(fd, buffer, sizeof buffer);
-    if (n < 0) answer->strange = true;
+    gone = n == -ENOENT;  // as the kernel says of a directory that was removed
+    if (n < 0 && !gone) answer->strange = true;
     if (n <= 0) break;
     for (long at = 0; at < n;) {
       const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
@@ -77,7 +79,7 @@ void list(Calls& calls, int fd, Answer* answer) {
         seen |= 1u << which;
     }
   }
-  if ((seen >> kNames & 3) != 3) answer->strange = true;
+  if (!gone && (seen >> kNames & 3) != 3) answer->strange = true;
   answer->listed = static_cast<uint8_t>(seen & ((1u << kNames) - 1));
   close(fd);
 }
