@@ -85,6 +85,7 @@ class Rename {
         (exchange() && !TRY(can_move(op_, *new_.node, same_directory()))))
       return Error(kLookAgain);
     if (exchange()) return exchange_names(op_, old_, new_);
+    if (counts_ && is_to_be_counted(*new_.node)) return Error(kLookAgain);
     LinkCount replaced;
     TRY(replaced.hold(op_, mutation, *new_.node));
     LastName last;
@@ -112,7 +113,8 @@ class Rename {
   Result<void> bring(const Node& from, const Node& to) {
     if (!from.is_dir()) TRY(bring_to_move(op_, from, same_directory()));
     if (exchange() && !to.is_dir()) TRY(bring_to_move(op_, to, same_directory()));
-    return !exchange() && to.exists() ? bring_to_count(op_, to) : Result<void>();
+    if (!exchange() && to.exists()) counts_ = TRY(bring_to_count(op_, to));
+    return {};
   }
 
   void places_of_walks() {
@@ -164,6 +166,7 @@ class Rename {
   const unsigned flags_;
   Place old_, new_;
   bool nothing_to_do_ = false;
+  bool counts_ = true;  // the name that is replaced
 };
 
 long on_outside(Op& op, int dirfd, const NamePath& from, int new_dirfd, const NamePath& to,

@@ -74,9 +74,14 @@ Result<void> show_target(Op& op, const Target& t, StatX* attributes) {
 
 // What marks a file of the upper is read by its name, which another may have got in between.
 // kLookAgain. (A directory that moves makes the walk look again.)
-Result<void> check_still_there(const Target& t) {
+Result<void> check_still_there(Op& op, const Target& t) {
   const Node& node = *t.node;
-  if (t.by_fd || node.is_dir() || !node.has_upper_inode() || node.priv.empty()) return {};
+  if (t.by_fd || node.is_dir() || !node.has_upper_inode()) return {};
+  // Nor can it be told from the marks that were read, whose they were.
+  const SharedState& state = op.session().state();
+  const bool any = state.metacopies.load(std::memory_order_acquire) != 0 ||
+                   state.index_used.load(std::memory_order_acquire) != 0;
+  if (node.priv.empty() && !any) return {};
   StatX now;
   const bool same = t.top.stat(&now).ok() && same_inode(now, node.real) &&
                     now.stx_nlink == node.real.stx_nlink &&
@@ -159,7 +164,7 @@ Outcome stat_found(Op& op, const Target& t, UserBuf out, int flags) {
   }
   StatX attributes = t.node->real;
   TRY(show_target(op, t, &attributes));
-  TRY(check_still_there(t));
+  TRY(check_still_there(op, t));
   return give_stat(op, attributes, out);
 }
 
@@ -174,7 +179,7 @@ Outcome statx_found(Op& op, const Target& t, UserBuf out, int flags, unsigned ma
     TRY(statx_top(t, sync, mask | STATX_BASIC_STATS, &attributes));
     TRY(show_target(op, t, &attributes));
     TRY(show_mount(t, mask, &attributes));
-    TRY(check_still_there(t));
+    TRY(check_still_there(op, t));
   }
   return op.caller().copy_out(out, &attributes, sizeof attributes);
 }

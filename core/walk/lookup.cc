@@ -59,6 +59,7 @@ class LayerSearch {
       }
       if (stale_) in_upper = true;  // the directory has come there meanwhile, if it was not
       node_->where = Where::kAbsent;
+      node_->index = CStr();
       target_ = Path();
       stale_ = done_ = want_data_ = lost_ = false;
     }
@@ -412,7 +413,11 @@ class LayerSearch {
     }
     if (((st.stx_mode ^ node_->real.stx_mode) & S_IFMT) != 0) return Error(EIO);
     node_->index = entry;
-    return set_attributes(op_, *overlay_.upper_layer, entry, st, node_);
+    TRY(set_attributes(op_, *overlay_.upper_layer, entry, st, node_));
+    // This name may have gone, and what is counted there are the others.
+    StatX upper;
+    stale_ = TRY(present(node_->upper, &upper));
+    return {};
   }
 
   // A lower that was changed, or another one than the upper was made for.

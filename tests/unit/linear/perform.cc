@@ -63,7 +63,10 @@ void list(Calls& calls, int fd, Answer* answer) {
   for (;;) {
     const long n = calls.getdents(fd, buffer, sizeof buffer);
     gone = n == -ENOENT;  // as the kernel says of a directory that was removed
-    if (n < 0 && !gone) answer->strange = true;
+    if (n < 0 && !gone) {
+      answer->strange = true;
+      answer->error = static_cast<int16_t>(-n);
+    }
     if (n <= 0) break;
     for (long at = 0; at < n;) {
       const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
