@@ -1,6 +1,7 @@
 // See core_calls.h.
 #include "tests/unit/linear/core_calls.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -46,8 +47,9 @@ long CoreCalls::getdents(int fd, void* buffer, unsigned size) {
   const ovl::Outcome outcome = ovl::run_op<ovl::op_getdents64>(
       caller_, session_, static_cast<unsigned>(fd), UserBuf(buffer), size);
   // A directory of one layer is the kernel's business.
-  if (outcome.is_native()) return syscall(SYS_getdents64, fd, buffer, size);
-  return outcome.value();
+  if (!outcome.is_native()) return outcome.value();
+  const long n = syscall(SYS_getdents64, fd, buffer, size);
+  return n < 0 ? -errno : n;
 }
 
 }  // namespace linear
