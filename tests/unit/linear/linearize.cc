@@ -127,22 +127,34 @@ class Search {
     if (begun.event == i) return begun.left == 0 && act(s, i);
     if (e.answer.error == 0 && sees_later(e.call.kind)) return begin_to_see(s, i);
     State next = s;
-    if (next.tree.apply(e.call) == e.answer.error && fits(&next, e)) {
+    if (next.tree.apply(e.call) == e.answer.error && fits(&next, e, removes_meanwhile(s))) {
       next.done[i] = true;
       if (go(std::move(next))) return true;
     }
     return acts_on_object(e.call.kind) && find(s, i);
   }
 
+  // While a file loses a name that somebody may have open, it has one in the workdir for a moment:
+  // one link too many is seen.
+  bool removes_meanwhile(const State& s) const {
+    for (uint16_t i : may_come_next(s)) {
+      const Kind kind = events_[i].call.kind;
+      if (kind == Kind::kUnlink || kind == Kind::kRename) return true;
+    }
+    return false;
+  }
+
   // What one look tells of one moment.
-  static bool fits(State* s, const Event& e) {
+  static bool fits(State* s, const Event& e, bool one_more) {
     if (e.call.kind != Kind::kStat || e.answer.error != 0) return true;
     uint8_t i = kNone;
     s->tree.find(e.call.path, &i);
     const Object& o = s->tree.object(i);
     const Facts& f = e.answer.facts;
     if (o.type != f.type || o.mode != f.mode) return false;
-    if (o.type == Type::kFile && (o.size != f.size || o.links != f.links)) return false;
+    if (o.type == Type::kFile && o.size != f.size) return false;
+    const bool counted = o.links == f.links || (one_more && o.links + 1 == f.links);
+    if (o.type == Type::kFile && !counted) return false;
     return s->tree.has_inode(i, f.inode);
   }
 

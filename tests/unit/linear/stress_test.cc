@@ -141,14 +141,14 @@ class Linear : public NamesTest {
 TEST_F(Linear, ThreadsOfOneProcess) {
   linear::Plan plan;
   plan.threads = 3;
-  run_all(plan, 20'000);
+  run_all(plan, 6'000);
 }
 
 TEST_F(Linear, ProcessesWithThreads) {
   linear::Plan plan;
   plan.processes = 2;
   plan.threads = 2;
-  run_all(plan, 20'000);
+  run_all(plan, 6'000);
 }
 
 TEST_F(Linear, TwoTasksWithManyCalls) {
@@ -156,7 +156,7 @@ TEST_F(Linear, TwoTasksWithManyCalls) {
   plan.processes = 2;
   plan.threads = 1;
   plan.calls_most = 16;
-  run_all(plan, 20'000);
+  run_all(plan, 6'000);
 }
 
 TEST_F(Linear, SixtyFourProcesses) {
@@ -173,14 +173,14 @@ TEST_F(Linear, WithoutIndexAndMetacopy) {
   plan.links = false;  // a copy-up breaks them
   Options options;
   options.index = options.metacopy = false;
-  run_all(plan, 10'000, options);
+  run_all(plan, 4'000, options);
 }
 
 TEST_F(Linear, HandlersOfSignalsMakeCallsInTheMiddleOfCalls) {
   linear::Plan plan;
   plan.threads = 2;
   plan.storm = true;
-  run_all(plan, 10'000);
+  run_all(plan, 4'000);
 }
 
 TEST_F(Linear, ChildrenOfForkAndSharersOfMemoryInTheMiddle) {
