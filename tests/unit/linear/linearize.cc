@@ -80,6 +80,7 @@ class Search {
   static bool tells_now(const State& s, const Event& e) {
     const Kind kind = e.call.kind;
     if (e.answer.error != 0) {
+      if (fails_on_the_second_way(s, e)) return true;
       Tree tree = s.tree;  // a call that fails changes nothing
       return tree.apply(e.call) == e.answer.error;
     }
@@ -97,6 +98,12 @@ class Search {
       return o.inode == f.inode && o.mode == f.mode &&
              (!file || (o.size == f.size && o.links == f.links));
     return file ? o.tag == f.tag && o.size == f.size : kind == Kind::kOpenRead;
+  }
+
+  // The directories of a rename are found one after the other.
+  static bool fails_on_the_second_way(const State& s, const Event& e) {
+    uint8_t dir = kNone;
+    return takes_two_paths(e.call.kind) && s.tree.find_parent(e.call.to, &dir) == e.answer.error;
   }
 
   static uint8_t listed(const Object& dir) {

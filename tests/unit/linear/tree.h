@@ -41,6 +41,7 @@ class Tree {
   int apply(const Call& call);
   // Of a call on an object that goes on with that, whatever becomes of its name: finds it...
   int find(Path path, uint8_t* object) const;
+  int find_parent(Path path, uint8_t* dir) const;
   // ... and changes it.
   int act(const Call& call, uint8_t object);
 
@@ -52,7 +53,6 @@ class Tree {
 
  private:
   Object& at(uint8_t i) { return objects_[i]; }
-  int find_parent(Path path, uint8_t* dir) const;
   uint8_t child(uint8_t dir, Path path) const {
     return objects_[dir].child[path.name[path.depth - 1]];
   }
