@@ -69,6 +69,9 @@ class Copy {
     return temp_.path();
   }
 
+  // Of one that was made without its data, and has its place.
+  UniqueFd take_emptied() { return published_ ? std::move(emptied_) : UniqueFd(); }
+
   // Does it go into an index, where?
   bool indexed() const { return key_.size != 0; }
   Result<CStr> entry() const { return index_path(op_, *node_.overlay, key_.origin, key_.size); }
@@ -112,6 +115,7 @@ class Copy {
     const CStr path = temp_.path();
     TRY(may_write(op_, node_.real.stx_size));
     TRY(mark_unportable(op_, *node_.overlay));
+    op_.session().state().metacopies.store(1, std::memory_order_seq_cst);
     TRY(sys_mknod(path, S_IFREG | 0600, 0));
     const auto size = static_cast<off_t>(node_.real.stx_size);
     Result<void> r = sys_truncate(path, size);
@@ -144,6 +148,7 @@ class Copy {
     TRY(copy_metadata(op_, node_, temp_.path()));
     // Emptying takes setuid bits and capabilities.
     if (data_ == Data::kDrop) TRY(sys_truncate(temp_.path(), 0));
+    if (data_ == Data::kDrop) emptied_ = std::move(upper);
     if (!with_origin) return {};
     char origin[kFileHandleMax];
     const size_t size =
@@ -215,6 +220,7 @@ class Copy {
   bool has_origin_ = false;
   bool whole_ = false;  // a file with its own data, which was that of:
   StatX lower_data_{};
+  UniqueFd emptied_;
   CStr beside_;  // its companion
   IndexKey key_;
 };
@@ -239,10 +245,8 @@ Result<const Node*> link_up(Op& op, const Node& node) {
   return bring_from_index(op, mutation, *now, nullptr, now->index);
 }
 
-// nullptr: the name has changed hands meanwhile.
-Result<const Node*> bring(Op& op, const Node& node, Data data) {
-  Copy copy(op, node, data);
-  TRY(copy.prepare());
+// Requires: `copy` is prepared. nullptr: the name has changed hands meanwhile.
+Result<const Node*> publish(Op& op, const Node& node, Copy& copy) {
   Mutation mutation(op.session(), Mutation::Topology::kShared);
   mutation.lock_dir(*node.overlay, node.up->virt);
   const Node* now = TRY(again(op, node));
@@ -253,6 +257,15 @@ Result<const Node*> bring(Op& op, const Node& node, Data data) {
   if (!r.ok() && r.error() == EEXIST) return nullptr;
   TRY(r);
   return lookup(op, *dir, base_name(node.virt), Search::kUnchecked);
+}
+
+// nullptr: the name has changed hands meanwhile.
+Result<const Node*> bring(Op& op, const Node& node, Data data, UniqueFd* emptied) {
+  Copy copy(op, node, data);
+  TRY(copy.prepare());
+  Result<const Node*> now = publish(op, node, copy);
+  if (emptied != nullptr) *emptied = copy.take_emptied();
+  return now;
 }
 
 Result<const Node*> up_dir(Op& op, const Node& node) {
@@ -269,24 +282,39 @@ Result<CStr> copy_up_nameless(Op& op, const Node& node) {
   return copy.prepare_nameless();
 }
 
-Result<const Node*> copy_up(Op& op, const Node& node, Data data) {
-  if (node.is_dir()) return node.in_upper() ? Result<const Node*>(&node) : up_dir(op, node);
+namespace {
+
+Result<const Node*> copy_up_file(Op& op, const Node& node, Data data, UniqueFd* emptied) {
+  const bool with_metacopy = data == Data::kNone || emptied != nullptr;
   const Node* now = &node;
   for (int i = 0; i < kTries; i++) {
     // Another type is another object: what the caller wanted is gone.
     if (!now->exists() || (now->mode & S_IFMT) != (node.mode & S_IFMT)) return Error(ENOENT);
     if (now->in_upper()) {
-      if (!now->metacopy() || data == Data::kNone) return now;
+      if (!now->metacopy() || with_metacopy) return now;
       TRY(complete(op, *now, data));
     } else {
       if (now->overlay->upper_layer == nullptr) return Error(EROFS);
-      const Node* done = now->index.empty() ? TRY(bring(op, *now, data)) : TRY(link_up(op, *now));
+      const Node* done =
+          now->index.empty() ? TRY(bring(op, *now, data, emptied)) : TRY(link_up(op, *now));
+      if (emptied != nullptr && emptied->valid()) return done != nullptr ? done : now;
       // Somebody else's copy in the index may be without its data.
-      if (done != nullptr && (!done->metacopy() || data == Data::kNone)) return done;
+      if (done != nullptr && (!done->metacopy() || with_metacopy)) return done;
     }
     now = TRY(again(op, node));
   }
   return Error(ENOENT);
+}
+
+}  // namespace
+
+Result<const Node*> copy_up(Op& op, const Node& node, Data data) {
+  if (node.is_dir()) return node.in_upper() ? Result<const Node*>(&node) : up_dir(op, node);
+  return copy_up_file(op, node, data, nullptr);
+}
+
+Result<const Node*> copy_up_empty(Op& op, const Node& node, UniqueFd* emptied) {
+  return copy_up_file(op, node, Data::kDrop, emptied);
 }
 
 }  // namespace ovl

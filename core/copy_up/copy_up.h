@@ -24,6 +24,9 @@ Result<const Node*> copy_up_dir(Op& op, const Node& dir);
 // changed meanwhile is looked up anew (never resurrected). Returns the node as it is then. Errors:
 // ENOENT (gone meanwhile), EROFS, ENOSPC, EACCES (unreadable) ...
 Result<const Node*> copy_up(Op& op, const Node& node, Data data);
+// As kDrop, for who wants to open the file. *emptied: of a copy that was made now; the file has
+// lost its data with that, whatever becomes of its name. A metacopy is left to the caller.
+Result<const Node*> copy_up_empty(Op& op, const Node& node, UniqueFd* emptied);
 
 // A copy of a lower's regular file, with data, that has no name but its own in the workdir, where
 // it stays; its path. Requires: no Mutation held; node is a lower's. Errors: as copy_up().

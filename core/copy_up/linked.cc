@@ -130,14 +130,18 @@ Result<void> leave_index(Op& op, const Overlay& overlay, CStr entry, uint32_t lo
                       marked == Str(entry) ? Object::open_path(inode.get()) : Object::at(marked));
 }
 
-Result<void> bring_to_count(Op& op, const Node& node) {
+bool is_to_be_counted(const Node& node) {
   if (node.where != Where::kLower || node.is_dir() || node.overlay->upper_layer == nullptr)
-    return {};
-  if (node.index.empty() && !may_index(*node.overlay, *node.lowers[0].layer, node.real)) return {};
+    return false;
+  return !node.index.empty() || may_index(*node.overlay, *node.lowers[0].layer, node.real);
+}
+
+Result<bool> bring_to_count(Op& op, const Node& node) {
+  if (!is_to_be_counted(node)) return true;
   const Result<const Node*> brought = copy_up(op, node, Data::kNone);
-  if (brought.ok() || brought.error() == ENOENT) return {};
+  if (brought.ok() || brought.error() == ENOENT) return true;
   // What can't be read can't be copied, but removed: the other names go on with the lower's count.
-  return brought.error() == EACCES || brought.error() == EPERM ? Result<void>()
+  return brought.error() == EACCES || brought.error() == EPERM ? Result<bool>(false)
                                                                : Error(brought.error());
 }
 

@@ -32,7 +32,10 @@ Result<void> forget_index(const Overlay& overlay, const Object& marked);
 
 // Makes a name that is about to go one that can be counted: of a hard link of the lower the inode
 // has to be in the index, and the name in the upper. Requires: no Mutation held.
-Result<void> bring_to_count(Op& op, const Node& node);
+// False: it can't be brought. True: to be looked at again with the place locked, since the name may
+// be another lower's by then.
+Result<bool> bring_to_count(Op& op, const Node& node);
+bool is_to_be_counted(const Node& node);
 
 // The link count of an indexed file while a name of it is added or goes. Of another file: nothing.
 class LinkCount {

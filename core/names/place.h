@@ -15,6 +15,11 @@ constexpr int kLookAgain = ESTALE;
 // More often than this a name does not change hands by chance.
 constexpr int kMostLooks = 1000;
 
+// Of a copy-up: what it was to bring has gone, or is of another type by now.
+inline Result<const Node*> still(Result<const Node*> node) {
+  return !node.ok() && node.error() == ENOENT ? Result<const Node*>(Error(kLookAgain)) : node;
+}
+
 // Runs one attempt after the other until one has seen a state that held still. `attempt` returns an
 // Outcome.
 template <class Attempt>

@@ -5,6 +5,7 @@
 
 #include "core/copy_up/copy_up.h"
 #include "core/copy_up/marks.h"
+#include "core/names/place.h"
 
 namespace ovl {
 namespace {
@@ -16,8 +17,10 @@ Result<Str> read_redirect(Op& op, const Node& node) {
   if (value == nullptr) return Error(ENOMEM);
   const char* name = priv_name(node.overlay->format, Priv::kRedirect);
   Result<size_t> n = sys_lgetxattr(node.upper, name, value, kRedirectMax + 1);
-  if (!n.ok()) return Error(n.error() == ERANGE ? EIO : n.error());
-  return Str(value, n.value());
+  if (n.ok()) return Str(value, n.value());
+  // Something else stands there since, or nothing: who holds no lock may meet that.
+  const bool gone = n.error() == ENODATA || n.error() == ENOENT || n.error() == ENOTDIR;
+  return Error(gone ? kLookAgain : n.error() == ERANGE ? EIO : n.error());
 }
 
 // The path that the object has in the lowers, as the upper's redirects tell: built from its end.
@@ -85,9 +88,9 @@ Result<bool> can_move(Op& op, const Node& node, bool same_directory) {
 
 Result<void> bring_to_move(Op& op, const Node& node, bool same_directory) {
   const Data least = can_be_metacopy(node) ? Data::kNone : Data::kAll;
-  const Node* now = TRY(copy_up(op, node, least));
+  const Node* now = TRY(still(copy_up(op, node, least)));
   if (TRY(can_move(op, *now, same_directory))) return {};
-  TRY(copy_up(op, *now, Data::kAll));
+  TRY(still(copy_up(op, *now, Data::kAll)));
   return {};
 }
 

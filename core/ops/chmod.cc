@@ -41,17 +41,19 @@ Outcome change_mode(Op& op, const Target& t, mode_t mode) {
 
 Outcome op_fchmodat2(Op& op, int dirfd, UserPath path, mode_t mode, int flags) {
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return Error(EINVAL);
-  Target t = TRY(find(op, dirfd, path, walk_flags(flags)));
-  if (t.native) return Outcome::native();
-  if (!t.is_outside()) return change_mode(op, t, mode);
-  if (flags == 0) return call_outside(t, SYS_fchmodat, mode);
-  return call_outside(t, SYS_fchmodat2, mode, flags & AT_SYMLINK_NOFOLLOW);
+  return on_target([&] { return find(op, dirfd, path, walk_flags(flags)); },
+                   [&](const Target& t) -> Outcome {
+                     if (t.native) return Outcome::native();
+                     if (!t.is_outside()) return change_mode(op, t, mode);
+                     if (flags == 0) return call_outside(t, SYS_fchmodat, mode);
+                     return call_outside(t, SYS_fchmodat2, mode, flags & AT_SYMLINK_NOFOLLOW);
+                   });
 }
 
 Outcome op_fchmod(Op& op, int fd, mode_t mode) {
-  Target t = TRY(find_fd(op, fd, FdUse::kOpened));
-  if (t.native) return Outcome::native();
-  return change_mode(op, t, mode);
+  return on_target(
+      [&] { return find_fd(op, fd, FdUse::kOpened); },
+      [&](const Target& t) { return t.native ? Outcome::native() : change_mode(op, t, mode); });
 }
 
 }  // namespace ovl

@@ -82,16 +82,19 @@ Outcome change_owner(Op& op, const Target& t, uid_t uid, gid_t gid) {
 
 Outcome op_fchownat(Op& op, int dirfd, UserPath path, uid_t uid, gid_t gid, int flags) {
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return Error(EINVAL);
-  Target t = TRY(find(op, dirfd, path, walk_flags(flags)));
-  if (t.native) return Outcome::native();
-  if (t.is_outside()) return call_outside(t, SYS_fchownat, uid, gid, flags & AT_SYMLINK_NOFOLLOW);
-  return change_owner(op, t, uid, gid);
+  return on_target([&] { return find(op, dirfd, path, walk_flags(flags)); },
+                   [&](const Target& t) -> Outcome {
+                     if (t.native) return Outcome::native();
+                     if (!t.is_outside()) return change_owner(op, t, uid, gid);
+                     return call_outside(t, SYS_fchownat, uid, gid, flags & AT_SYMLINK_NOFOLLOW);
+                   });
 }
 
 Outcome op_fchown(Op& op, int fd, uid_t uid, gid_t gid) {
-  Target t = TRY(find_fd(op, fd, FdUse::kOpened));
-  if (t.native) return Outcome::native();
-  return change_owner(op, t, uid, gid);
+  return on_target([&] { return find_fd(op, fd, FdUse::kOpened); },
+                   [&](const Target& t) {
+                     return t.native ? Outcome::native() : change_owner(op, t, uid, gid);
+                   });
 }
 
 }  // namespace ovl

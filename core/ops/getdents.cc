@@ -7,6 +7,7 @@
 #include "core/readdir/cache.h"
 #include "core/readdir/position.h"
 #include "core/readdir/stream.h"
+#include "core/session/lock.h"
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -38,7 +39,9 @@ bool goes_on_in_lower(const FdNode& fd, uint64_t position) {
          !is_listing_position(position);
 }
 
-Outcome read_directory(Op& op, int fd, UserBuf to, unsigned count, Form form) {
+// *begun: where the descriptor stood, once something may have been read.
+Outcome read_directory(Op& op, int fd, UserBuf to, unsigned count, Form form,
+                       Result<off_t>* begun) {
   const FdNode found = TRY(node_of_fd(op, fd));
   if (found.detached) {
     // Removed for programs, though the lower's still stands there.
@@ -54,7 +57,8 @@ Outcome read_directory(Op& op, int fd, UserBuf to, unsigned count, Form form) {
   if (reads_natively(dir)) return Outcome::native();
 
   BorrowedFd borrowed = TRY(op.caller().borrow(fd));
-  auto position = static_cast<uint64_t>(TRY(sys_lseek(borrowed.get(), 0, SEEK_CUR)));
+  *begun = sys_lseek(borrowed.get(), 0, SEEK_CUR);
+  auto position = static_cast<uint64_t>(TRY(*begun));
   const bool compat = op.caller().is_compat();
   if (compat) position = long_position(position);
   const bool in_lower = goes_on_in_lower(found, position);
@@ -82,14 +86,30 @@ Outcome read_directory(Op& op, int fd, UserBuf to, unsigned count, Form form) {
   return static_cast<long>(size);
 }
 
+// Once more with everything held still where a directory has moved or gone meanwhile: it may have
+// been looked for where it was, or was not yet.
+Outcome read_still(Op& op, int fd, UserBuf to, unsigned count, Form form) {
+  const std::atomic<uint64_t>& epoch = op.session().state().epoch;
+  const uint64_t before = epoch.load(std::memory_order_acquire);
+  Result<off_t> begun = Error(EBADF);
+  const Outcome outcome = read_directory(op, fd, to, count, form, &begun);
+  if ((before & 1) == 0 && epoch.load(std::memory_order_acquire) == before) return outcome;
+  const Mutation hold(op.session(), Mutation::Topology::kShared);
+  if (begun.ok()) {
+    const BorrowedFd directory = TRY(op.caller().borrow(fd));
+    TRY(sys_lseek(directory.get(), begun.value(), SEEK_SET));
+  }
+  return read_directory(op, fd, to, count, form, &begun);
+}
+
 }  // namespace
 
 Outcome op_getdents64(Op& op, unsigned fd, UserBuf to, unsigned count) {
-  return read_directory(op, static_cast<int>(fd), to, count, Form::k64);
+  return read_still(op, static_cast<int>(fd), to, count, Form::k64);
 }
 
 Outcome op_getdents(Op& op, unsigned fd, UserBuf to, unsigned count) {
-  return read_directory(op, static_cast<int>(fd), to, count, Form::kOld);
+  return read_still(op, static_cast<int>(fd), to, count, Form::kOld);
 }
 
 }  // namespace ovl

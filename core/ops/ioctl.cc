@@ -202,6 +202,16 @@ Outcome dedupe(Op& op, UserBuf in) {
   return Outcome::native();
 }
 
+Outcome on_found(Op& op, const Target& t, Kind kind, unsigned long request, UserBuf argument) {
+  if (t.native || !(t.node->is_regular() || t.node->is_dir())) return Outcome::native();
+  if (kind == Kind::kGetFlags) return get_flags(op, t, request, argument);
+  if (kind == Kind::kSetFlags) return set_flags(op, t, request, argument);
+  // A file of the upper is the caller's own; in a directory these make and remove names that only
+  // one layer would have.
+  if (t.top.is_fd() && t.node->in_upper() && t.node->is_regular()) return Outcome::native();
+  return Error(ENOTTY);
+}
+
 }  // namespace
 
 Outcome op_ioctl(Op& op, int fd, unsigned long request, UserBuf argument) {
@@ -210,14 +220,8 @@ Outcome op_ioctl(Op& op, int fd, unsigned long request, UserBuf argument) {
   if (kind == Kind::kNative) return Outcome::native();
   if (kind == Kind::kClone) return clone_range(op, fd, request, argument);
   if (kind == Kind::kDedupe) return dedupe(op, argument);
-  Target t = TRY(find_fd(op, fd, FdUse::kOpened));
-  if (t.native || !(t.node->is_regular() || t.node->is_dir())) return Outcome::native();
-  if (kind == Kind::kGetFlags) return get_flags(op, t, request, argument);
-  if (kind == Kind::kSetFlags) return set_flags(op, t, request, argument);
-  // A file of the upper is the caller's own; in a directory these make and remove names that only
-  // one layer would have.
-  if (t.top.is_fd() && t.node->in_upper() && t.node->is_regular()) return Outcome::native();
-  return Error(ENOTTY);
+  return on_target([&] { return find_fd(op, fd, FdUse::kOpened); },
+                   [&](const Target& t) { return on_found(op, t, kind, request, argument); });
 }
 
 }  // namespace ovl

@@ -8,6 +8,8 @@
 #include <sys/sysmacros.h>
 
 #include "core/attr/attr.h"
+#include "core/caller/descriptor_link.h"
+#include "core/copy_up/complete.h"
 #include "core/names/create.h"
 #include "core/names/nameless.h"
 #include "core/ops/mappings.h"
@@ -143,22 +145,29 @@ Result<void> may_open(Op& op, const Request& r, const Node& node) {
   return {};
 }
 
-// Where whiteouts are files, one could be opened in the place of what was seen.
-Result<void> check_same(const Node& node, const UniqueFd& fd) {
-  if (node.overlay->can_whiteout_device) return {};
+// Could what looks like a file of the upper be none: a whiteout, or a metacopy that is without its
+// data?
+bool may_look_like_file(Op& op, const Node& node) {
+  return !node.overlay->can_whiteout_device ||
+         op.session().state().metacopies.load(std::memory_order_acquire) != 0;
+}
+
+// One could have been opened in the place of what was seen.
+Result<void> check_same(Op& op, const Node& node, const UniqueFd& fd) {
+  if (!may_look_like_file(op, node)) return {};
   StatX st;
   TRY(sys_fstat(fd.get(), &st));
   if (st.stx_ino != node.real.stx_ino) return Error(kLookAgain);
   return {};
 }
 
-// To be read, where the name may hold a whiteout by now that looks like an empty file.
+// To be read, where the name may hold by now what only looks like a file.
 Outcome open_checked(Op& op, const Request& r, const Node& node) {
   Result<UniqueFd> fd = sys_open_no_symlinks(node.upper, r.plain_flags(), 0);
   if (!fd.ok() && fd.error() == EPERM && r.has(O_NOATIME))  // as in open_plainly()
     fd = sys_open_no_symlinks(node.upper, r.plain_flags() & ~O_NOATIME, 0);
   if (!fd.ok()) return Error(has_changed(node.upper, fd.error()) ? kLookAgain : fd.error());
-  TRY(check_same(node, fd.value()));
+  TRY(check_same(op, node, fd.value()));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
@@ -208,28 +217,62 @@ Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
       return Error(kLookAgain);
     return open_there(op, w, node.data(), r.plain_flags());
   }
-  Result<const Node*> now = copy_up(op, node, Data::kAll);
-  if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
-  if (now.value()->in_upper() && !node.overlay->can_whiteout_device)
-    return open_checked(op, r, *now.value());
-  return open_there(op, w, now.value()->data(), r.plain_flags());
+  const Node* now = TRY(still(copy_up(op, node, Data::kAll)));
+  if (now->in_upper()) return open_checked(op, r, *now);
+  return open_there(op, w, now->data(), r.plain_flags());
+}
+
+// The file behind a descriptor, whatever it is called by now.
+Outcome open_again(Op& op, const Request& r, const UniqueFd& file) {
+  const CStr link = descriptor_link(op.arena(), file.get());
+  return op.caller().give_fd(TRY(sys_openat(link, r.plain_flags() & ~O_NOFOLLOW)),
+                             r.flags & O_CLOEXEC);
+}
+
+// A copy that was made without its data: this file has lost them, and no other by its name may.
+Outcome open_emptied(Op& op, const Request& r, CStr upper, const UniqueFd& emptied) {
+  StatX wanted, st;
+  TRY(sys_fstat(emptied.get(), &wanted));
+  // By its name, where it has it: the copy's descriptor may know another one, in an index.
+  const Result<UniqueFd> named = sys_openat(upper, O_PATH | O_NOFOLLOW);
+  const bool same =
+      named.ok() && sys_fstat(named.value().get(), &st).ok() && same_inode(st, wanted);
+  return open_again(op, r, same ? named.value() : emptied);
+}
+
+// Likewise of a metacopy.
+Outcome empty_metacopy(Op& op, const Request& r, const Node& node) {
+  const Result<UniqueFd> named = sys_openat(node.upper, O_PATH | O_NOFOLLOW);
+  if (!named.ok())
+    return Error(has_changed(node.upper, named.error()) ? kLookAgain : named.error());
+  StatX st;
+  TRY(sys_fstat(named.value().get(), &st));
+  if (!same_inode(st, node.real)) return Error(kLookAgain);
+  TRY(complete(op, node, Data::kDrop));
+  const char* marker = priv_name(node.overlay->format, Priv::kMetacopy);
+  // Its name was another one's meanwhile.
+  if (Object::open_path(named.value().get()).get(marker, nullptr, 0).ok()) return Error(kLookAgain);
+  return open_again(op, r, named.value());
 }
 
 Outcome open_regular(Op& op, const Request& r, const Walked& w, uint64_t stamp) {
   const Node& node = *w.node;
   const bool own_data = node.in_upper() && !node.metacopy();
-  if (!r.writes() && own_data && !node.overlay->can_whiteout_device)
-    return open_checked(op, r, node);
+  if (!r.writes() && own_data && may_look_like_file(op, node)) return open_checked(op, r, node);
   if (!r.writes() && !own_data) TRY(tell_of_reader(op, node, stamp));
   if (!r.writes() && has_data_elsewhere(node)) return open_moved_metacopy(op, r, w);
   if (!r.writes()) return open_there(op, w, node.data(), r.plain_flags());
   op.session().note_change();
-  Result<const Node*> now = copy_up(op, node, r.has(O_TRUNC) ? Data::kDrop : Data::kAll);
+  UniqueFd emptied;
+  Result<const Node*> now =
+      r.has(O_TRUNC) ? copy_up_empty(op, node, &emptied) : copy_up(op, node, Data::kAll);
+  if (emptied.valid()) return open_emptied(op, r, node.upper, emptied);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
+  if (now.value()->metacopy()) return empty_metacopy(op, r, *now.value());
   const CStr upper = now.value()->upper;
   Result<UniqueFd> fd = sys_open_no_symlinks(upper, r.plain_flags(), 0);
   if (!fd.ok()) return Error(has_changed(upper, fd.error()) ? kLookAgain : fd.error());
-  TRY(check_same(*now.value(), fd.value()));
+  TRY(check_same(op, *now.value(), fd.value()));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
@@ -239,9 +282,7 @@ Outcome open_special(Op& op, const Request& r, const Walked& w) {
   const Node& node = *w.node;
   const Node* now = &node;
   if (S_ISFIFO(node.mode) && node.overlay->upper_layer != nullptr) {
-    Result<const Node*> brought = copy_up(op, node, Data::kNone);
-    if (!brought.ok()) return Error(brought.error() == ENOENT ? kLookAgain : brought.error());
-    now = brought.value();
+    now = TRY(still(copy_up(op, node, Data::kNone)));
   }
   // A device that only is recorded leads nowhere.
   if ((now->real.stx_mode & S_IFMT) != (now->mode & S_IFMT)) return Error(ENXIO);

@@ -62,16 +62,13 @@ class Rename {
     const Node& seen_from = *from_.walked().node;
     const Node& seen_to = *to_.walked().node;
     places_of_walks();
-    TRY(check_names());
-    if (nothing_to_do_) return {};
+    // Each walk has looked at a moment of its own: what comes of both is only said when they have
+    // been looked at together.
+    const bool nothing_moves = !check_names().ok() || nothing_to_do_;
     // Data comes without any lock.
-    if (!seen_from.is_dir()) TRY(bring_to_move(op_, seen_from, same_directory()));
-    if (exchange() && !seen_to.is_dir()) TRY(bring_to_move(op_, seen_to, same_directory()));
-    if (!exchange() && seen_to.exists()) TRY(bring_to_count(op_, seen_to));
-    TRY(settle_count(op_, seen_from));
-    if (exchange()) TRY(settle_count(op_, seen_to));
+    if (!nothing_moves) TRY(bring(seen_from, seen_to));
     using Topology = Mutation::Topology;
-    const bool exclusive = with_directory();
+    const bool exclusive = !nothing_moves && with_directory();
     Mutation mutation(op_.session(), exclusive ? Topology::kExclusive : Topology::kShared);
     TRY(from_.settle());
     TRY(to_.settle());
@@ -83,11 +80,12 @@ class Rename {
     new_ = TRY(look_again(op_, to_.walked()));
     TRY(check_names());
     if (nothing_to_do_) return {};
-    if (with_directory() && !exclusive) return Error(kLookAgain);
+    if (nothing_moves || (with_directory() && !exclusive)) return Error(kLookAgain);
     if (!TRY(can_move(op_, *old_.node, same_directory())) ||
         (exchange() && !TRY(can_move(op_, *new_.node, same_directory()))))
       return Error(kLookAgain);
     if (exchange()) return exchange_names(op_, old_, new_);
+    if (counts_ && is_to_be_counted(*new_.node)) return Error(kLookAgain);
     LinkCount replaced;
     TRY(replaced.hold(op_, mutation, *new_.node));
     LastName last;
@@ -111,6 +109,14 @@ class Rename {
     return old_.node->is_dir() || (new_.node->exists() && new_.node->is_dir());
   }
   bool same_directory() const { return old_.dir->virt == Str(new_.dir->virt); }
+
+  Result<void> bring(const Node& from, const Node& to) {
+    if (!from.is_dir()) TRY(bring_to_move(op_, from, same_directory()));
+    if (exchange() && !to.is_dir()) TRY(bring_to_move(op_, to, same_directory()));
+    if (!exchange() && to.exists()) counts_ = TRY(bring_to_count(op_, to));
+    TRY(settle_count(op_, from));
+    return exchange() ? settle_count(op_, to) : Result<void>();
+  }
 
   void places_of_walks() {
     old_ = Place{from_.walked().parent, from_.walked().node};
@@ -161,6 +167,7 @@ class Rename {
   const unsigned flags_;
   Place old_, new_;
   bool nothing_to_do_ = false;
+  bool counts_ = true;  // the name that is replaced
 };
 
 long on_outside(Op& op, int dirfd, const NamePath& from, int new_dirfd, const NamePath& to,

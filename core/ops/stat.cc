@@ -72,6 +72,24 @@ Result<void> show_target(Op& op, const Target& t, StatX* attributes) {
   return keep_size(t, attributes);
 }
 
+// What marks a file of the upper is read by its name, which another may have got in between.
+// kLookAgain. (A directory that moves makes the walk look again.)
+Result<void> check_still_there(Op& op, const Target& t) {
+  const Node& node = *t.node;
+  if (t.by_fd || node.is_dir() || !node.has_upper_inode()) return {};
+  // Nor can it be told from the marks that were read, whose they were.
+  const SharedState& state = op.session().state();
+  const bool any = state.metacopies.load(std::memory_order_acquire) != 0 ||
+                   state.index_used.load(std::memory_order_acquire) != 0;
+  if (node.priv.empty() && !any) return {};
+  StatX now;
+  const bool same = t.top.stat(&now).ok() && same_inode(now, node.real) &&
+                    now.stx_nlink == node.real.stx_nlink &&
+                    now.stx_ctime.tv_sec == node.real.stx_ctime.tv_sec &&
+                    now.stx_ctime.tv_nsec == node.real.stx_ctime.tv_nsec;
+  return same ? Result<void>() : Result<void>(Error(kLookAgain));
+}
+
 // The whole overlay is one mount for programs: the topmost lower's.
 Result<void> show_mount(const Target& t, unsigned mask, StatX* attributes) {
   if ((mask & kMountMask) == 0 || !t.node->has_upper_inode() || t.node->overlay->lower_count == 0)
@@ -136,6 +154,36 @@ Result<void> statx_top(const Target& t, int flags, unsigned mask, StatX* out) {
       raw_call(SYS_statx, at.dirfd(), at.name(), flags | AT_SYMLINK_NOFOLLOW, mask, out));
 }
 
+Outcome stat_found(Op& op, const Target& t, UserBuf out, int flags) {
+  if (t.native) return Outcome::native();
+  if (t.is_outside()) {
+    struct stat st;
+    Outcome r = call_outside(t, SYS_newfstatat, &st, flags & ~AT_EMPTY_PATH);
+    if (r.value() < 0) return r;
+    return op.caller().copy_out(out, &st, sizeof st);
+  }
+  StatX attributes = t.node->real;
+  TRY(show_target(op, t, &attributes));
+  TRY(check_still_there(op, t));
+  return give_stat(op, attributes, out);
+}
+
+Outcome statx_found(Op& op, const Target& t, UserBuf out, int flags, unsigned mask) {
+  if (t.native) return Outcome::native();
+  StatX attributes;
+  if (t.is_outside()) {
+    Outcome r = call_outside(t, SYS_statx, flags & ~AT_EMPTY_PATH, mask, &attributes);
+    if (r.value() < 0) return r;
+  } else {
+    const int sync = flags & (AT_STATX_SYNC_TYPE | AT_NO_AUTOMOUNT);
+    TRY(statx_top(t, sync, mask | STATX_BASIC_STATS, &attributes));
+    TRY(show_target(op, t, &attributes));
+    TRY(show_mount(t, mask, &attributes));
+    TRY(check_still_there(op, t));
+  }
+  return op.caller().copy_out(out, &attributes, sizeof attributes);
+}
+
 }  // namespace
 
 Outcome op_newfstatat(Op& op, int dirfd, UserPath user_path, UserBuf out, int flags) {
@@ -148,17 +196,8 @@ Outcome op_newfstatat(Op& op, int dirfd, UserPath user_path, UserBuf out, int fl
     if (first == 0) return stat_fd(op, dirfd, out);
   }
   if ((flags & ~kStatFlags) != 0) return Error(EINVAL);
-  Target t = TRY(find_to_tell(op, dirfd, user_path, flags));
-  if (t.native) return Outcome::native();
-  if (t.is_outside()) {
-    struct stat st;
-    Outcome r = call_outside(t, SYS_newfstatat, &st, flags & ~AT_EMPTY_PATH);
-    if (r.value() < 0) return r;
-    return op.caller().copy_out(out, &st, sizeof st);
-  }
-  StatX attributes = t.node->real;
-  TRY(show_target(op, t, &attributes));
-  return give_stat(op, attributes, out);
+  return on_target([&] { return find_to_tell(op, dirfd, user_path, flags); },
+                   [&](const Target& t) { return stat_found(op, t, out, flags); });
 }
 
 Outcome op_statx(Op& op, int dirfd, UserPath user_path, int flags, unsigned mask, UserBuf out) {
@@ -167,19 +206,8 @@ Outcome op_statx(Op& op, int dirfd, UserPath user_path, int flags, unsigned mask
   if ((flags & ~kStatFlags) != 0) return Error(EINVAL);
   // EFAULT before 6.11, EBADF, or the cwd's: the kernel knows.
   if (user_path.null() && (flags & AT_EMPTY_PATH) && dirfd < 0) return Outcome::native();
-  const Target t = TRY(find_to_tell(op, dirfd, user_path, flags));
-  if (t.native) return Outcome::native();
-  StatX attributes;
-  if (t.is_outside()) {
-    Outcome r = call_outside(t, SYS_statx, flags & ~AT_EMPTY_PATH, mask, &attributes);
-    if (r.value() < 0) return r;
-  } else {
-    const int sync = flags & (AT_STATX_SYNC_TYPE | AT_NO_AUTOMOUNT);
-    TRY(statx_top(t, sync, mask | STATX_BASIC_STATS, &attributes));
-    TRY(show_target(op, t, &attributes));
-    TRY(show_mount(t, mask, &attributes));
-  }
-  return op.caller().copy_out(out, &attributes, sizeof attributes);
+  return on_target([&] { return find_to_tell(op, dirfd, user_path, flags); },
+                   [&](const Target& t) { return statx_found(op, t, out, flags, mask); });
 }
 
 Outcome op_fstat(Op& op, int fd, UserBuf out) { return stat_fd(op, fd, out); }

@@ -178,11 +178,7 @@ Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const
   if (loaded.ok() && same_inode(now->real, node.real)) return Changing{now, Object::at(now->upper)};
   if (!loaded.ok() && loaded.error() != ENOENT && loaded.error() != ENOTDIR)
     return Error(loaded.error());
-  // Replaced or moved since it was found: what stands there now is meant, if it is in the upper
-  // too.
-  const Node* other = TRY(again(op, node));
-  if (!other->exists() || !other->in_upper()) return Error(ENOENT);
-  return Changing{other, Object::at(other->upper)};
+  return Error(kLookAgain);
 }
 
 }  // namespace ovl

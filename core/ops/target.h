@@ -5,6 +5,7 @@
 
 #include "core/attr/attr.h"
 #include "core/copy_up/copy_up.h"
+#include "core/names/place.h"
 #include "core/ops/ops.h"
 #include "core/session/lock.h"
 #include "core/walk/walk.h"
@@ -61,7 +62,7 @@ struct Changing {
 };
 
 // Requires: mutation holds no directory yet; node is in the upper. Locks the directory and looks
-// again. ENOENT: gone.
+// again. kLookAgain: gone, or another by now.
 Result<Changing> begin_change(Op& op, Mutation& mutation, const Target& t, const Node& node);
 
 // The same for what is detached: a file of a lower gets a copy. EROFS: it can have none.
@@ -71,16 +72,27 @@ Result<Changing> begin_detached(Op& op, const Target& t);
 Result<void> may_change(const Target& t);
 
 // The whole way: copy-up of what is needed, the lock, then act(const Changing&) -> Result<void>.
+// kLookAgain: to be found again, and asked whether it may be changed.
 template <class Act>
 Result<void> change(Op& op, const Target& t, Data data, Act act) {
   TRY(may_change(t));
   if (t.detached) return act(TRY(begin_detached(op, t)));
   const Node* node = t.node;
   if (!node->in_upper() || (data != Data::kNone && node->metacopy()))
-    node = TRY(copy_up(op, *node, data));
+    node = TRY(still(copy_up(op, *node, data)));
   const Completion completion(op.session(), node->real.stx_ino, node->metacopy());
   Mutation mutation(op.session(), Mutation::Topology::kShared);
   return act(TRY(begin_change(op, mutation, t, *node)));
+}
+
+// Every operation that calls change(): finds its target, and finds it again as long as it changes
+// hands in between. find() -> Result<Target>, act(const Target&) -> Outcome.
+template <class Find, class Act>
+Outcome on_target(Find find, Act act) {
+  return until_still([&]() -> Outcome {
+    const Target t = TRY(find());
+    return act(t);
+  });
 }
 
 }  // namespace ovl

@@ -28,11 +28,7 @@ Result<void> apply(Op& op, const Changing& c, off_t length) {
   return set_shown(op, *node.overlay, object, now, shown, Recorded::kUnknown);
 }
 
-}  // namespace
-
-Outcome op_truncate(Op& op, UserPath path, off_t length) {
-  if (length < 0) return Error(EINVAL);
-  Target t = TRY(find(op, AT_FDCWD, path, kFollow));
+Outcome truncate_found(Op& op, const Target& t, off_t length) {
   if (t.native) return Outcome::native();
   if (t.is_outside()) {
     StatX st;
@@ -54,6 +50,14 @@ Outcome op_truncate(Op& op, UserPath path, off_t length) {
   const bool emptied = length == 0 && node.real.stx_size != 0;
   return change(op, t, emptied ? Data::kDrop : Data::kAll,
                 [&](const Changing& c) { return apply(op, c, length); });
+}
+
+}  // namespace
+
+Outcome op_truncate(Op& op, UserPath path, off_t length) {
+  if (length < 0) return Error(EINVAL);
+  return on_target([&] { return find(op, AT_FDCWD, path, kFollow); },
+                   [&](const Target& t) { return truncate_found(op, t, length); });
 }
 
 }  // namespace ovl

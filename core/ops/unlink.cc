@@ -40,7 +40,7 @@ Outcome remove_name(Op& op, NamePath& target, bool directory) {
   if (is_mount_point(op.session(), first.node->virt)) return Error(directory ? EBUSY : EISDIR);
   if (first.parent->overlay->upper_layer == nullptr) return Error(EROFS);
   TRY(may_unlink(op, first, Place{first.parent, first.node}, directory));
-  if (!directory) TRY(bring_to_count(op, *first.node));
+  const bool counts = !directory && TRY(bring_to_count(op, *first.node));
   Mutation mutation(op.session(),
                     directory ? Mutation::Topology::kExclusive : Mutation::Topology::kShared);
   TRY(target.settle());
@@ -50,6 +50,7 @@ Outcome remove_name(Op& op, NamePath& target, bool directory) {
   const Place place = TRY(look_again(op, walked));
   TRY(may_unlink(op, walked, place, directory));
   if (directory) return remove_directory(op, place);
+  if (counts && is_to_be_counted(*place.node)) return Error(kLookAgain);
   LinkCount count;
   TRY(count.hold(op, mutation, *place.node));
   LastName last;

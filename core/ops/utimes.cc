@@ -57,8 +57,9 @@ Outcome op_utimensat(Op& op, int dirfd, UserPath path, UserBuf user_times, int f
     // Nothing to do: the kernel does not even look at the path.
     if (times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT) return 0;
   }
-  Target t = TRY(find_for_times(op, dirfd, path, flags));
-  return set_found(op, t, given ? times : nullptr, flags);
+  return on_target(
+      [&] { return find_for_times(op, dirfd, path, flags); },
+      [&](const Target& t) { return set_found(op, t, given ? times : nullptr, flags); });
 }
 
 Outcome op_futimesat(Op& op, int dirfd, UserPath path, UserBuf user_times) {
@@ -71,8 +72,9 @@ Outcome op_futimesat(Op& op, int dirfd, UserPath path, UserBuf user_times) {
       times[i] = timespec{given[i].tv_sec, given[i].tv_usec * 1000};
     }
   }
-  Target t = TRY(find_for_times(op, dirfd, path, 0));
-  return set_found(op, t, user_times.null() ? nullptr : times, 0);
+  return on_target(
+      [&] { return find_for_times(op, dirfd, path, 0); },
+      [&](const Target& t) { return set_found(op, t, user_times.null() ? nullptr : times, 0); });
 }
 
 Outcome op_utime(Op& op, UserPath path, UserBuf user_times) {
@@ -83,8 +85,9 @@ Outcome op_utime(Op& op, UserPath path, UserBuf user_times) {
     times[0] = timespec{given.actime, 0};
     times[1] = timespec{given.modtime, 0};
   }
-  Target t = TRY(find(op, AT_FDCWD, path, kFollow));
-  return set_found(op, t, user_times.null() ? nullptr : times, 0);
+  return on_target(
+      [&] { return find(op, AT_FDCWD, path, kFollow); },
+      [&](const Target& t) { return set_found(op, t, user_times.null() ? nullptr : times, 0); });
 }
 
 }  // namespace ovl

@@ -379,7 +379,8 @@ Outcome set_at(Op& op, UserPath path, bool follow, UserPath user_name, UserBuf v
                int flags) {
   TRY(check_set(size, flags));
   const CStr name = TRY(copy_in_name(op, user_name));
-  return set_found(op, TRY(find_path(op, path, follow)), name, value, size, flags);
+  return on_target([&] { return find_path(op, path, follow); },
+                   [&](const Target& t) { return set_found(op, t, name, value, size, flags); });
 }
 
 Outcome get_found(Op& op, const Target& t, CStr name, UserBuf out, size_t size) {
@@ -417,7 +418,8 @@ Outcome remove_found(Op& op, const Target& t, CStr name) {
 
 Outcome remove_at(Op& op, UserPath path, bool follow, UserPath user_name) {
   const CStr name = TRY(copy_in_name(op, user_name));
-  return remove_found(op, TRY(find_path(op, path, follow)), name);
+  return on_target([&] { return find_path(op, path, follow); },
+                   [&](const Target& t) { return remove_found(op, t, name); });
 }
 
 }  // namespace
@@ -431,7 +433,8 @@ Outcome op_lsetxattr(Op& op, UserPath path, UserPath name, UserBuf value, size_t
 Outcome op_fsetxattr(Op& op, int fd, UserPath user_name, UserBuf value, size_t size, int flags) {
   TRY(check_set(size, flags));
   const CStr name = TRY(copy_in_name(op, user_name));
-  return set_found(op, TRY(find_fd(op, fd, FdUse::kOpened)), name, value, size, flags);
+  return on_target([&] { return find_fd(op, fd, FdUse::kOpened); },
+                   [&](const Target& t) { return set_found(op, t, name, value, size, flags); });
 }
 
 Outcome op_getxattr(Op& op, UserPath path, UserPath name, UserBuf out, size_t size) {
@@ -463,7 +466,8 @@ Outcome op_lremovexattr(Op& op, UserPath path, UserPath name) {
 }
 Outcome op_fremovexattr(Op& op, int fd, UserPath user_name) {
   const CStr name = TRY(copy_in_name(op, user_name));
-  return remove_found(op, TRY(find_fd(op, fd, FdUse::kOpened)), name);
+  return on_target([&] { return find_fd(op, fd, FdUse::kOpened); },
+                   [&](const Target& t) { return remove_found(op, t, name); });
 }
 
 }  // namespace ovl

@@ -246,6 +246,10 @@ class Filler {
     out->is_volatile = (spec.is_volatile || lies_in_volatile(spec.upper)) && !spec.upper.empty();
     if (out->is_volatile) segment_->any_volatile = 1;
     out->errors_before = state().errors[out->id % kErrorSequences].peek();
+    // Those below user.overlay. have left their mark.
+    if (spec.format.prefix == XattrPrefix::kTrusted ||
+        (!spec.work.empty() && has_entries(spec.work, "work/incompat")))
+      state().metacopies.store(1);
     out->given_upper = strings_.add(spec.given_upper);
     out->given_work = strings_.add(spec.given_work);
     out->first_given = segment_->given_count;

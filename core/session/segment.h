@@ -20,7 +20,7 @@
 namespace ovl {
 
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
-constexpr uint32_t kSegmentVersion = 8;
+constexpr uint32_t kSegmentVersion = 9;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
 // A symbolic link, for readlink(2) alone, that only programs below ovlrun have: to the file of
 // their session. It tells an inner launcher where it is, however it was started.
@@ -237,6 +237,7 @@ struct SharedState {
   std::atomic<uint32_t> kept_used;     // 1: files without names stay in some workdir
   std::atomic<uint32_t> closed_directories;  // 1: a directory of an upper may not be searchable by
                                              // its owner (Segment::closed_roots)
+  std::atomic<uint32_t> metacopies;          // 1: some upper may have one
   alignas(64)
       std::atomic<uint32_t> moved_count;  // entries from here on are free; changes under topology
   std::atomic<uint32_t>

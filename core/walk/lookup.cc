@@ -49,19 +49,35 @@ class LayerSearch {
 
   Result<void> run(Str name) {
     bool in_upper = overlay_.upper_layer != nullptr && dir_.in_upper();
+    Result<void> r = Error(EIO);
     for (int i = 0; i < kTries; i++) {
-      TRY(search(name, in_upper));
-      if (!stale_) return {};
+      r = search(name, in_upper);
+      const bool gone = !r.ok() && (r.error() == ENOENT || r.error() == ENOTDIR);
+      if (!stale_ && !gone && !has_changed_hands()) {
+        if (lost_) complain();
+        return r;
+      }
+      if (stale_) in_upper = true;  // the directory has come there meanwhile, if it was not
       node_->where = Where::kAbsent;
+      node_->index = CStr();
       target_ = Path();
-      stale_ = done_ = want_data_ = false;
-      in_upper = true;  // the directory has come there meanwhile, if it was not
+      stale_ = done_ = want_data_ = lost_ = false;
     }
-    return Error(EIO);
+    return r.ok() ? Result<void>(Error(EIO)) : r;
   }
 
  private:
   static constexpr int kTries = 64;
+
+  // What leads to a metacopy's data was read by its name, which another may have got in between.
+  bool has_changed_hands() const {
+    const bool led = node_->priv.has(Priv::kMetacopy) || node_->priv.has(Priv::kRedirect);
+    if (!node_->in_upper() || node_->is_dir() || !led) return false;
+    StatX now;
+    return !sys_lstat(node_->upper, &now).ok() || !same_inode(now, node_->real) ||
+           now.stx_ctime.tv_sec != node_->real.stx_ctime.tv_sec ||
+           now.stx_ctime.tv_nsec != node_->real.stx_ctime.tv_nsec;
+  }
 
   Result<void> search(Str name, bool in_upper) {
     target_.rest = name;
@@ -397,15 +413,22 @@ class LayerSearch {
     }
     if (((st.stx_mode ^ node_->real.stx_mode) & S_IFMT) != 0) return Error(EIO);
     node_->index = entry;
-    return set_attributes(op_, *overlay_.upper_layer, entry, st, node_);
+    TRY(set_attributes(op_, *overlay_.upper_layer, entry, st, node_));
+    // This name may have gone, and what is counted there are the others.
+    StatX upper;
+    stale_ = TRY(present(node_->upper, &upper));
+    return {};
   }
 
   // A lower that was changed, or another one than the upper was made for.
   Result<void> lost_data() {
+    lost_ = true;
+    return Error(EIO);
+  }
+  void complain() {
     const CStr line = op_.arena().concat("ovlrun: ", node_->virt,
                                          ": the data of this file is not in the lower any more\n");
     if (line.data() != nullptr) op_.caller().complain(line);
-    return Error(EIO);
   }
 
   // Is the object below by name really the one that this upper file was copied from? The handle
@@ -435,6 +458,7 @@ class LayerSearch {
   Path target_;
   bool want_data_ = false;
   bool done_ = false;
+  bool lost_ = false;   // it has data nowhere
   bool stale_ = false;  // what was seen in the upper is no more, so that it counts for nothing
 };
 

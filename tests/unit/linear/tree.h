@@ -1,0 +1,76 @@
+// What each call does, were it alone: a tree of files and directories, with the errors of Linux in
+// their order.
+#pragma once
+
+#include <string.h>
+
+#include "tests/unit/linear/history.h"
+
+namespace linear {
+
+constexpr uint8_t kNone = 0xff;
+
+struct Object {
+  uint32_t inode = 0;  // 0: nobody has asked yet
+  uint16_t mode = 0;
+  uint16_t size = 0;
+  uint8_t links = 0;  // 0: removed
+  uint8_t tag = 0;
+  Type type = Type::kFile;
+  uint8_t parent = kNone;  // of a directory
+  uint8_t child[kNames] = {kNone, kNone, kNone, kNone};
+};
+
+class Tree {
+ public:
+  static constexpr int kMost = 96;
+
+  Tree();
+  Tree(const Tree& other) { *this = other; }
+  Tree& operator=(const Tree& other) {
+    count_ = other.count_;
+    memcpy(static_cast<void*>(objects_), other.objects_, count_ * sizeof(Object));
+    return *this;
+  }
+
+  // For the tree that is there at first.
+  uint8_t add(Path path, const Object& object);
+  void add_link(Path path, uint8_t object);
+
+  // The whole call; its error.
+  int apply(const Call& call);
+  // Of a call on an object that goes on with that, whatever becomes of its name: finds it...
+  int find(Path path, uint8_t* object) const;
+  int find_parent(Path path, uint8_t* dir) const;
+  // ... and changes it.
+  int act(const Call& call, uint8_t object);
+
+  const Object& object(uint8_t i) const { return objects_[i]; }
+  // The number of an object that was made here is learned when it is first seen.
+  bool has_inode(uint8_t i, uint32_t inode);
+
+  uint64_t hash(uint64_t seed) const;
+
+ private:
+  Object& at(uint8_t i) { return objects_[i]; }
+  uint8_t child(uint8_t dir, Path path) const {
+    return objects_[dir].child[path.name[path.depth - 1]];
+  }
+  bool is_dir(uint8_t i) const { return objects_[i].type == Type::kDirectory; }
+  bool is_empty(uint8_t dir) const;
+  bool is_below_or_same(uint8_t i, uint8_t top) const;
+  void put(uint8_t dir, Path path, uint8_t object);
+  void drop(uint8_t object);
+  int make(const Call& call, Type type, bool exclusive);
+  int remove(const Call& call, Type type);
+  int rename(const Call& call);
+  int link(const Call& call, uint8_t from);
+
+  uint8_t count_ = 0;
+  Object objects_[kMost];  // NOLINT: those behind count_ are nobody's
+};
+
+// Does the call act on an object that it has found by a name, and not on the name?
+bool acts_on_object(Kind kind);
+
+}  // namespace linear
