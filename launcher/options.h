@@ -26,7 +26,7 @@ enum class Intercept : uint8_t {
 
 struct RunOptions {
   bool read_only = false;  // the upper is shown, and nothing can be changed
-  bool join = false;  // of a session that runs: pairs tell at most its upper and workdir
+  bool join = false;       // of a session that runs: pairs tell at most its upper and workdir
   std::vector<PairOptions> pairs;
   Perm perm = Perm::kOwner;
   RedirectDir redirect_dir = RedirectDir::kOn;

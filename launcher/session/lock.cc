@@ -190,7 +190,7 @@ bool UpperLock::lock_work(const std::string& work, Created& created) {
   for (int tries = 0; flock(file_.get(), LOCK_EX | LOCK_NB) != 0; tries++) {
     const int error = errno;
     if (error == EBADF && out.valid()) {  // NFS locks for writing what is open for writing
-      file_ = std::move(out);
+      file_ = UniqueFd(out.release());
       continue;
     }
     if (error == EWOULDBLOCK && tries < kTries) {
