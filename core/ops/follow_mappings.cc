@@ -55,31 +55,50 @@ class Candidates final : public MappingVisitor {
   uint32_t count_ = 0;
 };
 
-// The caller's record locks on a file go when it closes any descriptor of it.
-Result<bool> has_open(Op& op, const StatX& file) {
+// A descriptor of the caller's own on this file, that it can read by; -1: it has none at all.
+// EBUSY: none to read by.
+Result<int> own_descriptor(Op& op, const StatX& file) {
   const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
+  bool has_some = false;
   for (uint32_t i = 0; i < list.count; i++) {
+    const int fd = list.numbers[i];
     struct stat st;
-    if (op.caller().fstat(list.numbers[i], &st).ok() && st.st_ino == file.stx_ino &&
-        st.st_dev == makedev(file.stx_dev_major, file.stx_dev_minor))
-      return true;
+    if (!op.caller().fstat(fd, &st).ok() || st.st_ino != file.stx_ino ||
+        st.st_dev != makedev(file.stx_dev_major, file.stx_dev_minor))
+      continue;
+    has_some = true;
+    const long flags = raw_call(SYS_fcntl, fd, F_GETFL);
+    if (flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_WRONLY) return fd;
   }
-  return false;
+  return has_some ? Result<int>(Error(EBUSY)) : -1;
 }
 
-// The copy of a lower's file that has its own data.
-Result<UniqueFd> open_copy(Op& op, CStr lower) {
-  const CStr virt = TRY(map_back(op, lower));
-  const Node* node = TRY(node_at(op, virt));
-  if (node->outside() || !node->is_regular() || !node->has_upper_inode() || node->metacopy() ||
-      !TRY(is_copied_from(op, *node, lower)))
-    return Error(ENOENT);
-  if (TRY(has_open(op, node->real))) return Error(EBUSY);
-  UniqueFd copy = TRY(sys_open_no_symlinks(node->top(), O_RDONLY | O_NONBLOCK));
-  StatX st;
-  TRY(sys_fstat(copy.get(), &st));
-  if (st.stx_ino != node->real.stx_ino) return Error(ESTALE);
-  return copy;
+const Node* copy_of(Op& op, CStr lower) {
+  const Result<CStr> virt = map_back(op, lower);
+  if (!virt.ok()) return nullptr;
+  const Result<const Node*> found = node_at(op, virt.value());
+  if (!found.ok()) return nullptr;
+  const Node& node = *found.value();
+  if (node.outside() || !node.is_regular() || !node.has_upper_inode() || node.metacopy())
+    return nullptr;
+  const Result<bool> copied = is_copied_from(op, node, lower);
+  return copied.ok() && copied.value() ? &node : nullptr;
+}
+
+// Where it fails the old mapping is still there. The caller's record locks on a file go when it
+// closes any descriptor of it: one that it has is not opened again.
+Result<void> map_copy(Op& op, const Mapped& mapped, const Node& node) {
+  const int own = TRY(own_descriptor(op, node.real));
+  UniqueFd opened;
+  if (own < 0) {
+    opened = TRY(sys_open_no_symlinks(node.top(), O_RDONLY | O_NONBLOCK));
+    StatX st;
+    TRY(sys_fstat(opened.get(), &st));
+    if (!same_inode(st, node.real)) return Error(ESTALE);
+  }
+  return checked_void(raw_call(SYS_mmap, mapped.from, mapped.size, mapped.protection,
+                               MAP_SHARED | MAP_FIXED, own < 0 ? opened.get() : own,
+                               mapped.offset));
 }
 
 }  // namespace
@@ -89,12 +108,7 @@ void follow_mappings(Op& op) {
   Candidates all(op);
   if (!see_mappings(op, all).ok()) return;
   for (uint32_t i = 0; i < all.count(); i++) {
-    const Mapped& mapped = all[i];
-    const Result<UniqueFd> copy = open_copy(op, mapped.lower);
-    // Where it fails the old one is still there.
-    if (copy.ok())
-      raw_call(SYS_mmap, mapped.from, mapped.size, mapped.protection, MAP_SHARED | MAP_FIXED,
-               copy.value().get(), mapped.offset);
+    if (const Node* node = copy_of(op, all[i].lower)) ignore(map_copy(op, all[i], *node));
   }
 }
 

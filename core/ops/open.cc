@@ -222,8 +222,24 @@ Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
   return open_there(op, w, now->data(), r.plain_flags());
 }
 
-// The file behind a descriptor, whatever it is called by now.
-Outcome open_again(Op& op, const Request& r, const UniqueFd& file) {
+// By the name that it mostly still has: through a link nothing opens with O_NOFOLLOW. Not a
+// descriptor: another file has the name.
+Result<UniqueFd> open_named(Op& op, const Request& r, CStr name, const UniqueFd& file) {
+  UniqueFd named = TRY(sys_open_no_symlinks(name, r.plain_flags() & ~O_TRUNC, 0));
+  StatX wanted, st;
+  TRY(sys_fstat(file.get(), &wanted));
+  TRY(sys_fstat(named.get(), &st));
+  if (!same_inode(st, wanted)) return Error(ESTALE);
+  TRY(sys_truncate(descriptor_link(op.arena(), named.get()), 0));
+  return named;
+}
+
+// To empty the file behind a descriptor, whatever it is called by now.
+Outcome open_again(Op& op, const Request& r, CStr name, const UniqueFd& file) {
+  if (r.has(O_NOFOLLOW)) {
+    Result<UniqueFd> named = open_named(op, r, name, file);
+    if (named.ok()) return op.caller().give_fd(std::move(named).value(), r.flags & O_CLOEXEC);
+  }
   const CStr link = descriptor_link(op.arena(), file.get());
   return op.caller().give_fd(TRY(sys_openat(link, r.plain_flags() & ~O_NOFOLLOW)),
                              r.flags & O_CLOEXEC);
@@ -237,7 +253,7 @@ Outcome open_emptied(Op& op, const Request& r, CStr upper, const UniqueFd& empti
   const Result<UniqueFd> named = sys_openat(upper, O_PATH | O_NOFOLLOW);
   const bool same =
       named.ok() && sys_fstat(named.value().get(), &st).ok() && same_inode(st, wanted);
-  return open_again(op, r, same ? named.value() : emptied);
+  return open_again(op, r, upper, same ? named.value() : emptied);
 }
 
 // Likewise of a metacopy.
@@ -252,7 +268,7 @@ Outcome empty_metacopy(Op& op, const Request& r, const Node& node) {
   const char* marker = priv_name(node.overlay->format, Priv::kMetacopy);
   // Its name was another one's meanwhile.
   if (Object::open_path(named.value().get()).get(marker, nullptr, 0).ok()) return Error(kLookAgain);
-  return open_again(op, r, named.value());
+  return open_again(op, r, node.upper, named.value());
 }
 
 Outcome open_regular(Op& op, const Request& r, const Walked& w, uint64_t stamp) {

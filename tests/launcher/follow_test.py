@@ -142,7 +142,6 @@ class Follow(sandbox.Scenario):
 
     def test_mappings_stay_where_other_threads_may_change_them(self):
         self.assertEqual(self.python(THREADS), "b'lower\\n' b'LOWER\\n'\n")
-"""
 
     def test_record_locks_stay_when_a_descriptor_follows(self):
         self.supervised()
