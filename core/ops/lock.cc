@@ -77,6 +77,8 @@ Error refusal(int error) { return Error(error == EBADF || error == EMFILE ? erro
 
 Outcome lock_brought(Op& op, int fd) {
   const Result<void> r = bring_descriptor(op, fd);
+  // What has lost its name and can have no copy: all who have it open are on the lower's.
+  if (!r.ok() && r.error() == EROFS) return Outcome::native();
   return r.ok() ? Outcome::native() : Outcome(refusal(r.error()));
 }
 
