@@ -122,9 +122,9 @@ class Walk {
       if (marks.has.has(Priv::kNlink))
         state_.no_entry.emplace(marks.origin.value_or(""), seen.path);
     }
-    if (open.plain() && seen.marked == seen.real &&
-        (marks.origin_handle || marks.has.has(Priv::kMetacopy)))
-      needs_impure(rel);
+    // A metacopy without an origin shows its own number: the kernel makes such ones of hard links
+    // that it breaks.
+    if (open.plain() && seen.marked == seen.real && marks.origin_handle) needs_impure(rel);
     if (!refers_to_lower(marks)) return;
     if (open.node == nullptr || open.lost) {
       check_file(state_, seen, marks, nullptr, EACCES);
