@@ -9,12 +9,13 @@
 
 #include "core/attr/attr.h"
 #include "core/caller/descriptor_link.h"
-#include "core/copy_up/complete.h"
 #include "core/names/create.h"
 #include "core/names/nameless.h"
+#include "core/ops/emptied.h"
 #include "core/ops/mappings.h"
 #include "core/ops/ops.h"
 #include "core/session/moved_file.h"
+#include "core/session/name_watch.h"
 #include "core/session/plain.h"
 #include "core/session/readers.h"
 #include "core/sys/no_symlinks.h"
@@ -76,18 +77,6 @@ unsigned walk_flags(const Request& r, Str path) {
   if ((r.resolve & RESOLVE_BENEATH) != 0) flags |= kBeneath;
   if ((r.resolve & RESOLVE_IN_ROOT) != 0) flags |= kInRoot;
   return flags;
-}
-
-bool is_whiteout(CStr real) {
-  StatX st;
-  return sys_lstat(real, &st).ok() && S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 &&
-         st.stx_rdev_minor == 0;
-}
-
-// The name is gone, or another object has it by now; ENXIO: a whiteout.
-bool has_changed(CStr real, long error) {
-  if (error == EACCES) return is_whiteout(real);  // which has no permissions
-  return error == ENOENT || error == ELOOP || error == ENOTDIR || error == ESTALE || error == ENXIO;
 }
 
 // In the caller's own context, as one plain call: what is only read, and what may block.
@@ -152,9 +141,17 @@ bool may_look_like_file(Op& op, const Node& node) {
          op.session().state().metacopies.load(std::memory_order_acquire) != 0;
 }
 
+// The state of the session before the walk.
+struct Before {
+  explicit Before(const Session& session)
+      : shown(shown_stamp(session)), readers(reader_stamp(session)), names(session) {}
+  const uint64_t shown, readers;
+  const NameWatch names;
+};
+
 // One could have been opened in the place of what was seen.
-Result<void> check_same(Op& op, const Node& node, const UniqueFd& fd) {
-  if (!may_look_like_file(op, node)) return {};
+Result<void> check_same(Op& op, const Node& node, const UniqueFd& fd, const NameWatch& names) {
+  if (names.held_still() || !may_look_like_file(op, node)) return {};
   StatX st;
   TRY(sys_fstat(fd.get(), &st));
   if (st.stx_ino != node.real.stx_ino) return Error(kLookAgain);
@@ -162,13 +159,27 @@ Result<void> check_same(Op& op, const Node& node, const UniqueFd& fd) {
 }
 
 // To be read, where the name may hold by now what only looks like a file.
-Outcome open_checked(Op& op, const Request& r, const Node& node) {
+Outcome open_checked(Op& op, const Request& r, const Node& node, const NameWatch& names) {
   Result<UniqueFd> fd = sys_open_no_symlinks(node.upper, r.plain_flags(), 0);
   if (!fd.ok() && fd.error() == EPERM && r.has(O_NOATIME))  // as in open_plainly()
     fd = sys_open_no_symlinks(node.upper, r.plain_flags() & ~O_NOATIME, 0);
   if (!fd.ok()) return Error(has_changed(node.upper, fd.error()) ? kLookAgain : fd.error());
-  TRY(check_same(op, node, fd.value()));
+  TRY(check_same(op, node, fd.value(), names));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
+}
+
+// Likewise, where nothing that is none was there before; in the caller's own context it costs
+// nothing more.
+Outcome open_own_data(Op& op, const Request& r, const Walked& w, const NameWatch& names) {
+  const Node& node = *w.node;
+  const bool given_away = op.caller().has_own_descriptors();
+  if (may_look_like_file(op, node) || (given_away && !w.kernel_finds(node.upper)))
+    return open_checked(op, r, node, names);
+  const Outcome outcome = open_there(op, w, node.upper, r.plain_flags());
+  if (outcome.is_native() || outcome.value() < 0 || given_away) return outcome;
+  UniqueFd fd(static_cast<int>(outcome.value()));
+  TRY(check_same(op, node, fd, names));
+  return fd.release();
 }
 
 // What is open when the data is copied up has to be found. kLookAgain: it may be in the upper by
@@ -208,7 +219,7 @@ bool note_name(Op& op, const Node& node) {
 
 // A descriptor on the lower's file has to find the name that it has now. Where that can't be
 // remembered, the data comes.
-Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
+Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w, const NameWatch& names) {
   const Node& node = *w.node;
   if (note_name(op, node)) {
     // A rename after this sees what was noted.
@@ -218,7 +229,7 @@ Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w) {
     return open_there(op, w, node.data(), r.plain_flags());
   }
   const Node* now = TRY(still(copy_up(op, node, Data::kAll)));
-  if (now->in_upper()) return open_checked(op, r, *now);
+  if (now->in_upper()) return open_checked(op, r, *now, names);
   return open_there(op, w, now->data(), r.plain_flags());
 }
 
@@ -256,39 +267,29 @@ Outcome open_emptied(Op& op, const Request& r, CStr upper, const UniqueFd& empti
   return open_again(op, r, upper, same ? named.value() : emptied);
 }
 
-// Likewise of a metacopy.
-Outcome empty_metacopy(Op& op, const Request& r, const Node& node) {
-  const Result<UniqueFd> named = sys_openat(node.upper, O_PATH | O_NOFOLLOW);
-  if (!named.ok())
-    return Error(has_changed(node.upper, named.error()) ? kLookAgain : named.error());
-  StatX st;
-  TRY(sys_fstat(named.value().get(), &st));
-  if (!same_inode(st, node.real)) return Error(kLookAgain);
-  TRY(complete(op, node, Data::kDrop));
-  const char* marker = priv_name(node.overlay->format, Priv::kMetacopy);
-  // Its name was another one's meanwhile.
-  if (Object::open_path(named.value().get()).get(marker, nullptr, 0).ok()) return Error(kLookAgain);
-  return open_again(op, r, node.upper, named.value());
+Outcome open_to_read(Op& op, const Request& r, const Walked& w, const Before& before) {
+  const Node& node = *w.node;
+  if (node.in_upper() && !node.metacopy()) return open_own_data(op, r, w, before.names);
+  TRY(tell_of_reader(op, node, before.readers));
+  if (has_data_elsewhere(node)) return open_moved_metacopy(op, r, w, before.names);
+  return open_there(op, w, node.data(), r.plain_flags());
 }
 
-Outcome open_regular(Op& op, const Request& r, const Walked& w, uint64_t stamp) {
-  const Node& node = *w.node;
-  const bool own_data = node.in_upper() && !node.metacopy();
-  if (!r.writes() && own_data && may_look_like_file(op, node)) return open_checked(op, r, node);
-  if (!r.writes() && !own_data) TRY(tell_of_reader(op, node, stamp));
-  if (!r.writes() && has_data_elsewhere(node)) return open_moved_metacopy(op, r, w);
-  if (!r.writes()) return open_there(op, w, node.data(), r.plain_flags());
+Outcome open_to_write(Op& op, const Request& r, const Node& node, const NameWatch& names) {
   op.session().note_change();
   UniqueFd emptied;
   Result<const Node*> now =
       r.has(O_TRUNC) ? copy_up_empty(op, node, &emptied) : copy_up(op, node, Data::kAll);
   if (emptied.valid()) return open_emptied(op, r, node.upper, emptied);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
-  if (now.value()->metacopy()) return empty_metacopy(op, r, *now.value());
+  if (now.value()->metacopy()) {
+    const UniqueFd file = TRY(empty_metacopy(op, *now.value()));
+    return open_again(op, r, now.value()->upper, file);
+  }
   const CStr upper = now.value()->upper;
   Result<UniqueFd> fd = sys_open_no_symlinks(upper, r.plain_flags(), 0);
   if (!fd.ok()) return Error(has_changed(upper, fd.error()) ? kLookAgain : fd.error());
-  TRY(check_same(op, *now.value(), fd.value()));
+  TRY(check_same(op, *now.value(), fd.value(), names));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
@@ -306,7 +307,7 @@ Outcome open_special(Op& op, const Request& r, const Walked& w) {
                       Caller::Opens::kAnything);  // ENXIO is a FIFO's own
 }
 
-Outcome open_existing(Op& op, const Request& r, Walked w, uint64_t stamp) {
+Outcome open_existing(Op& op, const Request& r, Walked w, const Before& before) {
   TRY(may_open(op, r, *w.node));
   // A descriptor on the index would tell nobody what the file is called. Where the name can't come
   // to the upper, it is the same file.
@@ -318,9 +319,10 @@ Outcome open_existing(Op& op, const Request& r, Walked w, uint64_t stamp) {
   const Node& node = *w.node;
   // What a copy-up breaks is not found by its name alone.
   if (r.has(O_PATH) && node.is_regular() && node.real.stx_nlink > 1)
-    TRY(tell_of_reader(op, node, stamp));
+    TRY(tell_of_reader(op, node, before.readers));
   if (r.has(O_PATH) || node.is_dir()) return open_there(op, w, node.top(), r.plain_flags());
-  return node.is_regular() ? open_regular(op, r, w, stamp) : open_special(op, r, w);
+  if (!node.is_regular()) return open_special(op, r, w);
+  return r.writes() ? open_to_write(op, r, node, before.names) : open_to_read(op, r, w, before);
 }
 
 // Does the kernel's own fstat(2) of this object tell what programs are to see?
@@ -333,14 +335,9 @@ bool tells_plainly(const Node& node) {
          node.lowers[0].layer->fs_index == 0 && (node.is_dir() || node.real.stx_nlink == 1);
 }
 
-// The state of the session before the walk.
-struct Stamps {
-  uint64_t shown, readers;
-};
-
-Outcome open_and_remember(Op& op, const Request& r, const Walked& w, const Stamps& before) {
+Outcome open_and_remember(Op& op, const Request& r, const Walked& w, const Before& before) {
   const Node& node = *w.node;
-  Outcome outcome = open_existing(op, r, w, before.readers);
+  Outcome outcome = open_existing(op, r, w, before);
   if (outcome.value() >= 0 && tells_plainly(node))
     remember_plain(before.shown, makedev(node.real.stx_dev_major, node.real.stx_dev_minor),
                    node.real.stx_ino);
@@ -418,7 +415,7 @@ Outcome open_nameless(Op& op, const Request& r, int fd) {
 }
 
 Outcome attempt(Op& op, Request r, CStr path) {
-  const Stamps before = {shown_stamp(op.session()), reader_stamp(op.session())};
+  const Before before(op.session());
   NamePath target(op, r.dirfd);
   TRY(target.find(path, walk_flags(r, path)));
   const Walked& walked = target.walked();

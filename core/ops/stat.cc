@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 
 #include "core/ops/target.h"
+#include "core/session/name_watch.h"
 #include "core/session/plain.h"
 
 namespace ovl {
@@ -74,14 +75,9 @@ Result<void> show_target(Op& op, const Target& t, StatX* attributes) {
 
 // What marks a file of the upper is read by its name, which another may have got in between.
 // kLookAgain. (A directory that moves makes the walk look again.)
-Result<void> check_still_there(Op& op, const Target& t) {
+Result<void> check_still_there(const Target& t, const NameWatch& names) {
   const Node& node = *t.node;
-  if (t.by_fd || node.is_dir() || !node.has_upper_inode()) return {};
-  // Nor can it be told from the marks that were read, whose they were.
-  const SharedState& state = op.session().state();
-  const bool any = state.metacopies.load(std::memory_order_acquire) != 0 ||
-                   state.index_used.load(std::memory_order_acquire) != 0;
-  if (node.priv.empty() && !any) return {};
+  if (t.by_fd || node.is_dir() || !node.has_upper_inode() || names.held_still()) return {};
   StatX now;
   const bool same = t.top.stat(&now).ok() && same_inode(now, node.real) &&
                     now.stx_nlink == node.real.stx_nlink &&
@@ -154,7 +150,7 @@ Result<void> statx_top(const Target& t, int flags, unsigned mask, StatX* out) {
       raw_call(SYS_statx, at.dirfd(), at.name(), flags | AT_SYMLINK_NOFOLLOW, mask, out));
 }
 
-Outcome stat_found(Op& op, const Target& t, UserBuf out, int flags) {
+Outcome stat_found(Op& op, const Target& t, const NameWatch& names, UserBuf out, int flags) {
   if (t.native) return Outcome::native();
   if (t.is_outside()) {
     struct stat st;
@@ -164,11 +160,12 @@ Outcome stat_found(Op& op, const Target& t, UserBuf out, int flags) {
   }
   StatX attributes = t.node->real;
   TRY(show_target(op, t, &attributes));
-  TRY(check_still_there(op, t));
+  TRY(check_still_there(t, names));
   return give_stat(op, attributes, out);
 }
 
-Outcome statx_found(Op& op, const Target& t, UserBuf out, int flags, unsigned mask) {
+Outcome statx_found(Op& op, const Target& t, const NameWatch& names, UserBuf out, int flags,
+                    unsigned mask) {
   if (t.native) return Outcome::native();
   StatX attributes;
   if (t.is_outside()) {
@@ -179,9 +176,20 @@ Outcome statx_found(Op& op, const Target& t, UserBuf out, int flags, unsigned ma
     TRY(statx_top(t, sync, mask | STATX_BASIC_STATS, &attributes));
     TRY(show_target(op, t, &attributes));
     TRY(show_mount(t, mask, &attributes));
-    TRY(check_still_there(op, t));
+    TRY(check_still_there(t, names));
   }
   return op.caller().copy_out(out, &attributes, sizeof attributes);
+}
+
+// act(const Target&, const NameWatch&) -> Outcome.
+template <class Act>
+Outcome tell(Op& op, int dirfd, UserPath path, int flags, Act act) {
+  NameWatch names(op.session());
+  const auto find_now = [&] {
+    names.begin();
+    return find_to_tell(op, dirfd, path, flags);
+  };
+  return on_target(find_now, [&](const Target& t) { return act(t, names); });
 }
 
 }  // namespace
@@ -196,8 +204,9 @@ Outcome op_newfstatat(Op& op, int dirfd, UserPath user_path, UserBuf out, int fl
     if (first == 0) return stat_fd(op, dirfd, out);
   }
   if ((flags & ~kStatFlags) != 0) return Error(EINVAL);
-  return on_target([&] { return find_to_tell(op, dirfd, user_path, flags); },
-                   [&](const Target& t) { return stat_found(op, t, out, flags); });
+  return tell(op, dirfd, user_path, flags, [&](const Target& t, const NameWatch& names) {
+    return stat_found(op, t, names, out, flags);
+  });
 }
 
 Outcome op_statx(Op& op, int dirfd, UserPath user_path, int flags, unsigned mask, UserBuf out) {
@@ -206,8 +215,9 @@ Outcome op_statx(Op& op, int dirfd, UserPath user_path, int flags, unsigned mask
   if ((flags & ~kStatFlags) != 0) return Error(EINVAL);
   // EFAULT before 6.11, EBADF, or the cwd's: the kernel knows.
   if (user_path.null() && (flags & AT_EMPTY_PATH) && dirfd < 0) return Outcome::native();
-  return on_target([&] { return find_to_tell(op, dirfd, user_path, flags); },
-                   [&](const Target& t) { return statx_found(op, t, out, flags, mask); });
+  return tell(op, dirfd, user_path, flags, [&](const Target& t, const NameWatch& names) {
+    return statx_found(op, t, names, out, flags, mask);
+  });
 }
 
 Outcome op_fstat(Op& op, int fd, UserBuf out) { return stat_fd(op, fd, out); }

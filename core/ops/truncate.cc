@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/caller/descriptor_link.h"
+#include "core/ops/emptied.h"
 #include "core/ops/target.h"
 
 namespace ovl {
@@ -16,15 +18,33 @@ mode_t after_write(const Node& node) {
   return mode;
 }
 
+// Does a write by this caller change nothing but the data?
+bool loses_nothing_else(Op& op, const Node& node) {
+  return after_write(node) == node.mode || op.caller().credentials().override_dac;
+}
+
+// Whatever becomes of the name meanwhile, it is this file that is emptied, and once.
+Outcome empty(Op& op, const Node& node) {
+  const Node* now = &node;
+  if (!node.in_upper()) {
+    UniqueFd emptied;
+    Result<const Node*> copy = copy_up_empty(op, node, &emptied);
+    if (emptied.valid()) return 0;
+    now = TRY(still(copy));
+  }
+  if (!now->metacopy()) return Error(kLookAgain);  // brought by somebody else
+  const UniqueFd file = TRY(empty_metacopy(op, *now));
+  return sys_truncate(descriptor_link(op.arena(), file.get()), 0);
+}
+
 Result<void> apply(Op& op, const Changing& c, off_t length) {
   const Node& node = *c.node;
   const Object& object = c.object;
   TRY(object.is_fd() ? sys_ftruncate(object.fd(), length) : sys_truncate(object.path(), length));
-  const mode_t mode = after_write(node);
-  if (mode == node.mode || op.caller().credentials().override_dac) return {};
+  if (loses_nothing_else(op, node)) return {};
   StatX now;
   TRY(object.stat(&now));
-  const Shown shown = {node.uid, node.gid, mode};
+  const Shown shown = {node.uid, node.gid, after_write(node)};
   return set_shown(op, *node.overlay, object, now, shown, Recorded::kUnknown);
 }
 
@@ -47,9 +67,10 @@ Outcome truncate_found(Op& op, const Target& t, off_t length) {
   if (node.in_upper() && !node.metacopy())
     return change(op, t, Data::kAll, [&](const Changing& c) { return apply(op, c, length); });
   // What was empty is not changed by being emptied.
-  const bool emptied = length == 0 && node.real.stx_size != 0;
-  return change(op, t, emptied ? Data::kDrop : Data::kAll,
-                [&](const Changing& c) { return apply(op, c, length); });
+  if (length != 0 || node.real.stx_size == 0)
+    return change(op, t, Data::kAll, [&](const Changing& c) { return apply(op, c, length); });
+  if (!t.detached && loses_nothing_else(op, node)) return empty(op, node);
+  return change(op, t, Data::kDrop, [&](const Changing& c) { return apply(op, c, length); });
 }
 
 }  // namespace

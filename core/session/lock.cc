@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <time.h>
 
+#include "core/session/name_watch.h"
 #include "core/sys/sys.h"
 
 namespace ovl {
@@ -94,6 +95,7 @@ Mutation::Mutation(Session& session, Topology topology)
 
 Mutation::~Mutation() {
   SharedState& state = session_.state();
+  if (changes_) end_name_change(state);
   if (entry_ != nullptr) unlock_word(*entry_, self_);
   for (int i = 1; i >= 0; i--)
     if (held_[i] >= 0) unlock_word(state.dirs[held_[i]], self_);
@@ -110,6 +112,13 @@ void Mutation::lock_bucket(uint32_t index) {
   session_.note_change();
   lock_word(session_.state().dirs[index], self_);
   held_[held_[0] < 0 ? 0 : 1] = static_cast<int32_t>(index);
+  note_change();
+}
+
+void Mutation::note_change() {
+  if (changes_) return;
+  begin_name_change(session_.state());
+  changes_ = true;
 }
 
 void Mutation::lock_dir(const Overlay& overlay, Str dir) { lock_bucket(bucket_of(overlay, dir)); }
@@ -125,19 +134,22 @@ void Mutation::lock_entry(Str entry) {
   LockWord& word = session_.state().inodes[hash(entry, 0) % kInodeLocks];
   lock_word(word, self_);
   entry_ = &word;
+  note_change();
 }
 
-Completion::Completion(Session& session, uint64_t ino, bool wanted) {
+Completion::Completion(Session& session, uint64_t ino, bool wanted) : state_(session.state()) {
   if (!wanted) return;
-  word_ = &session.state().completions[ino % kCompletionLocks];
+  word_ = &state_.completions[ino % kCompletionLocks];
   self_ = static_cast<uint32_t>(sys_gettid());
   const uint64_t all = ~uint64_t{0};
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old_mask_, sizeof all);
   lock_word(*word_, self_);
+  begin_name_change(state_);
 }
 
 Completion::~Completion() {
   if (word_ == nullptr) return;
+  end_name_change(state_);
   unlock_word(*word_, self_);
   raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask_, nullptr, sizeof old_mask_);
 }

@@ -48,11 +48,13 @@ class Mutation {
 
  private:
   void lock_bucket(uint32_t index);
+  void note_change();
   Session& session_;
   bool exclusive_;
   uint32_t shard_ = 0;
   int32_t held_[2] = {-1, -1};
   LockWord* entry_ = nullptr;
+  bool changes_ = false;
   uint32_t self_;
   uint64_t old_mask_;
 };
@@ -69,6 +71,7 @@ class Completion {
   Completion& operator=(const Completion&) = delete;
 
  private:
+  SharedState& state_;
   LockWord* word_ = nullptr;
   uint32_t self_ = 0;
   uint64_t old_mask_ = 0;

@@ -229,6 +229,8 @@ struct SharedState {
   std::atomic<uint64_t> shown_started;  // changes of what programs see of some object: begun, and
                                         // done (session/plain.h)
   std::atomic<uint64_t> shown_finished;
+  std::atomic<uint64_t> names_started;  // changes of names: begun, and done (session/name_watch.h)
+  std::atomic<uint64_t> names_finished;
   std::atomic<uint32_t> temp_counter;  // names of temporaries
   std::atomic<uint32_t> overlay_ids;   // given out so far
   std::atomic<uint32_t> index_used;    // 1: the index of some workdir may have an entry

@@ -59,7 +59,10 @@ const Call kStopped[] = {
     call_of(Kind::kExchange, "/p", "/d/p"),
     call_of(Kind::kLink, "/d/p", "/e/p"),
     call_of(Kind::kLink, "/q", "/e/p"),
+    call_of(Kind::kTruncate, "/d/p", "", 0),
+    call_of(Kind::kTruncate, "/q", "", 0),
 };
+constexpr size_t kReadOfFile = 4, kStatOfFile = 9;
 const std::vector<Call> kMeanwhile[] = {
     {call_of(Kind::kOpenWrite, "/d/p")},
     {call_of(Kind::kOpenTruncate, "/d/p")},
@@ -202,6 +205,7 @@ class Stopped : public NamesTest, public ::testing::WithParamInterface<size_t> {
     });
     one.join();
     other.join();
+    for (const Call& call : after_) record(call, 0);
     look(linear::Path());
     pairs_++;
     if (linear::linearize(tree, history_) != linear::Verdict::kExplained) {
@@ -230,6 +234,7 @@ class Stopped : public NamesTest, public ::testing::WithParamInterface<size_t> {
   std::mutex mutex_;
   std::atomic<uint64_t> clock_ = 0;
   linear::History history_;
+  std::vector<Call> after_;  // so that all can be looked at
   std::string tree_;
   int next_ = 0, pairs_ = 0, failures_ = 0;
 };
@@ -260,6 +265,36 @@ TEST_P(Stopped, AtEachSystemCallWhileOthersMakeWholeCalls) {
   printf("%d times\n", pairs_);
 }
 
+// What another name's file brings along, marks or no data yet, is the first of its kind in the
+// session: nothing has told readers to look out for it.
+class StoppedFirst : public Stopped {
+ protected:
+  void at_each(const Call& stopped, const char* comes, const std::vector<Call>& before) {
+    for (int stop = 0;; stop++) {
+      next_ = kTrees;
+      next_tree();
+      if (!run_stopped(stopped, {call_of(Kind::kRename, comes, "/d/p")}, before, stop)) break;
+    }
+    EXPECT_GT(pairs_, 3);
+  }
+};
+
+TEST_P(StoppedFirst, OfItsKindComesUnderTheName) {
+  make_lower_dir("/r0");
+  linear::make_tree(lower("/r0"), 0, true);
+  umask(0);
+  start();
+  const linear::GateHook hook;
+  const Call& stopped = kStopped[GetParam()];
+  const Call bring = call_of(Kind::kOpenWrite, "/d/p");
+  at_each(stopped, "/p", {bring});  // a metacopy
+  if (stopped.kind != Kind::kStat) return;
+  after_ = {call_of(Kind::kChmod, "/d/p", "", 0644)};
+  const Call other = call_of(Kind::kCreate, "/e/p", "", 0644);
+  at_each(stopped, "/e/p", {bring, other, call_of(Kind::kChmod, "/e/p", "", 0011)});
+  at_each(stopped, "/e/p", {bring, other, call_of(Kind::kChmod, "/d/p", "", 0011)});
+}
+
 std::string name_of(const ::testing::TestParamInfo<size_t>& info) {
   std::string name = std::to_string(info.param) + "_" + to_text(kStopped[info.param]);
   for (char& c : name)
@@ -267,6 +302,7 @@ std::string name_of(const ::testing::TestParamInfo<size_t>& info) {
   return name;
 }
 INSTANTIATE_TEST_SUITE_P(Calls, Stopped, ::testing::Range(size_t{0}, std::size(kStopped)), name_of);
+INSTANTIATE_TEST_SUITE_P(Calls, StoppedFirst, ::testing::Values(kStatOfFile, kReadOfFile), name_of);
 
 }  // namespace
 }  // namespace ovl::testing

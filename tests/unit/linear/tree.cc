@@ -112,6 +112,7 @@ int Tree::act(const Call& call, uint8_t object) {
     case Kind::kTruncate:
       if (dir) return EISDIR;
       o.size = call.value;
+      if (o.size == 0) o.tag = 0;
       return 0;
     case Kind::kChmod:
       o.mode = call.value;
