@@ -7,6 +7,7 @@
 
 #include "core/attr/attr.h"
 #include "core/session/known.h"
+#include "core/session/name_watch.h"
 #include "core/walk/attributes.h"
 #include "core/walk/beside.h"
 #include "core/walk/data_only.h"
@@ -50,10 +51,11 @@ class LayerSearch {
   Result<void> run(Str name) {
     bool in_upper = overlay_.upper_layer != nullptr && dir_.in_upper();
     Result<void> r = Error(EIO);
-    for (int i = 0; i < kTries; i++) {
+    NameWatch names(op_.session());
+    for (int i = 0; i < kTries; i++, names.begin()) {
       r = search(name, in_upper);
       const bool gone = !r.ok() && (r.error() == ENOENT || r.error() == ENOTDIR);
-      if (!stale_ && !gone && !has_changed_hands()) {
+      if (!stale_ && !gone && !has_changed_hands(names)) {
         if (lost_) complain();
         return r;
       }
@@ -70,9 +72,9 @@ class LayerSearch {
   static constexpr int kTries = 64;
 
   // What leads to a metacopy's data was read by its name, which another may have got in between.
-  bool has_changed_hands() const {
+  bool has_changed_hands(const NameWatch& names) const {
     const bool led = node_->priv.has(Priv::kMetacopy) || node_->priv.has(Priv::kRedirect);
-    if (!node_->in_upper() || node_->is_dir() || !led) return false;
+    if (!node_->in_upper() || node_->is_dir() || !led || names.held_still()) return false;
     StatX now;
     return !sys_lstat(node_->upper, &now).ok() || !same_inode(now, node_->real) ||
            now.stx_ctime.tv_sec != node_->real.stx_ctime.tv_sec ||
