@@ -1,13 +1,9 @@
 // See start.h.
 #include "launcher/session/start.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,11 +11,8 @@
 #include <fstream>
 #include <memory>
 
-#include "core/copy_up/marks.h"
 #include "core/format/format.h"
 #include "core/session/builder.h"
-#include "core/session/lock.h"
-#include "core/session/moved.h"
 #include "launcher/failure.h"
 #include "launcher/session/config.h"
 #include "launcher/session/created.h"
@@ -31,70 +24,14 @@
 #include "launcher/session/segment_file.h"
 #include "launcher/session/views.h"
 #include "launcher/session/volatile_mark.h"
+#include "launcher/session/work_dir.h"
 
 namespace fs = std::filesystem;
 
 namespace ovl {
 namespace {
 
-// A link more than a file system allows only costs another one (copy_up/whiteout.cc).
-constexpr nlink_t kSharedWhiteoutLinksMost = 32000;
-
 CStr view(const std::string& text) { return CStr(text.c_str(), text.size()); }
-
-// Can files and directories there have the xattrs that the format needs? "0" on the workdir says
-// nothing, and is what the kernel tries there too. It stays: to set it again is no change.
-void probe_xattrs(const PlannedOverlay& o, XattrPrefix prefix) {
-  const std::string inner = o.work + "/work";
-  const char* name = priv_name(prefix, Priv::kOpaque);
-  char value[2] = {};
-  if (lsetxattr(inner.c_str(), name, "0", 1, 0) == 0 &&
-      lgetxattr(inner.c_str(), name, value, sizeof value) == 1)
-    return;
-  const int code = errno;
-  if (prefix == XattrPrefix::kTrusted && code == EPERM)
-    fail("--xattr=trusted: {}: only root may set trusted xattrs", error_text(code));
-  if (code == EOPNOTSUPP)
-    fail("--upper {}: its file system has no {} xattrs", quote(o.upper),
-         prefix == XattrPrefix::kUser ? "user" : "trusted");
-  fail("--upper {}: can't set xattrs: {}", quote(o.upper), error_text(code));
-}
-
-// Unprivileged mknod of 0:0 works since Linux 5.8, unless a sandbox refuses it. What it makes is
-// the whiteout that all others are links to, so one that an earlier session has left will do.
-bool have_whiteout(const PlannedOverlay& o, Created& created) {
-  const std::string shared = o.work + "/work/" + kSharedWhiteout;
-  struct stat st;
-  if (lstat(shared.c_str(), &st) == 0) {
-    if (S_ISCHR(st.st_mode) && st.st_rdev == 0 && st.st_uid == geteuid() &&
-        st.st_nlink < kSharedWhiteoutLinksMost)
-      return true;
-    unlink(shared.c_str());
-  }
-  if (mknod(shared.c_str(), S_IFCHR, 0) != 0) return false;
-  created.add(shared);
-  return true;
-}
-
-}  // namespace
-
-// The kernel leaves its "<work>/work" and "<work>/index" with mode 000.
-void open_work(const std::string& work) {
-  for (const char* name : {"/work", "/index"}) {
-    const std::string inner = work + name;
-    struct stat st;
-    if (stat(inner.c_str(), &st) != 0) {
-      if (errno == ENOENT && name == std::string("/index")) continue;
-      fail("{}: {}", quote(inner), error_text(errno));
-    }
-    if ((st.st_mode & 0700) != 0700 && chmod(inner.c_str(), st.st_mode | 0700) != 0)
-      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
-    if (access(inner.c_str(), R_OK | W_OK | X_OK) != 0)
-      fail("--work {}: {}: {}", quote(work), quote(inner), error_text(errno));
-  }
-}
-
-namespace {
 
 // LD_PRELOAD has no way to quote a blank, a colon or a dollar: such a path gets a plain name.
 // Empty: it needs none.
@@ -136,6 +73,73 @@ UniqueFd open_joined(const std::string& work, Created& created) {
   return file;
 }
 
+// The session as its segment says it, with all that the spec points to.
+struct SessionText {
+  SessionText(const Plan& plan, const RunOptions& options, const Ways& ways, const Around* around,
+              const std::string& preload_path, const std::string& trace_path, Created& created);
+  SessionText(const SessionText&) = delete;
+  SessionText& operator=(const SessionText&) = delete;
+
+  SessionSpec spec;
+
+ private:
+  void add(const PlannedOverlay& o, const RunOptions& options, const Around* around,
+           const std::vector<std::string>& excludes, Created& created);
+
+  std::string preload_, trace_;
+  std::vector<OverlaySpec> overlays_;
+  std::deque<OverlayLayers> layers_;
+  std::vector<CStr> excludes_;
+};
+
+SessionText::SessionText(const Plan& plan, const RunOptions& options, const Ways& ways,
+                         const Around* around, const std::string& preload_path,
+                         const std::string& trace_path, Created& created)
+    : preload_(preload_path), trace_(trace_path) {
+  for (const PlannedOverlay& o : plan.overlays) add(o, options, around, plan.excludes, created);
+  for (const std::string& exclude : plan.excludes) excludes_.push_back(view(exclude));
+  spec.overlays = overlays_.data();
+  spec.overlay_count = static_cast<uint32_t>(overlays_.size());
+  spec.excludes = excludes_.data();
+  spec.exclude_count = static_cast<uint32_t>(excludes_.size());
+  spec.preload_path = view(preload_);
+  spec.trace_path = view(trace_);
+  spec.allow_uncovered = options.allow_uncovered;
+  spec.count_ops = options.stats;
+  spec.supervised = ways.supervisor;
+  spec.preload = ways.preload;
+  spec.strict = options.strict;
+  if (around == nullptr) return;
+  spec.around = &around->session();
+  spec.supervised = around->session().segment().supervised != 0;
+}
+
+void SessionText::add(const PlannedOverlay& o, const RunOptions& options, const Around* around,
+                      const std::vector<std::string>& excludes, Created& created) {
+  if (!o.read_only()) {
+    probe_xattrs(o, options.prefix);
+    remove_leftovers(o.work);
+  }
+  const GivenOverlay given = {o.at,     o.upper,        o.read_only() ? "" : o.work,
+                              o.lowers, options.prefix, o.data_lowers};
+  const OverlayLayers& layers = layers_.emplace_back(given, around, excludes);
+  OverlaySpec overlay = layers.spec();
+  overlay.redirect_dir = options.redirect_dir;
+  overlay.metacopy = options.metacopy;
+  overlay.index = options.index;
+  overlay.perm = options.perm;
+  overlay.is_volatile = options.is_volatile;
+  // Devices there would be the whiteouts of the overlay around.
+  overlay.can_whiteout_device =
+      !o.read_only() && layers.upper_outside() && have_whiteout(o, created);
+  if (options.portable && !overlay.can_whiteout_device)
+    fail("--portable: whiteouts in --upper {} would be files, which the kernel lists: {}",
+         quote(o.upper),
+         layers.upper_outside() ? "no device 0:0 can be made there"
+                                : "it lies in the overlay of another ovlrun");
+  overlays_.push_back(overlay);
+}
+
 }  // namespace
 
 std::string session_file(const Plan& plan) {
@@ -155,6 +159,27 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
       around_(plan.around),
       own_overlays_(static_cast<uint32_t>(plan.overlays.size())) {
   Created created;  // removed, where that is to be, before the locks are given back
+  take_uppers(plan, created);
+  real_file_ = real_session_file(plan);
+  if (options.trace) trace_ = trace_records_file(plan);
+  if (around_ == nullptr) preload_link_ = link_preload(plan.preload, created);
+  const std::string preload = preload_link_.empty() ? plan.preload : preload_link_;
+  const std::string trace =
+      trace_.empty() ? "" : fs::path(real_file_).replace_filename("trace").string();
+  const SessionText text(plan, options, ways, around_.get(), preload, trace, created);
+  let_join(plan, created);
+  for (uint32_t i = 0; i < uppers_.size(); i++) take_volatile_mark(i, options.is_volatile, created);
+  if (!trace_.empty()) write_text(trace_, "");
+  write_segment_file(text.spec, created);
+  fill_session(plan, options.prefix, real_file_);
+  take_over_errors();
+  record_configs(plan, options);
+  for (UpperLock& lock : locks_) lock.started();
+  created.keep();
+}
+
+// The locks come first: what is found behind them is nobody else's.
+void RunningSession::take_uppers(const Plan& plan, Created& created) {
   for (const PlannedOverlay& o : plan.overlays) {
     if (o.read_only()) {
       created.make_dirs(session_dir(o.work), "--read-only");
@@ -167,66 +192,18 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     Upper& upper = uppers_.emplace_back(Upper{o.upper, o.work});
     upper.earlier = untold_error(o.upper, o.work, around_ == nullptr);
   }
-  real_file_ = real_session_file(plan);
-  std::string real_trace;
-  if (options.trace) {
-    trace_ = trace_records_file(plan);
-    real_trace = fs::path(real_file_).replace_filename("trace");
-  }
+}
 
-  std::vector<OverlaySpec> specs;
-  std::deque<OverlayLayers> layers;
-  for (const PlannedOverlay& o : plan.overlays) {
-    if (!o.read_only()) {
-      probe_xattrs(o, options.prefix);
-      remove_leftovers(o.work);
-    }
-    layers.emplace_back(GivenOverlay{o.at, o.upper, o.read_only() ? "" : o.work, o.lowers,
-                                     options.prefix, o.data_lowers},
-                        around_.get(), plan.excludes);
-    OverlaySpec spec = layers.back().spec();
-    spec.redirect_dir = options.redirect_dir;
-    spec.metacopy = options.metacopy;
-    spec.index = options.index;
-    spec.perm = options.perm;
-    spec.is_volatile = options.is_volatile;
-    // Devices there would be the whiteouts of the overlay around.
-    spec.can_whiteout_device =
-        !o.read_only() && layers.back().upper_outside() && have_whiteout(o, created);
-    if (options.portable && !spec.can_whiteout_device)
-      fail("--portable: whiteouts in --upper {} would be files, which the kernel lists: {}",
-           quote(o.upper),
-           layers.back().upper_outside() ? "no device 0:0 can be made there"
-                                         : "it lies in the overlay of another ovlrun");
-    specs.push_back(spec);
-  }
-  std::vector<CStr> excludes;
-  for (const std::string& exclude : plan.excludes) excludes.push_back(view(exclude));
-  SessionSpec spec;
-  spec.overlays = specs.data();
-  spec.overlay_count = own_overlays_;
-  spec.excludes = excludes.data();
-  spec.exclude_count = static_cast<uint32_t>(excludes.size());
-  if (around_ == nullptr) preload_link_ = link_preload(plan.preload, created);
-  spec.preload_path = view(preload_link_.empty() ? plan.preload : preload_link_);
-  spec.trace_path = view(real_trace);
-  spec.allow_uncovered = options.allow_uncovered;
-  spec.count_ops = options.stats;
-  spec.supervised = ways.supervisor;
-  spec.preload = ways.preload;
-  spec.strict = options.strict;
-  if (around_ != nullptr) {
-    spec.around = &around_->session();
-    spec.supervised = around_->session().segment().supervised != 0;
-  }
-  // Of several overlays the first one's workdir has it. A session that was killed may have left its
-  // own in the others, and all else that joining it takes.
+// Of several overlays the first one's workdir has what joining takes. A session that was killed may
+// have left its own in the others.
+void RunningSession::let_join(const Plan& plan, Created& created) {
   for (const Upper& upper : uppers_)
     if (around_ != nullptr || &upper != &uppers_.front()) unlink(joined_file(upper.work).c_str());
   if (around_ == nullptr && view_dirs_.empty())
     joined_ = open_joined(plan.overlays[0].work, created);
-  for (uint32_t i = 0; i < uppers_.size(); i++) take_volatile_mark(i, options.is_volatile, created);
-  if (!trace_.empty()) write_text(trace_, "");
+}
+
+void RunningSession::write_segment_file(const SessionSpec& spec, Created& created) {
   created.add(file_);
   // That of a session inside another one has to be found by what that one shows.
   const std::string memory = around_ == nullptr ? segment_in_memory(file_) : "";
@@ -242,9 +219,10 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     fail("{}: {}", quote(file_), error_text(errno));
   if (const int error = memory.empty() ? take_room(real_file_) : 0; error != 0)
     fail("{}: no room for the session: {}", quote(file_), error_text(error));
+}
 
-  fill_session(plan, options.prefix, real_file_);
-  take_over_errors();
+// What the next session of each workdir is to know, after a look at what the last one left there.
+void RunningSession::record_configs(const Plan& plan, const RunOptions& options) {
   std::vector<std::string> others;
   for (const PlannedOverlay& o : plan.overlays) {
     if (o.read_only()) continue;
@@ -257,8 +235,6 @@ RunningSession::RunningSession(const Plan& plan, const RunOptions& options, cons
     write_text(session_dir(o.work) + "/format", fmt::format("{}\n", kFormatVersion));
   }
   for (const std::string& line : others) complain(line);
-  for (UpperLock& lock : locks_) lock.started();
-  created.keep();
 }
 
 // From the first step of a volatile session to the last. Another session that goes on with what a
@@ -290,47 +266,6 @@ void RunningSession::take_over_errors() {
   }
 }
 
-// Those of sessions around stand in front.
-const Overlay& RunningSession::own_overlay(const Session& session, uint32_t i) const {
-  return session.overlay(session.overlay_count() - own_overlays_ + i);
-}
-
-UpperErrors RunningSession::write_out() {
-  UpperErrors errors = {};
-  const auto session = std::make_unique<Session>();
-  if (!session->attach(view(real_file_)).ok()) return errors;  // somebody took it away
-  const bool changed = session->state().changed.load() != 0;
-  for (uint32_t i = 0; i < uppers_.size(); i++) {
-    Upper& upper = uppers_[i];
-    const Overlay& overlay = own_overlay(*session, i);
-    ErrorSequence& sequence = session->errors(overlay);
-    if (upper.told == ErrorSequence::kBeforeAll) upper.told = overlay.errors_before;
-    if ((changed || upper.left) && syncfs(locks_[i].upper()) != 0) sequence.set(errno);
-    errors[i] = static_cast<uint8_t>(sequence.check_and_advance(&upper.told));
-    upper.failed = upper.failed || errors[i] != 0;
-    upper.written = true;
-  }
-  return errors;
-}
-
-void RunningSession::errors_were_told(const UpperErrors& errors, bool told) const {
-  for (uint32_t i = 0; i < own_overlays_; i++) {
-    if (errors[i] == 0) continue;
-    if (told)
-      forget_untold_error(uppers_[i].work);
-    else
-      keep_untold_error(uppers_[i].work, errors[i]);
-  }
-}
-
-std::vector<int> RunningSession::descriptors() const {
-  std::vector<int> all;
-  for (const UpperLock& lock : locks_)
-    for (int fd : lock.descriptors()) all.push_back(fd);
-  if (joined_.valid()) all.push_back(joined_.get());
-  return all;
-}
-
 void RunningSession::show_to_supervisor(pid_t front) {
   if (around_ == nullptr) return;
   const auto session = std::make_unique<Session>();  // too large for the stack
@@ -339,69 +274,12 @@ void RunningSession::show_to_supervisor(pid_t front) {
   register_view(*session, front, own_overlays_);
 }
 
-// What the session leaves in memory that goes on.
-void RunningSession::leave_around() const {
-  unregister_view(around_->session());
-  const auto session = std::make_unique<Session>();
-  if (!session->attach(view(real_file_)).ok()) return;  // somebody took it away
-  const Segment& own = session->segment();
-  for (size_t i = 0; i < std::size(own.counters); i++)
-    around_->session().count(static_cast<Counter>(i), own.counters[i].load());
-  Mutation mutation(*session, Mutation::Topology::kExclusive);
-  const uint32_t count = session->overlay_count();
-  for (uint32_t i = count - own_overlays_; i < count; i++)
-    moved_remove(*session, session->overlay(i), "");
-}
-
-// Nobody has it open any more.
-void RunningSession::clean_kept() const {
-  const auto session = std::make_unique<Session>();
-  if (around_ != nullptr || !session->attach(view(real_file_)).ok()) return;
-  if (session->state().kept_used.load() == 0) return;
-  for (uint32_t i = 0; i < session->overlay_count(); i++) {
-    const Overlay& overlay = session->overlay(i);
-    if (overlay.upper_layer == nullptr) continue;
-    try {
-      remove_leftovers(overlay.work.c_str());
-    } catch (const Failure&) {
-      // The next start does it, or says why it can't.
-    }
-  }
-}
-
-bool RunningSession::is_joined() const {
-  return joined_.valid() && flock(joined_.get(), LOCK_EX | LOCK_NB) != 0;
-}
-
-void RunningSession::wait_until_left() {
-  while (joined_.valid() && flock(joined_.get(), LOCK_EX) != 0 && errno == EINTR) {
-  }
-}
-
-void RunningSession::end() {
-  if (around_ != nullptr) leave_around();
-  clean_kept();
-  for (const Upper& upper : uppers_) {
-    if (!upper.dirty || upper.failed || (upper.left && !upper.written)) continue;
-    try {
-      remove_volatile_mark(upper.work);
-    } catch (const Failure&) {
-      // The next start says that it is there.
-    }
-  }
-  if (around_ == nullptr)
-    remove_segment(file_);
-  else
-    unlink(file_.c_str());
-  if (!trace_.empty()) unlink(trace_.c_str());
-  for (const std::string& dir : view_dirs_) {
-    rmdir(session_dir(dir).c_str());
-    rmdir(dir.c_str());
-  }
-  if (!preload_link_.empty()) {
-    unlink(preload_link_.c_str());
-    rmdir(fs::path(preload_link_).parent_path().c_str());
-  }
+std::vector<int> RunningSession::descriptors() const {
+  std::vector<int> all;
+  for (const UpperLock& lock : locks_)
+    for (int fd : lock.descriptors()) all.push_back(fd);
+  if (joined_.valid()) all.push_back(joined_.get());
+  return all;
 }
 
 }  // namespace ovl

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/session/builder.h"
 #include "core/session/session.h"
 #include "launcher/options.h"
 #include "launcher/run/intercept.h"
@@ -51,6 +52,10 @@ class RunningSession final : public HeldSession {
   void end() override;
 
  private:
+  void take_uppers(const Plan& plan, Created& created);
+  void let_join(const Plan& plan, Created& created);
+  void write_segment_file(const SessionSpec& spec, Created& created);
+  void record_configs(const Plan& plan, const RunOptions& options);
   void take_volatile_mark(uint32_t own, bool is_volatile, Created& created);
   void take_over_errors();
   const Overlay& own_overlay(const Session& session, uint32_t i) const;
@@ -75,10 +80,6 @@ class RunningSession final : public HeldSession {
   };
   std::vector<Upper> uppers_;
 };
-
-// Sees to it that "<work>/work", which the kernel leaves with mode 000, is this user's to use.
-// Throws Failure.
-void open_work(const std::string& work);
 
 // "<work>/ovlrun/session" of the session's first overlay, and where its operations are recorded.
 std::string session_file(const Plan& plan);

@@ -10,7 +10,7 @@
 #include "launcher/failure.h"
 #include "launcher/session/existing.h"
 #include "launcher/session/identity.h"
-#include "launcher/session/start.h"
+#include "launcher/session/work_dir.h"
 #include "launcher/upper/check.h"
 #include "launcher/upper/held.h"
 #include "launcher/upper/last_session.h"

@@ -3,7 +3,7 @@
 
 #include "launcher/commands.h"
 #include "launcher/failure.h"
-#include "launcher/session/start.h"
+#include "launcher/session/work_dir.h"
 #include "launcher/upper/held.h"
 #include "launcher/upper/last_session.h"
 #include "launcher/upper/settle.h"
