@@ -157,6 +157,8 @@ const Known kKnown[] = {
     {"", "rename_over_emptied_directory", kPath | kDirectoryTimes, false, 0, "/e/full", "likewise"},
     {"InLowerWithFileWhiteouts", "rename", kDirectoryTimes, false, 0, "",
      "there a whiteout stands where the new name comes, and is taken away again"},
+    {"EmptiedOfLowersWithFileWhiteouts", "exchange_with_file", kPath, false, EACCES, "/e/there",
+     "a mark that can't be read is taken for the one that the kernel writes: opaque"},
     {"EmptiedOfLowersWithFileWhiteouts", "rename", kDirectoryTimes, false, 0, "", "likewise"},
     {"InLowerWithFileWhiteouts", "rename_over", kBetween | kLinkCounts, true, 0, "",
      "no one call leaves a file as a whiteout and takes another's place (names/move.cc)"},
