@@ -193,6 +193,7 @@ struct Segment {
   // --- what changes while the session lives ---
   std::atomic<uint32_t>
       unportable;  // bit per overlay: its upper carries the mark (a cache of that)
+  std::atomic<uint32_t> command_ended;  // 1: what is left of the session is what that left running
   std::atomic<uint64_t> counters[static_cast<size_t>(Counter::kCount)];
 
   KnownDirectory* known_directories() const {

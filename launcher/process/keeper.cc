@@ -42,7 +42,10 @@ class Keeper {
       if (read(signals, &info, sizeof info) <= 0 || info.ssi_signo != SIGCHLD) continue;
       const bool some_left = reap();
       if (!some_left) break;
-      if (end_status_) tell_errors(*session);
+      if (end_status_) {
+        session->command_has_ended();
+        tell_errors(*session);
+      }
       tell_end(false);
     }
     // Nobody is left: the upper is free again before the front returns, so that the next session
@@ -52,6 +55,7 @@ class Keeper {
       if (end_status_) tell_errors(*session);
       tell_end(false);
       session->wait_until_left();
+      session->command_has_ended();
     }
     tell_errors(*session);
     session->end();

@@ -86,6 +86,11 @@ void RunningSession::clean_kept() const {
   }
 }
 
+void RunningSession::command_has_ended() const {
+  const auto session = std::make_unique<Session>();
+  if (session->attach(view(real_file_)).ok()) session->segment().command_ended.store(1);
+}
+
 bool RunningSession::is_joined() const {
   return joined_.valid() && flock(joined_.get(), LOCK_EX | LOCK_NB) != 0;
 }

@@ -14,7 +14,7 @@
 
 #include "core/format/format.h"
 #include "launcher/failure.h"
-#include "launcher/session/lock.h"
+#include "launcher/session/ending.h"
 #include "launcher/session/plan.h"
 #include "launcher/session/volatile_mark.h"
 
@@ -68,11 +68,6 @@ void check_xattrs(const std::string& upper, XattrPrefix prefix) {
 
 }  // namespace
 
-std::string holder_of(const std::string& upper, const std::string& work) {
-  std::string holder = upper_holder(upper);
-  return holder.empty() ? work_holder(work) : holder;
-}
-
 bool is_marked_unportable(const std::string& work) {
   std::error_code error;
   return fs::exists(work + "/work/incompat/" + kIncompatName, error);
@@ -85,7 +80,7 @@ bool is_index_name(const std::string& entry) {
 }
 
 void check_readable(const std::string& upper, const std::string& work) {
-  const std::string holder = holder_of(upper, work);
+  const std::string holder = lasting_holder(upper, work);
   if (!holder.empty()) fail("--upper {}: is in use by {}", quote(upper), holder);
   std::ifstream format(session_dir(work) + "/format");
   int version = 0;

@@ -28,7 +28,4 @@ bool has_index(const std::string& work);
 // The name of an inode there: the file handle of what it was copied from.
 bool is_index_name(const std::string& entry);
 
-// "pid 123 (make install)" of the session that holds the upper; empty: it is free.
-std::string holder_of(const std::string& upper, const std::string& work);
-
 }  // namespace ovl

@@ -82,10 +82,12 @@ std::optional<long> pid_of_holder(const UniqueFd& upper) {
 std::string holder_of(const UniqueFd& upper) {
   const std::optional<long> pid = pid_of_holder(upper);
   if (!pid) return "";
-  return *pid == 0 ? "another session" : describe(*pid, command_of_process(*pid));
+  return *pid == 0 ? "another session" : process_text(*pid);
 }
 
 }  // namespace
+
+std::string process_text(long pid) { return describe(pid, command_of_process(pid)); }
 
 std::string upper_holder(const std::string& upper) {
   UniqueFd dir(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

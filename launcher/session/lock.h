@@ -24,6 +24,7 @@ std::optional<long> upper_holder_pid(const std::string& upper);
 // Beside the holder, for who joins its session; as long as the descriptor is open. Requires: as
 // UpperLock. Throws Failure.
 UniqueFd hold_upper_too(const std::string& upper);
+std::string process_text(long pid);
 // Likewise the workdir, through its lock file.
 std::string work_holder(const std::string& work);
 

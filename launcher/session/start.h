@@ -24,6 +24,8 @@ class HeldSession {
   // Of a session inside another one: tells the supervisor whose descendants it serves. Requires:
   // this process is the keeper. Throws Failure.
   virtual void show_to_supervisor(pid_t) {}
+  // Others who want the upper may wait for what that left running.
+  virtual void command_has_ended() const {}
   // Are there other keepers' commands in it? Then it goes on until they are gone.
   virtual bool is_joined() const { return false; }
   virtual void wait_until_left() {}
@@ -45,6 +47,7 @@ class RunningSession final : public HeldSession {
   const std::string& file() const override { return real_file_; }
   std::vector<int> descriptors() const override;
   void show_to_supervisor(pid_t front) override;
+  void command_has_ended() const override;
   bool is_joined() const override;
   void wait_until_left() override;
   UpperErrors write_out() override;

@@ -60,6 +60,29 @@ class InUse(sandbox.Scenario):
         sandbox.wait_for_end(keeper)
         self.assertEqual(self.inside("true").returncode, 0)
 
+    def leave_behind(self):
+        """The command has ended, and something of it waits for the file `go`."""
+        go = self.top + "/go"
+        os.mkfifo(go)
+        done = self.inside("sh", "-c", f"exec <&- >&- 2>&-; cat {go} & exit 0")
+        self.assertEqual(done.returncode, 0)
+        return go
+
+    def test_what_an_ended_command_left_is_waited_for(self):
+        go = self.leave_behind()
+        following = self.start("echo", "in", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with open(go, "w", encoding="ascii"):
+            pass
+        self.assertEqual(following.communicate(), ("in\n", ""))
+
+    def test_what_an_ended_command_left_for_long_is_named(self):
+        go = self.leave_behind()
+        done = self.inside("true")
+        self.assertEqual(done.returncode, 125)
+        self.assertRegex(done.stderr, rf"in use by pid \d+ \(sh -c .*\), which has ended, and left pid \d+ \(cat {go}\)\n$")
+        with open(go, "w", encoding="ascii"):
+            pass
+
     def test_free_after_everything_was_killed(self):
         child, keeper = self.hold()
         command = int(open(f"/proc/{keeper}/task/{keeper}/children").read())
