@@ -168,7 +168,8 @@ struct Found {
   uint32_t count = 0;
 };
 
-// EMFILE: there is no descriptor free to look by.
+// Errors: EMFILE: there is no descriptor free to look by; EACCES: the process became another user's
+// without an exec.
 Result<Found> find_stale(Op& op) {
   const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
   Found found{op.arena().array<Stale>(list.count), 0};
@@ -203,7 +204,6 @@ bool follow_by_supervisor(Op& op) {
   if (caller.followed() == count) return true;
   bool settled = stale_settled(op.session(), count);
   const Result<Found> found = find_stale(op);
-  if (!found.ok() && found.error() != EMFILE) return true;
   if (!found.ok() || found.value().count != 0) {
     const Result<void> asked = caller.ask_to_follow();
     if (asked.error() == ENOSYS) return false;

@@ -10,6 +10,8 @@
 #include <chrono>
 #include <thread>
 
+#include "launcher/supervisor/identity.h"
+
 namespace ovl {
 namespace {
 
@@ -65,6 +67,7 @@ HeldFiles::Held* HeldFiles::find(int old, const StatX& copy) {
 }
 
 void HeldFiles::hold(int old, UniqueFd with, const StatX& copy) {
+  const OwnIdentity own_identity;  // the watch's too
   if (held_.size() >= most_held() || !start_watch()) return;
   std::vector<Sought> sought = {{old, false, {}}};
   find_sharers(front_, sought);
@@ -86,6 +89,7 @@ void HeldFiles::close_those_unneeded() {
     places.push_back(i);
   }
   if (sought.empty()) return;
+  const OwnIdentity own_identity;
   find_sharers(front_, sought);
   for (size_t k = sought.size(); k-- > 0;) {
     if (sought[k].found) {

@@ -196,6 +196,7 @@ Result<BorrowedFd> RemoteCaller::borrow(int fd) {
 }
 
 bool RemoteCaller::closes_on_exec(int fd) {
+  const OwnIdentity own_identity;  // as in descriptors()
   Result<unsigned> flags = fd_flags(call_.tid(), fd);
   return flags.ok() && (flags.value() & O_CLOEXEC) != 0;
 }
@@ -369,6 +370,8 @@ pid_t RemoteCaller::process() {
 
 Result<DescriptorList> RemoteCaller::descriptors(Arena& arena) {
   const std::string name = proc_path(call_.tid(), "fd");
+  const OwnIdentity
+      own_identity;  // one that became another user has root's directory until an exec
   const UniqueFd dir = TRY(sys_openat(view(name), O_RDONLY | O_DIRECTORY));
   return list_descriptors(arena, dir.get(), kNoDescriptor);
 }

@@ -161,6 +161,30 @@ os.close(fd)
 print(get_lock())
 """
 
+# The one that follows first has become another user.
+SOMEBODY = """
+fd = os.open("file", os.O_RDONLY)
+ends, back = os.pipe(), os.pipe()
+def change_without_it():
+    os.close(fd)
+    change()
+if os.fork() == 0:
+    os.setgroups([])
+    os.setuid(65500)
+    os.write(ends[1], b"x")
+    os.read(back[0], 1)
+    assert os.read(fd, 4) == b"ONE\\n"
+    assert not os.get_inheritable(fd)
+    os._exit(0)
+os.read(ends[0], 1)
+if os.fork() == 0:
+    change_without_it()
+    os._exit(0)
+os.waitpid(-1, 0)
+os.write(back[1], b"x")
+print(os.wait()[1], os.read(fd, 3))
+"""
+
 MAPPED = """
 fd = os.open("file", os.O_RDONLY)
 shared = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
@@ -202,6 +226,11 @@ class Shared(sandbox.Scenario):
 
     def test_what_is_received_after_all_else_has_followed(self):
         self.assertEqual(self.python(RECEIVED), "0 b'two'\n")
+
+    @unittest.skipUnless(os.geteuid() == 0, "others can't become somebody else")
+    def test_position_after_a_child_that_became_another_user(self):
+        os.chmod(self.top, 0o755)
+        self.assertEqual(self.python(SOMEBODY), "0 b'two'\n")
 
     def test_record_locks_stay(self):
         self.assertEqual(self.python(RECORD_LOCKS), "b'two'\n0\n")
