@@ -239,7 +239,7 @@ Result<void> follow_directory(Op& op, int fd, const StatX& dir, const Node& node
 Result<void> bring_directory(Op& op, int fd, int own, const FdNode& found, const StatX& dir) {
   if (found.node == nullptr || TRY(sys_lseek(own, 0, SEEK_CUR)) != 0) return {};
   const Node* node = TRY(copy_up(op, *found.node, Data::kNone));
-  if (is_for_supervisor(op)) return Error(EMFILE);
+  if (can_ask_supervisor(op)) return Error(EMFILE);
   if (op.caller().has_own_descriptors())
     return follow_directory(op, fd, dir, *node, Directory::kAny);
   const BlockedSignals blocked;
@@ -293,7 +293,7 @@ void follow_copies(Op& op) {
   if (!local_follows()) return;
   if (op.caller().has_own_descriptors()) return follow_here(op);
   const BlockedSignals blocked;
-  if (is_for_supervisor(op) && follow_by_supervisor(op)) return;
+  if (can_ask_supervisor(op) && follow_by_supervisor(op)) return;
   const Following following(op.session(), op.caller());
   follow_here(op);
 }

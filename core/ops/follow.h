@@ -18,8 +18,8 @@ void follow_copies(Op& op);
 // outside of the gate. Nobody else has a use for them.
 constexpr unsigned kFollowRequest = 0x6f766c66;
 
-// Does the supervisor do what a program's own task can't, or had better not?
-inline bool is_for_supervisor(Op& op) {
+// Is this a program's own task, and there is a supervisor that does what it can't?
+inline bool can_ask_supervisor(Op& op) {
   return op.session().segment().supervised != 0 && !op.caller().has_own_descriptors();
 }
 

@@ -99,7 +99,7 @@ Result<bool> may_lock_lower(Op& op, int fd) {
 Outcome op_flock(Op& op, int fd, int how) {
   follow_if_stale(op);
   if (is_anything_held(op)) {
-    if (is_for_supervisor(op)) return Error(EMFILE);
+    if (can_ask_supervisor(op)) return Error(EMFILE);
     op.caller().close_unneeded();
     follow_shared_directory(op, fd);
   }
@@ -110,7 +110,7 @@ Outcome op_flock(Op& op, int fd, int how) {
   if (!TRY(may_lock_lower(op, fd))) return lock_brought(op, fd);
   if (op.session().segment().supervised == 0 && shares_with_parent(op, fd))
     return Outcome::native();
-  if (is_for_supervisor(op)) return Error(EMFILE);
+  if (can_ask_supervisor(op)) return Error(EMFILE);
   LockedLower lower;
   const Result<bool> free = lower.take(op, fd);
   if (!free.ok()) return refusal(free.error());
@@ -121,7 +121,7 @@ Outcome op_fcntl(Op& op, int fd, unsigned command, UserBuf) {
   if (!is_lock_command(command)) return Outcome::native();
   follow_if_stale(op);
   if (is_of_open_file(command) && is_anything_held(op)) {
-    if (is_for_supervisor(op)) return Error(EMFILE);
+    if (can_ask_supervisor(op)) return Error(EMFILE);
     op.caller().close_unneeded();
   }
   if (tells_of_locks(command)) return Outcome::native();

@@ -31,14 +31,19 @@ size_t most_held() {
 
 }  // namespace
 
+HeldFiles::State HeldFiles::state_of(int fd) {
+  return {lseek(fd, 0, SEEK_CUR), fcntl(fd, F_GETFL) & kSettable};
+}
+
 HeldFiles::HeldFiles(SharedState& state) : state_(state), front_(getppid()) {}
 
 Result<void> HeldFiles::replace(int old, const StatX& copy, Caller::Replacement& by) {
   const std::lock_guard lock(mutex_);
   if (const Held* held = find(old, copy)) return by.put(held->with.get());
   UniqueFd with = TRY(by.open());
+  const State begins = state_of(with.get());  // nobody has it yet
   const Result<void> r = by.put(with.get());
-  hold(old, std::move(with), copy);
+  hold(old, std::move(with), copy, begins);
   return r;
 }
 
@@ -56,17 +61,16 @@ HeldFiles::Held* HeldFiles::find(int old, const StatX& copy) {
   const auto found = std::find_if(held_.begin(), held_.end(), is_it);
   if (found == held_.end()) return nullptr;
   const int with = found->with.get();
-  const off_t at = lseek(old, 0, SEEK_CUR);
-  if (at != found->position && lseek(with, 0, SEEK_CUR) == found->position)
-    lseek(with, at, SEEK_SET);
-  found->position = at;
-  const int flags = fcntl(old, F_GETFL), changed = (flags ^ found->flags) & kSettable;
-  if (changed != 0) fcntl(with, F_SETFL, (fcntl(with, F_GETFL) & ~changed) | (flags & changed));
-  found->flags = flags;
+  const State is = state_of(old), was = found->was;
+  if (is.position != was.position && state_of(with).position == was.position)
+    lseek(with, is.position, SEEK_SET);
+  const int changed = is.flags ^ was.flags;
+  if (changed != 0) fcntl(with, F_SETFL, (fcntl(with, F_GETFL) & ~changed) | (is.flags & changed));
+  found->was = is;
   return &*found;
 }
 
-void HeldFiles::hold(int old, UniqueFd with, const StatX& copy) {
+void HeldFiles::hold(int old, UniqueFd with, const StatX& copy, const State& begins) {
   const OwnIdentity own_identity;  // the watch's too
   if (held_.size() >= most_held() || !start_watch()) return;
   std::vector<Sought> sought = {{old, false, {}}};
@@ -74,8 +78,7 @@ void HeldFiles::hold(int old, UniqueFd with, const StatX& copy) {
   if (!sought[0].found) return;
   UniqueFd own(fcntl(old, F_DUPFD_CLOEXEC, 0));
   if (!own.valid()) return;
-  held_.push_back(Held{std::move(own), std::move(with), copy, lseek(old, 0, SEEK_CUR),
-                       fcntl(old, F_GETFL), sought[0].by});
+  held_.push_back(Held{std::move(own), std::move(with), copy, begins, sought[0].by});
   state_.held_files.fetch_add(1);
   some_held_.notify_one();
 }

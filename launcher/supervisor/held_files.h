@@ -36,16 +36,20 @@ class HeldFiles {
   void close_unneeded();
 
  private:
+  struct State {
+    off_t position;
+    int flags;
+  };
   struct Held {
     UniqueFd old, with;
     StatX copy;
-    off_t position;  // of the old one, when it was replaced
-    int flags;
+    State was;  // of the old one, when it was looked at last
     Sharer needed_by;
   };
 
   Held* find(int old, const StatX& copy);
-  void hold(int old, UniqueFd with, const StatX& copy);
+  void hold(int old, UniqueFd with, const StatX& copy, const State& begins);
+  static State state_of(int fd);
   // Requires: mutex_.
   void close_those_unneeded();
   bool start_watch();

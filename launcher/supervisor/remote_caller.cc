@@ -196,7 +196,6 @@ Result<BorrowedFd> RemoteCaller::borrow(int fd) {
 }
 
 bool RemoteCaller::closes_on_exec(int fd) {
-  const OwnIdentity own_identity;  // as in descriptors()
   Result<unsigned> flags = fd_flags(call_.tid(), fd);
   return flags.ok() && (flags.value() & O_CLOEXEC) != 0;
 }

@@ -266,6 +266,13 @@ class Shared(sandbox.Scenario):
         script = '{ read -r a; echo seven >>lines; head -c 4; test -e file; read -r b; } <lines; echo "$a $b"'
         self.assertEqual(self.shell('"$BUSYBOX" sh -c "$SCRIPT"', BUSYBOX=busybox, SCRIPT=script), "two\none three\n")
 
+    def test_what_a_static_program_reads_before_it_follows_is_not_read_again(self):
+        busybox = shutil.which("busybox")
+        if not sandbox.is_static(busybox):
+            self.skipTest("there is no statically linked busybox")
+        script = '{ read -r a; bash -c "echo seven >>file"; read -r b; test -e file; read -r c; } <file; echo "$a $b $c"'
+        self.assertEqual(self.printed(busybox, "sh", "-ec", script), "one two three\n")
+
     def test_a_script_locks_itself(self):
         script = ('exec 9<file; flock 9; flock -n file true && exit 1; echo x >>file; flock -n file true && exit 2; '
                   'exec 9<&-; flock -n file true; exec 8<dir; flock -x 8; flock -n dir true && exit 3; touch dir/new; '
