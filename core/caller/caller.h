@@ -200,7 +200,7 @@ class Caller {
     ~Replacement() = default;
   };
   // Replaces the open file `old`, a descriptor of this process, by one on `copy`: by the same for
-  // all who share it, where that can be.
+  // all who share it, where that can be. close_unneeded() has to follow.
   virtual Result<void> replace_open_file(int /*old*/, const StatX& /*copy*/, Replacement& by) {
     const UniqueFd with = TRY(by.open());
     return by.put(with.get());

@@ -193,6 +193,7 @@ void follow_here(Op& op) {
     if (!r.ok() && (r.error() == EMFILE || r.error() == ENFILE || r.error() == ENOMEM))
       settled = false;  // there may be room the next time
   }
+  if (stale.count != 0) caller.close_unneeded();
   follow_mappings(op);
   if (settled) caller.set_followed(count);
 }
@@ -233,7 +234,9 @@ Result<void> follow_directory(Op& op, int fd, const StatX& dir, const Node& node
   }
   Switch one(op, stale, count, 0);
   SharedSwitch shared(one);
-  return which == Directory::kAny ? one.run() : one.run(shared);
+  const Result<void> r = which == Directory::kAny ? one.run() : one.run(shared);
+  op.caller().close_unneeded();
+  return r;
 }
 
 Result<void> bring_directory(Op& op, int fd, int own, const FdNode& found, const StatX& dir) {
@@ -286,6 +289,8 @@ void follow_shared_directory(Op& op, int fd) {
   if (!found.ok() || !found.value().on_lower || found.value().node == nullptr ||
       !found.value().node->has_upper_inode())
     return;
+  const Result<BorrowedFd> borrowed = op.caller().borrow(fd);
+  if (!borrowed.ok() || raw_call(SYS_lseek, borrowed.value().get(), 0, SEEK_CUR) != 0) return;
   ignore(follow_directory(op, fd, st, *found.value().node, Directory::kShared));
 }
 

@@ -24,7 +24,7 @@ inline bool can_ask_supervisor(Op& op) {
 }
 
 // A directory's descriptor takes the place that it was given by another process that shares it.
-// Best effort. Requires: this is the supervisor.
+// Best effort; not when something was read by it. Requires: this is the supervisor.
 void follow_shared_directory(Op& op, int fd);
 
 // Is the descriptor open on a file or directory of a lower that has an upper above it? EBADF.

@@ -19,6 +19,7 @@ constexpr size_t kMost = 1024;
 constexpr rlim_t kShareOfDescriptors = 8;  // one of so many, each of the two
 constexpr auto kTick = std::chrono::milliseconds(50);
 constexpr int kShareOfTime = 16;
+constexpr Sharer kNobody = {0, -1};  // is known to need it
 constexpr size_t kStack = 512 * 1024;
 // What of an open file's flags can be set.
 constexpr int kSettable = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
@@ -71,16 +72,11 @@ HeldFiles::Held* HeldFiles::find(int old, const StatX& copy) {
 }
 
 void HeldFiles::hold(int old, UniqueFd with, const StatX& copy, const State& begins) {
-  const OwnIdentity own_identity;  // the watch's too
-  if (held_.size() >= most_held() || !start_watch()) return;
-  std::vector<Sought> sought = {{old, false, {}}};
-  find_sharers(front_, sought);
-  if (!sought[0].found) return;
+  if (held_.size() >= most_held()) return;
   UniqueFd own(fcntl(old, F_DUPFD_CLOEXEC, 0));
   if (!own.valid()) return;
-  held_.push_back(Held{std::move(own), std::move(with), copy, begins, sought[0].by});
+  held_.push_back(Held{std::move(own), std::move(with), copy, begins, kNobody});
   state_.held_files.fetch_add(1);
-  some_held_.notify_one();
 }
 
 void HeldFiles::close_those_unneeded() {
@@ -92,7 +88,7 @@ void HeldFiles::close_those_unneeded() {
     places.push_back(i);
   }
   if (sought.empty()) return;
-  const OwnIdentity own_identity;
+  const OwnIdentity own_identity;  // the watch's too
   find_sharers(front_, sought);
   for (size_t k = sought.size(); k-- > 0;) {
     if (sought[k].found) {
@@ -102,10 +98,13 @@ void HeldFiles::close_those_unneeded() {
     held_.erase(held_.begin() + static_cast<ptrdiff_t>(places[k]));
     state_.held_files.fetch_sub(1);
   }
+  if (!held_.empty()) start_watch();
+  some_held_.notify_one();
 }
 
-bool HeldFiles::start_watch() {
-  if (watched_) return true;
+// Where it can't be: those who wait for a lock do until somebody else tries to get one.
+void HeldFiles::start_watch() {
+  if (watched_) return;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStack);
@@ -117,7 +116,6 @@ bool HeldFiles::start_watch() {
   };
   watched_ = pthread_create(&thread, &attributes, run, this) == 0;
   pthread_attr_destroy(&attributes);
-  return watched_;
 }
 
 void HeldFiles::watch() {

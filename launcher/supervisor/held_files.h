@@ -31,7 +31,8 @@ class HeldFiles {
   HeldFiles(const HeldFiles&) = delete;
   HeldFiles& operator=(const HeldFiles&) = delete;
 
-  // As Caller::replace_open_file(). Thread-safe, one at a time.
+  // As Caller::replace_open_file(). Thread-safe, one at a time. close_unneeded() has to follow: who
+  // shares it is looked for once after several are replaced.
   Result<void> replace(int old, const StatX& copy, Caller::Replacement& by);
   void close_unneeded();
 
@@ -52,7 +53,7 @@ class HeldFiles {
   static State state_of(int fd);
   // Requires: mutex_.
   void close_those_unneeded();
-  bool start_watch();
+  void start_watch();
   void watch();
 
   SharedState& state_;

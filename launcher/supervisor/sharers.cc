@@ -2,6 +2,7 @@
 #include "launcher/supervisor/sharers.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kcmp.h>
 #include <stdlib.h>
@@ -11,9 +12,9 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <unordered_map>
+#include <utility>
 
-#include "launcher/process_stat.h"
+#include "core/base/unique_fd.h"
 
 namespace ovl {
 namespace {
@@ -36,39 +37,30 @@ void see_numbers(const std::string& directory, See see) {
   }
 }
 
-// Who is below ovlrun.
-class Below {
- public:
-  explicit Below(pid_t front) : supervisor_(getpid()), front_(front) {
-    known_[supervisor_] = known_[front_] = true;
-    known_[1] = known_[0] = false;
-  }
-  // Does it run programs? The keeper does not.
-  bool is_task(pid_t process) {
-    ProcessStat stat;
-    return process != supervisor_ && process != front_ && read_process_stat(process, &stat) &&
-           stat.parent != supervisor_ && is_below(stat.parent);
-  }
+// What a list of children leaves out, it does since one of them has ended meanwhile; and children
+// of those that end come to the keeper, whose list may have been read. Both hardly come twice in
+// turn.
+constexpr int kPasses = 2;
 
- private:
-  bool is_below(pid_t process) {
-    std::vector<pid_t> path;
-    bool below = false;
-    ProcessStat stat;
-    for (;;) {
-      const auto known = known_.find(process);
-      if (known != known_.end()) below = known->second;
-      if (known != known_.end() || !read_process_stat(process, &stat)) break;
-      path.push_back(process);
-      process = stat.parent;
+void add_children(pid_t process, std::vector<pid_t>& out) {
+  see_numbers(fmt::format("/proc/{}/task", process), [&](pid_t task) {
+    const UniqueFd list(open(fmt::format("/proc/{}/task/{}/children", process, task).c_str(),
+                             O_RDONLY | O_CLOEXEC));
+    char text[4096];
+    pid_t child = 0;
+    for (ssize_t n; (n = read(list.get(), text, sizeof text)) > 0;) {
+      for (ssize_t i = 0; i < n; i++) {
+        if (text[i] != ' ') {
+          child = child * 10 + (text[i] - '0');
+          continue;
+        }
+        out.push_back(child);
+        child = 0;
+      }
     }
-    for (const pid_t one : path) known_[one] = below;
-    return below;
-  }
-
-  const pid_t supervisor_, front_;
-  std::unordered_map<pid_t, bool> known_;
-};
+    return true;
+  });
+}
 
 class Search {
  public:
@@ -137,13 +129,22 @@ bool is_same_open_file(const Sharer& theirs, int own) {
 }
 
 void find_sharers(pid_t front, std::vector<Sought>& all) {
-  Below below(front);
   Search search(all);
-  if (search.is_done()) return;
-  see_numbers("/proc", [&](pid_t process) {
-    if (below.is_task(process)) search.look_at(process);
-    return !search.is_done();
-  });
+  for (int pass = 0; pass < kPasses && !search.is_done(); pass++) {
+    // The supervisor's child is the keeper; the front's, those that have lost theirs.
+    std::vector<pid_t> left, supervisor_and_orphans;
+    add_children(getpid(), left);
+    for (const pid_t keeper : std::exchange(left, {})) add_children(keeper, left);
+    add_children(front, supervisor_and_orphans);
+    for (const pid_t one : supervisor_and_orphans)
+      if (one != getpid()) left.push_back(one);
+    while (!left.empty() && !search.is_done()) {
+      const pid_t process = left.back();
+      left.pop_back();
+      search.look_at(process);  // before: what it forks meanwhile has what it has
+      add_children(process, left);
+    }
+  }
 }
 
 }  // namespace ovl

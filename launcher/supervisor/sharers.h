@@ -4,7 +4,6 @@
 //
 // How: all descriptors of all tasks below ovlrun. kcmp orders open files, so each of them is looked
 // for among any number of ours by a few comparisons. It never waits, whatever a file is on.
-// /proc lists processes by number, so a child that is forked meanwhile comes behind its parent.
 //
 // Not found: what is on its way through a socket, and what is mapped alone.
 #pragma once
