@@ -100,9 +100,7 @@ class Search {
       Sought& one = *order_[middle];
       switch (compare(theirs.task, theirs.fd, one.own)) {
         case kEqual:
-          if (!one.found) left_--;
-          one.found = true;
-          one.by = theirs;
+          if (!one.found) note(middle, theirs);
           return;
         case kLess:
           to = middle;
@@ -113,6 +111,20 @@ class Search {
         default:
           return;
       }
+    }
+  }
+
+  // One open file may be sought several times: it has a copy per session.
+  void note(size_t place, const Sharer& by) {
+    const auto is_it = [&](size_t i) {
+      return is_same_open_file(order_[i]->own, order_[place]->own);
+    };
+    size_t first = place;
+    while (first > 0 && is_it(first - 1)) first--;
+    for (size_t i = first; i < order_.size() && is_it(i); i++) {
+      order_[i]->found = true;
+      order_[i]->by = by;
+      left_--;
     }
   }
 

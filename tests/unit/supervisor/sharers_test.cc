@@ -120,6 +120,17 @@ TEST(Sharers, OfManyOpenFilesEach) {
   }
 }
 
+TEST(Sharers, OneThatIsSoughtTwiceIsFoundTwice) {
+  const UniqueFd shared = open_something(), other = open_something();
+  const UniqueFd twin(dup(shared.get())), third(dup(shared.get()));
+  const Task task([&] {
+    for (const UniqueFd* fd : {&other, &twin, &third}) close(fd->get());
+  });
+  const std::vector<Sought> found =
+      find({shared.get(), other.get(), twin.get(), other.get(), third.get()});
+  for (size_t i = 0; i < found.size(); i++) EXPECT_EQ(found[i].found, i % 2 == 0) << i;
+}
+
 TEST(Sharers, DuplicatesAreOneOpenFile) {
   const UniqueFd one = open_something(), other = open_something();
   const UniqueFd twin(dup(one.get()));
