@@ -30,15 +30,18 @@ Outcome PreloadCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens,
   return raw_call(SYS_openat, AT_FDCWD, at.name(), flags, mode);
 }
 
+Result<void> PreloadCaller::ask_to_follow() {
+  const long r = trapped_call(SYS_faccessat2, AT_FDCWD, to_register(UserPath("/")), F_OK,
+                              static_cast<long>(kFollowRequest));
+  if (r == 0) return {};
+  return Error(r == -EAGAIN ? EAGAIN : ENOSYS);
+}
+
 void follow_slowly(Session& session) {
   if (!local_follows()) return;
   PreloadCaller caller;
   Op op(caller, session);
-  if (follow_copies(op) || session.segment().supervised == 0) return;
-  // The supervisor has descriptors, and looks at the caller's before any call that it gets.
-  trapped_call(SYS_faccessat, AT_FDCWD, to_register(UserPath("/")), F_OK);
-  // It knows nothing of what was received since it looked last.
-  (void)follow_copies(op, HandOver::kNo);
+  follow_copies(op);
 }
 
 long native_fchmodat2(int dirfd, const char* path, mode_t mode, int flags) {

@@ -33,6 +33,7 @@ class PreloadCaller final : public LocalCaller {
  public:
   Outcome open_for_caller(CStr real, int flags, mode_t mode, Opens what,
                           bool kernel_finds) override;
+  Result<void> ask_to_follow() override;
 };
 
 // Arguments as the registers of a system call.

@@ -41,7 +41,12 @@ int ip_fcntl(int fd, int command, ...) {
   va_start(args, command);
   void* argument = va_arg(args, void*);
   va_end(args);
-  if (!is_lock_command(static_cast<unsigned>(command))) return __fcntl(fd, command, argument);
+  if (!is_lock_command(static_cast<unsigned>(command))) {
+    // Flags are the open file's.
+    if (command == F_SETFL || command == F_GETFL)
+      if (Session* session = attached()) follow_if_stale(*session);
+    return __fcntl(fd, command, argument);
+  }
   return static_cast<int>(libc_style(lock(fd, command, argument)));
 }
 

@@ -190,6 +190,26 @@ class Caller {
   // What `with`, of this process, is open on takes the place of the caller's descriptor, which
   // keeps FD_CLOEXEC.
   virtual Result<void> replace_fd(int, int /*with*/) { return Error(ENOSYS); }
+  // How one open file takes the place of another.
+  class Replacement {
+   public:
+    virtual Result<UniqueFd> open() = 0;
+    virtual Result<void> put(int with) = 0;  // in the place of all of the caller's descriptors
+
+   protected:
+    ~Replacement() = default;
+  };
+  // Replaces the open file `old`, a descriptor of this process, by one on `copy`: by the same for
+  // all who share it, where that can be. close_unneeded() has to follow.
+  virtual Result<void> replace_open_file(int /*old*/, const StatX& /*copy*/, Replacement& by) {
+    const UniqueFd with = TRY(by.open());
+    return by.put(with.get());
+  }
+  // Open files that are held for those who still have the old ones are let go of if nobody has.
+  virtual void close_unneeded() {}
+  // The supervisor makes the caller's descriptors follow. Errors: ENOSYS: nobody does; EAGAIN: it
+  // is to be asked again before the next time that something is read.
+  virtual Result<void> ask_to_follow() { return Error(ENOSYS); }
 
   virtual Origin origin(Arena&) { return {sys_gettid(), Str()}; }
 

@@ -2,11 +2,9 @@
 #include "core/ops/follow.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include "core/caller/followed.h"
 #include "core/copy_up/copy_up.h"
@@ -19,54 +17,38 @@
 namespace ovl {
 namespace {
 
-// Two threads of a process would put back each other's position. The supervisor never waits for the
-// process that it serves: that one is at it itself, and may be waiting for this answer. It waits
-// for others, a while: a thread of its own that serves another thread, or a process with the same
-// word, which may have been stopped.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    const uint64_t all = ~uint64_t{0};
+    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old_mask_, sizeof all);
+  }
+  ~BlockedSignals() {
+    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask_, nullptr, sizeof old_mask_);
+  }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  uint64_t old_mask_ = 0;
+};
+
+// Two threads of a process would put back each other's position. (The supervisor needs none of
+// this: Caller::replace_open_file() does one at a time.) Requires: signals are blocked.
 class Following {
  public:
   Following(const Session& session, Caller& caller)
       : word_(session.state().follow[static_cast<uint32_t>(caller.process()) % kFollowLocks]),
         self_(static_cast<uint32_t>(sys_gettid())) {
-    const uint64_t all = ~uint64_t{0};
-    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old_mask_, sizeof all);
-    if (!caller.has_own_descriptors()) {
-      lock_word(word_, self_);
-      held_ = true;
-    } else {
-      held_ = take_from_others(caller);
-    }
+    lock_word(word_, self_);
   }
-  ~Following() {
-    if (held_) unlock_word(word_, self_);
-    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old_mask_, nullptr, sizeof old_mask_);
-  }
+  ~Following() { unlock_word(word_, self_); }
   Following(const Following&) = delete;
   Following& operator=(const Following&) = delete;
-  bool held() const { return held_; }
 
  private:
-  bool take_from_others(Caller& caller) {
-    constexpr int kPatience = 100;
-    const timespec a_little = {0, 200'000};
-    for (int i = 0; i < kPatience; i++) {
-      uint32_t seen = 0;
-      if (word_.compare_exchange_strong(seen, self_, std::memory_order_acquire)) return true;
-      const uint32_t owner = seen & FUTEX_TID_MASK;
-      // Killed meanwhile. Where somebody waits, the kernel gives it to that one.
-      if ((seen & FUTEX_WAITERS) == 0 && raw_call(SYS_tkill, owner, 0) == -ESRCH &&
-          word_.compare_exchange_strong(seen, self_, std::memory_order_acquire))
-        return true;
-      if (raw_call(SYS_tgkill, caller.process(), owner, 0) == 0) return false;
-      raw_call(SYS_nanosleep, &a_little, nullptr);
-    }
-    return false;
-  }
-
   LockWord& word_;
   const uint32_t self_;
-  bool held_;
-  uint64_t old_mask_ = 0;
 };
 
 struct Stale {
@@ -130,43 +112,113 @@ Result<UniqueFd> open_copy(const Stale& stale, int old) {
   return copy;
 }
 
-// Has the caller one of the copies open already? Its own record locks on that go when it closes any
-// descriptor of it, so it can't be the one that opens the copy for a moment.
-bool may_have_locks(Op& op, const DescriptorList& list, const Stale* stale, uint32_t count) {
-  if (count == 0 || op.caller().has_own_descriptors()) return false;
-  for (uint32_t i = 0; i < list.count; i++) {
-    StatX file;
-    if (!attributes(op.caller(), list.numbers[i], &file)) continue;
-    for (uint32_t k = 0; k < count; k++)
-      if (same_inode(file, stale[k].copy_is)) return true;
+// Stale descriptors that share one open file share its copy, too.
+class Switch final : public Caller::Replacement {
+ public:
+  Switch(Op& op, Stale* all, uint32_t count, uint32_t first)
+      : caller_(op.caller()), all_(all), count_(count), first_(first) {}
+
+  Result<void> run() { return run(*this); }
+  Result<void> run(Replacement& by) {
+    const BorrowedFd old = TRY(caller_.borrow(all_[first_].fd));
+    old_ = old.get();
+    StatX now;
+    TRY(sys_fstat(old_, &now));
+    if (!same_inode(now, all_[first_].file)) return {};  // another thread was faster
+    return caller_.replace_open_file(old_, all_[first_].copy_is, by);
   }
-  return false;
+
+  Result<UniqueFd> open() override { return open_copy(all_[first_], old_); }
+
+  Result<void> put(int with) override {
+    // From the last to the first: the descriptor that the others are compared with goes last.
+    for (uint32_t i = count_; i-- > first_;) {
+      Stale& stale = all_[i];
+      if (stale.done || !same_inode(stale.file, all_[first_].file)) continue;
+      if (i != first_ && !caller_.share_open_file(all_[first_].fd, stale.fd)) continue;
+      // Another thread may have closed it, and opened something else.
+      StatX now;
+      if (!attributes(caller_, stale.fd, &now) || !same_inode(now, stale.file)) continue;
+      stale.done = true;
+      TRY(caller_.replace_fd(stale.fd, with));
+    }
+    return {};
+  }
+
+ private:
+  Caller& caller_;
+  Stale* const all_;
+  const uint32_t count_, first_;
+  int old_ = -1;
+};
+
+// To be replaced by what another process that shares it has got, or not at all.
+class SharedSwitch final : public Caller::Replacement {
+ public:
+  explicit SharedSwitch(Replacement& by) : by_(by) {}
+  Result<UniqueFd> open() override { return Error(ENOENT); }
+  Result<void> put(int with) override { return by_.put(with); }
+
+ private:
+  Replacement& by_;
+};
+
+struct Found {
+  Stale* all = nullptr;
+  uint32_t count = 0;
+};
+
+// Errors: EMFILE: there is no descriptor free to look by; EACCES: the process became another user's
+// without an exec.
+Result<Found> find_stale(Op& op) {
+  const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
+  Found found{op.arena().array<Stale>(list.count), 0};
+  if (found.all == nullptr) return Error(ENOMEM);
+  for (uint32_t i = 0; i < list.count; i++)
+    if (is_stale(op, list.numbers[i], &found.all[found.count])) found.count++;
+  return found;
 }
 
-// Descriptors that share one open file share its copy, too.
-Result<void> follow(Op& op, Stale* all, uint32_t count, uint32_t first) {
+void follow_here(Op& op) {
   Caller& caller = op.caller();
-  const BorrowedFd old = TRY(caller.borrow(all[first].fd));
-  const UniqueFd copy = TRY(open_copy(all[first], old.get()));
-  // From the last to the first: the descriptor that the others are compared with goes last.
-  for (uint32_t i = count; i-- > first;) {
-    Stale& stale = all[i];
-    if (stale.done || !same_inode(stale.file, all[first].file)) continue;
-    if (i != first && !caller.share_open_file(all[first].fd, stale.fd)) continue;
-    // Another thread may have closed it, and opened something else.
-    StatX now;
-    if (!attributes(caller, stale.fd, &now) || !same_inode(now, stale.file)) continue;
-    stale.done = true;
-    TRY(caller.replace_fd(stale.fd, copy.get()));
+  const uint64_t count = stale_count(op.session());
+  if (caller.followed() == count) return;  // another thread was faster
+  bool settled = stale_settled(op.session(), count);
+  const Result<Found> found = find_stale(op);
+  if (!found.ok()) return;
+  const Found& stale = found.value();
+  for (uint32_t i = 0; i < stale.count; i++) {
+    if (stale.all[i].done) continue;
+    const Result<void> r = Switch(op, stale.all, stale.count, i).run();
+    if (!r.ok() && (r.error() == EMFILE || r.error() == ENFILE || r.error() == ENOMEM))
+      settled = false;  // there may be room the next time
   }
-  return {};
+  if (stale.count != 0) caller.close_unneeded();
+  follow_mappings(op);
+  if (settled) caller.set_followed(count);
+}
+
+// False: it does not answer.
+bool follow_by_supervisor(Op& op) {
+  Caller& caller = op.caller();
+  const uint64_t count = stale_count(op.session());
+  if (caller.followed() == count) return true;
+  bool settled = stale_settled(op.session(), count);
+  const Result<Found> found = find_stale(op);
+  if (!found.ok() || found.value().count != 0) {
+    const Result<void> asked = caller.ask_to_follow();
+    if (asked.error() == ENOSYS) return false;
+    settled = settled && asked.ok();
+  }
+  follow_mappings(op);
+  if (settled) caller.set_followed(count);
+  return true;
 }
 
 // A directory's descriptors are replaced as long as nothing was read by them: positions are its
 // own.
-Result<void> follow_directory(Op& op, int fd, const StatX& dir, const Node& node) {
-  const Following following(op.session(), op.caller());
-  if (!following.held()) return Error(EAGAIN);
+enum class Directory { kAny, kShared };
+Result<void> follow_directory(Op& op, int fd, const StatX& dir, const Node& node, Directory which) {
   const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
   Stale* stale = op.arena().array<Stale>(list.count);
   if (stale == nullptr) return Error(ENOMEM);
@@ -180,13 +232,22 @@ Result<void> follow_directory(Op& op, int fd, const StatX& dir, const Node& node
     stale[count] = stale[0];
     stale[count++].fd = list.numbers[i];
   }
-  return follow(op, stale, count, 0);
+  Switch one(op, stale, count, 0);
+  SharedSwitch shared(one);
+  const Result<void> r = which == Directory::kAny ? one.run() : one.run(shared);
+  op.caller().close_unneeded();
+  return r;
 }
 
 Result<void> bring_directory(Op& op, int fd, int own, const FdNode& found, const StatX& dir) {
   if (found.node == nullptr || TRY(sys_lseek(own, 0, SEEK_CUR)) != 0) return {};
   const Node* node = TRY(copy_up(op, *found.node, Data::kNone));
-  return follow_directory(op, fd, dir, *node);
+  if (can_ask_supervisor(op)) return Error(EMFILE);
+  if (op.caller().has_own_descriptors())
+    return follow_directory(op, fd, dir, *node, Directory::kAny);
+  const BlockedSignals blocked;
+  const Following following(op.session(), op.caller());
+  return follow_directory(op, fd, dir, *node, Directory::kAny);
 }
 
 Result<void> bring_file(Op& op, int fd, int own, const FdNode& found) {
@@ -221,35 +282,25 @@ Result<void> bring_descriptor(Op& op, int fd) {
                               : bring_file(op, fd, borrowed.get(), found);
 }
 
-bool follow_copies(Op& op, HandOver hand_over) {
-  Caller& caller = op.caller();
-  if (!local_follows()) return true;
-  const Following following(op.session(), caller);
-  if (!following.held()) return true;
-  const uint64_t count = stale_count(op.session());
-  if (caller.followed() == count) return true;  // another thread was faster
-  bool settled = stale_settled(op.session(), count);
-  const Result<DescriptorList> list = caller.descriptors(op.arena());
-  if (!list.ok()) return list.error() != EMFILE;
-  Stale* stale = op.arena().array<Stale>(list.value().count);
-  if (stale == nullptr) return true;
-  bool room = true;
-  uint32_t found = 0;
-  for (uint32_t i = 0; i < list.value().count; i++)
-    if (is_stale(op, list.value().numbers[i], &stale[found])) found++;
-  if (hand_over == HandOver::kYes && op.session().segment().supervised != 0 &&
-      may_have_locks(op, list.value(), stale, found))
-    return false;
-  for (uint32_t i = 0; i < found; i++) {
-    if (stale[i].done) continue;
-    const Result<void> r = follow(op, stale, found, i);
-    if (!r.ok() && (r.error() == EMFILE || r.error() == ENFILE || r.error() == ENOMEM))
-      settled = false;  // there may be room the next time
-    if (!r.ok() && r.error() == EMFILE) room = false;
-  }
-  follow_mappings(op);
-  if (settled) caller.set_followed(count);
-  return room;
+void follow_shared_directory(Op& op, int fd) {
+  StatX st;
+  if (!attributes(op.caller(), fd, &st) || !S_ISDIR(st.stx_mode)) return;
+  const Result<FdNode> found = node_of_fd(op, fd);
+  if (!found.ok() || !found.value().on_lower || found.value().node == nullptr ||
+      !found.value().node->has_upper_inode())
+    return;
+  const Result<BorrowedFd> borrowed = op.caller().borrow(fd);
+  if (!borrowed.ok() || raw_call(SYS_lseek, borrowed.value().get(), 0, SEEK_CUR) != 0) return;
+  ignore(follow_directory(op, fd, st, *found.value().node, Directory::kShared));
+}
+
+void follow_copies(Op& op) {
+  if (!local_follows()) return;
+  if (op.caller().has_own_descriptors()) return follow_here(op);
+  const BlockedSignals blocked;
+  if (can_ask_supervisor(op) && follow_by_supervisor(op)) return;
+  const Following following(op.session(), op.caller());
+  follow_here(op);
 }
 
 }  // namespace ovl

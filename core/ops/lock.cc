@@ -3,9 +3,10 @@
 // counterpart: an overlay's inode, which is one whatever is below it.
 //
 // A lock of flock(2) belongs to the open file, and lasts as long as somebody has that: a shell that
-// opens a script and lets flock(1) lock it (`exec 9<"$0"; flock 9`) holds the lock. A process can
-// give nobody but itself the copy, so such a lock is taken on the lower's object; and so are those
-// of others, who find it locked, until it is free again.
+// opens a script and lets flock(1) lock it (`exec 9<"$0"; flock 9`) holds the lock. The supervisor
+// gives all of them the same copy, and holds that for those who have the lower's still. Without
+// one, a process can give nobody but itself the copy, so such a lock is taken on the lower's
+// object; and so are those of others, who find it locked, until it is free again.
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <string.h>
@@ -82,14 +83,34 @@ Outcome lock_brought(Op& op, int fd) {
   return r.ok() ? Outcome::native() : Outcome(refusal(r.error()));
 }
 
+// Is something held for others, which may have a lock that nobody wants any more, or be what this
+// descriptor has to become? Then the supervisor looks at that first.
+bool is_anything_held(Op& op) { return op.session().state().held_files.load() != 0; }
+
+// Of a directory that was read from by this descriptor the lower's object is locked.
+Result<bool> may_lock_lower(Op& op, int fd) {
+  struct stat st;
+  TRY(op.caller().fstat(fd, &st));
+  return S_ISDIR(st.st_mode) || op.session().segment().supervised == 0;
+}
+
 }  // namespace
 
 Outcome op_flock(Op& op, int fd, int how) {
   follow_if_stale(op);
+  if (is_anything_held(op)) {
+    if (can_ask_supervisor(op)) return Error(EMFILE);
+    op.caller().close_unneeded();
+    follow_shared_directory(op, fd);
+  }
   if ((how & LOCK_UN) != 0) return Outcome::native();
   const Result<bool> on_lower = can_be_brought(op, fd);
   if (!on_lower.ok()) return refusal(on_lower.error());
-  if (!on_lower.value() || shares_with_parent(op, fd)) return Outcome::native();
+  if (!on_lower.value()) return Outcome::native();
+  if (!TRY(may_lock_lower(op, fd))) return lock_brought(op, fd);
+  if (op.session().segment().supervised == 0 && shares_with_parent(op, fd))
+    return Outcome::native();
+  if (can_ask_supervisor(op)) return Error(EMFILE);
   LockedLower lower;
   const Result<bool> free = lower.take(op, fd);
   if (!free.ok()) return refusal(free.error());
@@ -99,6 +120,10 @@ Outcome op_flock(Op& op, int fd, int how) {
 Outcome op_fcntl(Op& op, int fd, unsigned command, UserBuf) {
   if (!is_lock_command(command)) return Outcome::native();
   follow_if_stale(op);
+  if (is_of_open_file(command) && is_anything_held(op)) {
+    if (can_ask_supervisor(op)) return Error(EMFILE);
+    op.caller().close_unneeded();
+  }
   if (tells_of_locks(command)) return Outcome::native();
   const Result<bool> on_lower = can_be_brought(op, fd);
   if (!on_lower.ok()) return refusal(on_lower.error());

@@ -21,4 +21,7 @@ constexpr bool tells_of_locks(unsigned command) {
   return command == 5 || command == 12 || command == 36;
 }
 
+// Are the locks those of the open file, as flock(2)'s are?
+constexpr bool is_of_open_file(unsigned command) { return command >= 36 && command <= 38; }
+
 }  // namespace ovl

@@ -20,7 +20,7 @@
 namespace ovl {
 
 constexpr uint32_t kSegmentMagic = 0x316c766f;  // "ovl1"
-constexpr uint32_t kSegmentVersion = 9;
+constexpr uint32_t kSegmentVersion = 10;
 inline constexpr const char kSessionVariable[] = "OVLRUN_SESSION";
 // A symbolic link, for readlink(2) alone, that only programs below ovlrun have: to the file of
 // their session. It tells an inner launcher where it is, however it was started.
@@ -254,7 +254,8 @@ struct SharedState {
   alignas(64) std::atomic<uint64_t> stale_started;
   std::atomic<uint64_t> stale_finished;
   std::atomic<uint64_t> data_copies;
-  LockWord follow[kFollowLocks];  // by process (ops/follow.h)
+  LockWord follow[kFollowLocks];     // by process (ops/follow.h)
+  std::atomic<uint32_t> held_files;  // open files that supervisors hold for those who will follow
   alignas(64) std::atomic<uint64_t> readers[kReaderWords];
 
   // Errors of writing to the uppers that no call was waiting for, or that concern more than the one

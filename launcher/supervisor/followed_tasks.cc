@@ -24,4 +24,9 @@ void FollowedTasks::set(pid_t tid, uint64_t count) {
   entries_.insert_or_assign(tid, Entry{std::move(task), count});
 }
 
+void FollowedTasks::forget(pid_t tid) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  entries_.erase(tid);
+}
+
 }  // namespace ovl

@@ -70,6 +70,10 @@ class CompatCaller final : public Caller {
   Result<DescriptorList> descriptors(Arena& arena) override { return real_.descriptors(arena); }
   bool share_open_file(int a, int b) override { return real_.share_open_file(a, b); }
   Result<void> replace_fd(int number, int with) override { return real_.replace_fd(number, with); }
+  Result<void> replace_open_file(int old, const StatX& copy, Replacement& by) override {
+    return real_.replace_open_file(old, copy, by);
+  }
+  void close_unneeded() override { real_.close_unneeded(); }
   Origin origin(Arena& arena) override { return real_.origin(arena); }
   void complain(Str line) override { real_.complain(line); }
   bool has_own_descriptors() const override { return real_.has_own_descriptors(); }

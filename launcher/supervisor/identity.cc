@@ -30,6 +30,9 @@ void Identity::take_on(const TaskStatus& status) {
   syscall(SYS_setfsuid, status.fsuid);
 }
 
+OwnIdentity::OwnIdentity() : before_(static_cast<uid_t>(syscall(SYS_setfsuid, geteuid()))) {}
+OwnIdentity::~OwnIdentity() { syscall(SYS_setfsuid, before_); }
+
 namespace {
 
 __user_cap_header_struct this_thread() { return {_LINUX_CAPABILITY_VERSION_3, 0}; }

@@ -22,6 +22,18 @@ class Identity {
   mode_t umask_;
 };
 
+// This thread looks at files as the supervisor itself, as long as this lives.
+class OwnIdentity {
+ public:
+  OwnIdentity();
+  ~OwnIdentity();
+  OwnIdentity(const OwnIdentity&) = delete;
+  OwnIdentity& operator=(const OwnIdentity&) = delete;
+
+ private:
+  const uid_t before_;
+};
+
 // This thread has none of the capabilities that the task lacks, as long as this lives.
 class LessCapable {
  public:

@@ -369,6 +369,8 @@ pid_t RemoteCaller::process() {
 
 Result<DescriptorList> RemoteCaller::descriptors(Arena& arena) {
   const std::string name = proc_path(call_.tid(), "fd");
+  const OwnIdentity
+      own_identity;  // one that became another user has root's directory until an exec
   const UniqueFd dir = TRY(sys_openat(view(name), O_RDONLY | O_DIRECTORY));
   return list_descriptors(arena, dir.get(), kNoDescriptor);
 }

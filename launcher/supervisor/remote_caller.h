@@ -13,6 +13,7 @@
 #include "launcher/supervisor/assist.h"
 #include "launcher/supervisor/crew.h"
 #include "launcher/supervisor/followed_tasks.h"
+#include "launcher/supervisor/held_files.h"
 #include "launcher/supervisor/notification.h"
 #include "launcher/supervisor/task.h"
 
@@ -22,6 +23,7 @@ namespace ovl {
 struct RemoteContext {
   Assist& assist;
   Crew& crew;
+  HeldFiles& held;
   bool strict;     // nothing that a path decides is left to the task's own memory
   TaskStatus own;  // of the supervisor: who all tasks are to begin with
   std::atomic<bool> credentials_change{false};  // some task's may have
@@ -63,10 +65,16 @@ class RemoteCaller final : public Caller {
   Origin origin(Arena& arena) override;
   uint64_t followed() override { return context_.followed.of(call_.tid()); }
   void set_followed(uint64_t count) override { context_.followed.set(call_.tid(), count); }
+  // It has descriptors that nobody has looked at.
+  void forget_followed() { context_.followed.forget(call_.tid()); }
   pid_t process() override;
   Result<DescriptorList> descriptors(Arena& arena) override;
   bool share_open_file(int a, int b) override;
   Result<void> replace_fd(int number, int with) override;
+  Result<void> replace_open_file(int old, const StatX& copy, Replacement& by) override {
+    return context_.held.replace(old, copy, by);
+  }
+  void close_unneeded() override { context_.held.close_unneeded(); }
 
   CallAbi abi() const;
   // ESRCH: it is gone.

@@ -52,7 +52,8 @@ Supervisor::Supervisor(UniqueFd listener, Session& session, const SupervisorOpti
       views_(session),
       assist_(listener_.get(), options.pass[0], options.pass[1]),
       crew_(listener_.get(), [this] { work(); }),
-      context_{assist_, crew_, options.strict, {}} {
+      held_(session.state()),
+      context_{assist_, crew_, held_, options.strict, {}} {
   const Result<TaskStatus> own = read_status(getpid());
   if (!own.ok()) fail("the supervisor can't read about itself in /proc");
   context_.own = own.value();
@@ -92,6 +93,18 @@ void follow(RemoteCaller& caller, Session& session) {
   Op op(caller, session);
   follow_if_stale(op);
 }
+
+bool asks_to_follow(const seccomp_data& call) {
+  return call.arch == AUDIT_ARCH_X86_64 && call.nr == SYS_faccessat2 &&
+         call.args[3] == kFollowRequest;
+}
+
+Outcome follow_as_asked(RemoteCaller& caller, Session& session) {
+  caller.forget_followed();
+  const uint64_t count = stale_count(session);
+  follow(caller, session);
+  return caller.followed() >= count ? Outcome(0) : Outcome(Error(EAGAIN));
+}
 }  // namespace
 
 Outcome Supervisor::serve(Notification& call, Identity& identity) {
@@ -109,6 +122,7 @@ Outcome Supervisor::serve(Notification& call, Identity& identity) {
     identity.set_umask(status->umask);
     if (others) identity.take_on(*status);
   }
+  if (asks_to_follow(data)) return follow_as_asked(caller, *session);
   follow(caller, *session);
   Outcome outcome = data.arch == AUDIT_ARCH_X86_64 ? dispatch(caller, *session, data.nr, args)
                                                    : dispatch_i386(caller, *session, data.nr, args);

@@ -8,6 +8,7 @@
 #include "core/session/session.h"
 #include "launcher/supervisor/assist.h"
 #include "launcher/supervisor/crew.h"
+#include "launcher/supervisor/held_files.h"
 #include "launcher/supervisor/remote_caller.h"
 #include "launcher/supervisor/views.h"
 
@@ -41,6 +42,7 @@ class Supervisor {
   Views views_;
   Assist assist_;
   Crew crew_;
+  HeldFiles held_;
   RemoteContext context_;
 };
 

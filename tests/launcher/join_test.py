@@ -51,6 +51,17 @@ class Join(sandbox.Scenario):
         out, _ = child.communicate("\n")
         self.assertEqual(out, "changed\n")
 
+    def test_a_lock_that_a_shell_let_a_child_take_is_met_by_the_other_command(self):
+        self.supervised()
+        child, keeper = self.session(script=f"cd {self.lower}; exec 9<file; flock 9; echo $PPID; read x; exec 9<&-; flock -n file true; echo $?; "
+                                            "read x")
+        self.assertEqual(self.join("flock", "-n", self.lower + "/file", "true").returncode, 1)
+        self.assertEqual(self.join("sh", "-c", f"echo more >>{self.lower}/file; flock -n {self.lower}/file true").returncode, 1)
+        child.stdin.write("\n")
+        child.stdin.flush()
+        self.assertEqual(child.stdout.readline(), "0\n")
+        self.assertEqual(self.join("flock", "-n", self.lower + "/file", "true").returncode, 0)
+
     def test_statuses_and_signals_are_the_commands(self):
         self.session()
         self.assertEqual(self.join("sh", "-c", "exit 7").returncode, 7)
