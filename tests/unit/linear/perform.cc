@@ -193,7 +193,7 @@ long LibcCalls::link(const char* from, const char* to) { return told(::link(from
 long LibcCalls::stat(const char* path, struct stat* out) { return told(::lstat(path, out)); }
 long LibcCalls::chmod(const char* path, mode_t mode) { return told(::chmod(path, mode)); }
 long LibcCalls::truncate(const char* path, off_t size) { return told(::truncate(path, size)); }
-long LibcCalls::chdir(const char* path) { return told(::chdir(path)); }
+long LibcCalls::fchdir(int fd) { return told(::fchdir(fd)); }
 long LibcCalls::getdents(int fd, void* buffer, unsigned size) {
   return told(getdents64(fd, buffer, size));
 }

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "launcher/session/fill.h"
+#include "launcher/upper/check.h"
 #include "tests/unit/linear/core_calls.h"
 #include "tests/unit/linear/gate_hook.h"
 #include "tests/unit/linear/rounds.h"
@@ -26,7 +27,7 @@ class Linear : public NamesTest {
   static constexpr unsigned kYieldsOften = 8;  // one of so many
 
   struct Sum {
-    std::atomic<uint64_t> operations, checked, undecided;
+    std::atomic<uint64_t> operations, met, checked, undecided;
     std::atomic<double> making, checking;
   };
 
@@ -49,10 +50,12 @@ class Linear : public NamesTest {
       ASSERT_EQ(status, 0);
     }
     EXPECT_EQ(fingerprint(), lower_before) << "the lower has changed";
-    printf("%lu operations (%.0f/s), %lu events checked (%.0f/s), %lu undecided histories\n",
-           sum->operations.load(), static_cast<double>(sum->operations) / sum->making,
-           sum->checked.load(), static_cast<double>(sum->checked) / sum->checking,
-           sum->undecided.load());
+    printf(
+        "%lu operations (%.0f/s), %lu met others, %lu events checked (%.0f/s), %lu undecided "
+        "histories\n",
+        sum->operations.load(), static_cast<double>(sum->operations) / sum->making, sum->met.load(),
+        sum->checked.load(), static_cast<double>(sum->checked) / sum->checking,
+        sum->undecided.load());
     // Of many tasks at once the search may take too long: seldom.
     EXPECT_LE(sum->undecided, sum->operations / 1000);
     munmap(sum, sizeof(Sum));
@@ -71,6 +74,7 @@ class Linear : public NamesTest {
     const linear::Tally tally = linear::run_rounds(
         plan, at(), [this] { return std::make_unique<linear::CoreCalls>(session()); });
     sum->operations += tally.operations;
+    sum->met += tally.met;
     sum->checked += tally.checked;
     sum->undecided += tally.undecided;
     sum->making = sum->making + tally.making;
@@ -82,7 +86,7 @@ class Linear : public NamesTest {
     }
     // That costs as much as the rounds: of many sessions not each.
     const bool looks = plan.first_round / plan.rounds % 4 == 0;
-    return is_tidy() && (!looks || stays(plan, options)) ? 0 : 1;
+    return is_tidy() && is_sound(options) && (!looks || stays(plan, options)) ? 0 : 1;
   }
 
   static void yield_often() {
@@ -120,6 +124,16 @@ class Linear : public NamesTest {
     Plan plan;
     plan.overlays.push_back(overlay);
     fill_session(plan, options.prefix, work("/ovlrun/session"));
+  }
+
+  // As `ovlrun check` says.
+  bool is_sound(const Options& options) {
+    const UpperSource source = {at(), upper(), work(), {lower()}, options.prefix};
+    const CheckReport report = check_upper(source);
+    for (const Finding& finding : report.findings) printf("%s\n", line_of(finding).c_str());
+    for (const std::string& line : report.unchecked) printf("not checked: %s\n", line.c_str());
+    fflush(nullptr);
+    return report.findings.empty() && report.unchecked.empty();
   }
 
   bool is_tidy() {
@@ -165,6 +179,16 @@ TEST_F(Linear, SixtyFourProcesses) {
   plan.threads = 1;
   plan.calls_most = 1;
   plan.rounds = 40;
+  run_all(plan, 2'500);
+}
+
+TEST_F(Linear, SixtyFourProcessesThatMakeAndRemoveTheSameNames) {
+  linear::Plan plan;
+  plan.processes = 64;
+  plan.threads = 1;
+  plan.calls_most = 1;
+  plan.rounds = 40;
+  plan.few_names = true;
   run_all(plan, 2'500);
 }
 
