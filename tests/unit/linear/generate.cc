@@ -97,7 +97,8 @@ Tree first_tree(Calls& calls, const std::string& top, int round, bool links) {
       continue;
     }
     uint8_t other = kNone;
-    tree.find(parse_path(g.link_of), &other);
+    look.path = parse_path(g.link_of);
+    tree.apply(look, &other);
     tree.add_link(path, other);
   }
   return tree;

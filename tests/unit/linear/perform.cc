@@ -134,6 +134,8 @@ Answer perform(Calls& calls, const char* top, const Call& call) {
     case Kind::kOpenWrite:
       r = calls.open(path.get(), open_flags(call.kind) | O_CLOEXEC, call.value);
       if (r >= 0) look_at(static_cast<int>(r), &answer);
+      if (call.kind != Kind::kOpenRead && answer.facts.type == Type::kDirectory)
+        answer.strange = true;  // that is EISDIR
       break;
     case Kind::kList:
       r = calls.open(path.get(), open_flags(call.kind) | O_CLOEXEC, 0);
