@@ -47,7 +47,8 @@ class Linear : public NamesTest {
       if (child == 0) _exit(one_session(plan, options, sum));
       int status = 0;
       waitpid(child, &status, 0);
-      ASSERT_EQ(status, 0);
+      EXPECT_EQ(status, 0);
+      if (status != 0) break;
     }
     EXPECT_EQ(fingerprint(), lower_before) << "the lower has changed";
     printf(
@@ -57,7 +58,7 @@ class Linear : public NamesTest {
         sum->checked.load(), static_cast<double>(sum->checked) / sum->checking,
         sum->undecided.load());
     // Of many tasks at once the search may take too long: seldom.
-    EXPECT_LE(sum->undecided, sum->operations / 1000);
+    EXPECT_LE(sum->undecided, sum->operations / 300);
     munmap(sum, sizeof(Sum));
     start(options);  // for TearDown
   }
@@ -208,6 +209,10 @@ TEST_F(Linear, HandlersOfSignalsMakeCallsInTheMiddleOfCalls) {
 }
 
 TEST_F(Linear, ChildrenOfForkAndSharersOfMemoryInTheMiddle) {
+#ifdef __SANITIZE_THREAD__
+  start();
+  GTEST_SKIP() << "ThreadSanitizer knows no children that share memory";
+#endif
   linear::Plan plan;
   plan.threads = 3;
   plan.children = 20;
