@@ -28,12 +28,12 @@ struct NamedPlan {
   Plan plan;
 };
 const NamedPlan kPlans[] = {
-    {"threads", {.processes = 1, .threads = 3}},
-    {"processes", {.processes = 3, .threads = 2}},
-    {"many-calls", {.processes = 2, .threads = 1, .calls_most = 16}},
-    {"no-links", {.processes = 2, .threads = 2, .links = false}},
-    {"signals", {.processes = 2, .threads = 2, .storm = true}},
-    {"children", {.processes = 2, .threads = 2, .children = 20}},
+    {"threads", {.processes = 1, .threads = 3, .signals = 100}},
+    {"processes", {.processes = 3, .threads = 2, .signals = 100}},
+    {"many-calls", {.processes = 2, .threads = 1, .calls_most = 16, .signals = 100}},
+    {"no-links", {.processes = 2, .threads = 2, .links = false, .signals = 100}},
+    {"signals", {.processes = 2, .threads = 2, .signals = 100, .storm = true}},
+    {"children", {.processes = 2, .threads = 2, .signals = 100, .children = 20}},
     {"crowd", {.processes = 64, .threads = 1, .calls_most = 1}},
     {"same-names", {.processes = 64, .threads = 1, .calls_most = 1, .few_names = true}},
 };

@@ -13,7 +13,8 @@ struct Plan {
   int threads = 3;                // in each
   int calls_most = 8;             // of a task in a round
   bool links = true;              // some files of the lower have several names
-  bool storm = false;             // signals interrupt the tasks, and their handlers make calls
+  int signals = 0;                // microseconds between those that make a task give way to others
+  bool storm = false;             // and make calls themselves
   bool few_names = false;         // all make and remove the same two names
   int children = 0;               // percent of calls that are made in a child
   void (*in_thread)() = nullptr;  // each task begins with it

@@ -204,6 +204,7 @@ TEST_F(Linear, WithoutIndexAndMetacopy) {
 TEST_F(Linear, HandlersOfSignalsMakeCallsInTheMiddleOfCalls) {
   linear::Plan plan;
   plan.threads = 2;
+  plan.signals = 300;
   plan.storm = true;
   run_all(plan, 4'000);
 }

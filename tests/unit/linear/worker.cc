@@ -57,6 +57,7 @@ class Worker {
   static void handle(int) {
     const int saved = errno;
     if (running != nullptr) running->interrupt();
+    sched_yield();
     errno = saved;
   }
 
@@ -184,12 +185,12 @@ thread_local Worker* Worker::running = nullptr;
 
 void run_process(Shared* shared, int process, const std::string& top, const MakeCalls& make_calls) {
   const Plan& plan = shared->plan;
-  if (plan.storm) {
+  if (plan.signals != 0) {
     struct sigaction action = {};
     action.sa_handler = &Worker::handle;
     action.sa_flags = SA_RESTART;
     sigaction(SIGALRM, &action, nullptr);
-    const itimerval often = {{0, 300}, {0, 300}};
+    const itimerval often = {{0, plan.signals}, {0, plan.signals}};
     setitimer(ITIMER_REAL, &often, nullptr);
   }
   std::vector<std::unique_ptr<Worker>> workers;
