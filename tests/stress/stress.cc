@@ -39,25 +39,40 @@ const NamedPlan kPlans[] = {
 };
 
 // The kernel's overlayfs, racing with itself, says EEXIST of names that needn't be new and ENOTDIR
-// of what is no directory: where a copy-up comes too late, and where two create at once. That is
-// not ours to check: again.
+// of what is no directory: where a copy-up comes too late, and where two create at once. Where it
+// waits for another's copy-up a signal is EINTR. That is not ours to check: again.
 class KernelCalls final : public LibcCalls {
+  static constexpr int kTimesMost = 20;  // it may be true
   template <class F>
-  static long again(F call) {
+  static long again(F call, bool by_race = false) {
     long r = 0;
-    for (int i = 0; i < 20; i++)
-      if ((r = call()) != -EEXIST && r != -ENOTDIR) break;
+    for (int i = 0; i < kTimesMost; i++) {
+      do r = call();
+      while (r == -EINTR);
+      if (!by_race || (r != -EEXIST && r != -ENOTDIR)) break;
+    }
     return r;
   }
   long open(const char* path, int flags, mode_t mode) override {
-    if ((flags & O_EXCL) != 0) return LibcCalls::open(path, flags, mode);
-    return again([&] { return LibcCalls::open(path, flags, mode); });
+    return again([&] { return LibcCalls::open(path, flags, mode); }, (flags & O_EXCL) == 0);
   }
   long chmod(const char* path, mode_t mode) override {
-    return again([&] { return LibcCalls::chmod(path, mode); });
+    return again([&] { return LibcCalls::chmod(path, mode); }, true);
   }
   long truncate(const char* path, off_t size) override {
-    return again([&] { return LibcCalls::truncate(path, size); });
+    return again([&] { return LibcCalls::truncate(path, size); }, true);
+  }
+  long unlink(const char* path, int flags) override {
+    return again([&] { return LibcCalls::unlink(path, flags); });
+  }
+  long mkdir(const char* path, mode_t mode) override {
+    return again([&] { return LibcCalls::mkdir(path, mode); });
+  }
+  long rename(const char* from, const char* to, unsigned flags) override {
+    return again([&] { return LibcCalls::rename(from, to, flags); });
+  }
+  long link(const char* from, const char* to) override {
+    return again([&] { return LibcCalls::link(from, to); });
   }
 };
 
