@@ -179,7 +179,7 @@ class Leader {
     if (verdict != Verdict::kRefused) return;
     fail("no order of the calls explains\n" +
              to_text(shortest_refused(round->before, round->history)) + "of\n" +
-             to_text(round->history),
+             to_text(round->history) + "on\n" + round->before.text(),
          round->number);
   }
 

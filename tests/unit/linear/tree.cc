@@ -2,6 +2,7 @@
 #include "tests/unit/linear/tree.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <utility>
@@ -198,6 +199,22 @@ int Tree::link(const Call& call, uint8_t from, uint8_t dir) {
   at(from).links++;
   put(dir, call.to, from);
   return 0;
+}
+
+std::string Tree::text_below(uint8_t dir, const std::string& path) const {
+  std::string all;
+  for (int n = 0; n < kNames; n++) {
+    const uint8_t i = objects_[dir].child[n];
+    if (i == kNone) continue;
+    const Object& o = objects_[i];
+    const std::string here = path + "/" + kNameText[n];
+    char facts[96];
+    snprintf(facts, sizeof facts, " %s ino %u mode %o size %d links %d content %d\n",
+             is_dir(i) ? "directory" : "file", o.inode, o.mode, o.size, o.links, o.tag);
+    all += "  " + here + facts;
+    if (is_dir(i)) all += text_below(i, here);
+  }
+  return all;
 }
 
 bool Tree::has_inode(uint8_t i, uint32_t inode) {

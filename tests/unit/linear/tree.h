@@ -56,6 +56,9 @@ class Tree {
   // The number of an object that was made here is learned when it is first seen.
   bool has_inode(uint8_t i, uint32_t inode);
 
+  // A line for each name.
+  std::string text() const { return text_below(0, ""); }
+
   // Of what is there, and of objects that somebody still holds; not of what is gone, nor in which
   // order it came.
   uint64_t hash(uint64_t seed, const uint8_t* held, size_t count) const;
@@ -67,6 +70,7 @@ class Tree {
   }
   bool is_dir(uint8_t i) const { return objects_[i].type == Type::kDirectory; }
   bool is_empty(uint8_t dir) const;
+  std::string text_below(uint8_t dir, const std::string& path) const;
   bool is_below_or_same(uint8_t i, uint8_t top) const;
   void put(uint8_t dir, Path path, uint8_t object);
   int make(const Call& call, uint8_t dir, Type type, bool exclusive, uint8_t* object);
