@@ -110,6 +110,10 @@ class Worker {
     if (held_ < 0) held_ = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);  // NOLINT: vararg
     struct stat before = {}, after = {};
     if (fstat(held_, &before) != 0) abort();
+    // Who shares the memory has this thread's errno too: no handler shall put it back meanwhile.
+    sigset_t mask, old;
+    sigfillset(&mask);
+    pthread_sigmask(SIG_BLOCK, &mask, &old);
     pid_t child = -1;
     switch (kind) {
       case Child::kFork:
@@ -131,6 +135,7 @@ class Worker {
     int status = 0;
     while (waitpid(child, &status, 0) < 0)
       if (errno != EINTR) abort();
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
     if (status != 0) abort();
     // Its descriptors are its own.
     if (fstat(held_, &after) != 0 || after.st_ino != before.st_ino) abort();
