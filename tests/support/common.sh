@@ -26,6 +26,21 @@ plain_environment() {
   umask 022
 }
 
+# Before enter, for many small trees: its directory is made in memory, if there is a file system with room that has what a layer
+# needs.
+prefer_memory() {
+  if [[ -z ${OVLRUN_TEST_DIRECTORY:-} ]] && in_memory 2>/dev/null; then export TMPDIR=/dev/shm; fi
+}
+in_memory() {
+  local probe ok=''
+  (($(stat -f -c '%a * %S' /dev/shm) >= 1 << 30)) && probe=$(mktemp /dev/shm/ovlrun-probe.XXXXXX) || return 1
+  printf '#!/bin/sh\n' >"$probe"
+  chmod 755 "$probe"
+  setfattr -n user.ovlrun -v 1 "$probe" && "$probe" && ok=1
+  rm -f "$probe"
+  [[ -n $ok ]]
+}
+
 # enter "$@": goes on as an ordinary user in a new, empty directory $tmp that is removed at the end. Root becomes a uid
 # that owns nothing else (with keep_root=1 it stays root, and "${as_user[@]}" is the prefix of a command that shall not).
 # The first thing that a script does; "$@" are the script's arguments.

@@ -42,7 +42,12 @@ long CoreCalls::chmod(const char* path, mode_t mode) {
 long CoreCalls::truncate(const char* path, off_t size) {
   return run<ovl::op_truncate>(UserPath(path), size);
 }
-long CoreCalls::chdir(const char* path) { return run<ovl::op_chdir>(UserPath(path)); }
+// Where the kernel goes to the right directory by itself, it does.
+long CoreCalls::fchdir(int fd) {
+  const ovl::Outcome outcome = ovl::run_op<ovl::op_fchdir>(caller_, session_, fd);
+  if (!outcome.is_native()) return outcome.value();
+  return ::fchdir(fd) == 0 ? 0 : -errno;
+}
 long CoreCalls::getdents(int fd, void* buffer, unsigned size) {
   const ovl::Outcome outcome = ovl::run_op<ovl::op_getdents64>(
       caller_, session_, static_cast<unsigned>(fd), UserBuf(buffer), size);

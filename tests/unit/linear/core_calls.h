@@ -18,7 +18,7 @@ class CoreCalls final : public Calls {
   long stat(const char* path, struct stat* out) override;
   long chmod(const char* path, mode_t mode) override;
   long truncate(const char* path, off_t size) override;
-  long chdir(const char* path) override;
+  long fchdir(int fd) override;
   long getdents(int fd, void* buffer, unsigned size) override;
 
  private:

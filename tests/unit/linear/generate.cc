@@ -54,6 +54,8 @@ constexpr Kind kOften[] = {Kind::kCreate,     Kind::kCreate,
                            Kind::kRename,     Kind::kRenameNoReplace,
                            Kind::kExchange,   Kind::kLink,
                            Kind::kLink,       Kind::kList};
+constexpr Kind kMakeAndRemove[] = {Kind::kCreate, Kind::kOpenCreate, Kind::kMkdir,
+                                   Kind::kUnlink, Kind::kUnlink,     Kind::kRmdir};
 
 }  // namespace
 
@@ -95,28 +97,34 @@ Tree first_tree(Calls& calls, const std::string& top, int round, bool links) {
       continue;
     }
     uint8_t other = kNone;
-    tree.find(parse_path(g.link_of), &other);
+    look.path = parse_path(g.link_of);
+    tree.apply(look, &other);
     tree.add_link(path, other);
   }
   return tree;
 }
 
-Script::Script(uint64_t seed, int round, int tasks, int calls_most)
-    : random_(seed * 0x9e3779b97f4a7c15u + static_cast<uint64_t>(round)) {
-  for (size_t n = 2 + below(4); paths_.size() < n;) {
+Script::Script(const Plan& plan, int round)
+    : random_(plan.seed * 0x9e3779b97f4a7c15u + static_cast<uint64_t>(round)) {
+  for (size_t n = 2 + (plan.few_names ? 0 : below(4)); paths_.size() < n;) {
     paths_.push_back(parse_path(kPaths[below(std::size(kPaths))]));
     // One in it, to meet what moves or goes.
     Path in = paths_.back();
-    if (in.depth < 3 && below(3) == 0) {
+    if (!plan.few_names && in.depth < 3 && below(3) == 0) {
       in.name[in.depth++] = static_cast<uint8_t>(below(kNames));
       paths_.push_back(in);
     }
   }
-  for (size_t n = 2 + below(5); kinds_.size() < n;)
-    kinds_.push_back(kOften[below(std::size(kOften))]);
+  if (plan.few_names)
+    kinds_.assign(std::begin(kMakeAndRemove), std::end(kMakeAndRemove));
+  else
+    for (size_t n = 2 + below(5); kinds_.size() < n;)
+      kinds_.push_back(kOften[below(std::size(kOften))]);
   for (uint64_t n = below(4); before_.size() < n;) before_.push_back(any());
-  const auto most = static_cast<uint64_t>(std::max(1, std::min(calls_most, 40 / tasks)));
-  calls_.resize(static_cast<size_t>(tasks));
+  const auto tasks = static_cast<size_t>(plan.tasks());
+  const size_t most =
+      std::max<size_t>(1, std::min(static_cast<size_t>(plan.calls_most), 40 / tasks));
+  calls_.resize(tasks);
   for (auto& of_task : calls_)
     for (uint64_t n = 1 + below(most); of_task.size() < n;) of_task.push_back(any());
 }

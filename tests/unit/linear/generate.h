@@ -4,6 +4,7 @@
 #include <random>
 
 #include "tests/unit/linear/perform.h"
+#include "tests/unit/linear/plan.h"
 #include "tests/unit/linear/tree.h"
 
 namespace linear {
@@ -18,7 +19,7 @@ Tree first_tree(Calls& calls, const std::string& top, int round, bool links);
 // The calls of one round. Few names and few kinds, other ones in each, so that they meet.
 class Script {
  public:
-  Script(uint64_t seed, int round, int tasks, int calls_most);
+  Script(const Plan& plan, int round);
   // Before the tasks begin.
   const std::vector<Call>& before() const { return before_; }
   const std::vector<Call>& of_task(int task) const { return calls_[static_cast<size_t>(task)]; }

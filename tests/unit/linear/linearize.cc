@@ -1,21 +1,26 @@
 // See linearize.h.
 #include "tests/unit/linear/linearize.h"
 
+#include <string.h>
+
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 namespace linear {
 namespace {
 
 constexpr int kStatesMost = 200'000;
+constexpr uint16_t kNobodys = 0xffff;  // a mode
 
 // What a call in progress still has to see.
 constexpr uint8_t kContent = 1, kSize = 2;
 
 struct Begun {
   int16_t event = -1;
-  uint8_t object = kNone;
-  uint8_t left = 0;  // 0: it has still to act
+  Walk walk;
+  uint8_t object = kNone;  // seen by it...
+  uint8_t left = 0;        // ... but for this
 };
 
 struct State {
@@ -30,12 +35,20 @@ bool sees_later(Kind kind) {
          kind == Kind::kOpenCreate;
 }
 
+// Does it act on an object that it has found by a name, and not on the name?
+bool acts_on_object(Kind kind) {
+  return kind == Kind::kOpenTruncate || kind == Kind::kChmod || kind == Kind::kTruncate ||
+         kind == Kind::kLink;
+}
+
 class Search {
  public:
-  explicit Search(const History& history) : events_(history) {
+  // `at_once`: looks for simple explanations alone, in which walks are made at one moment too.
+  Search(const History& history, bool at_once) : events_(history), at_once_(at_once) {
     std::stable_sort(events_.begin(), events_.end(),
                      [](const Event& a, const Event& b) { return a.invoked < b.invoked; });
     for (const Event& e : events_) tasks_ = std::max(tasks_, e.task + 1);
+    forget_unseen_modes();
   }
 
   Verdict run(const Tree& before) {
@@ -61,7 +74,9 @@ class Search {
       too_long_ = true;
       return false;
     }
-    for (uint16_t i : may_come_next(s))
+    std::vector<uint16_t> next = may_come_next(s);
+    if (at_once_) leave_out_alike(s, &next);
+    for (uint16_t i : next)
       if (step(s, i)) return true;
     return false;
   }
@@ -71,25 +86,28 @@ class Search {
     bool any = false;
     for (uint16_t i : may_come_next(*s)) {
       const Event& e = events_[i];
-      if (s->begun[e.task].event == i || !tells_now(*s, e)) continue;
+      Begun& begun = s->begun[e.task];
+      if (begun.event == i && begun.left != 0) continue;
+      if (!tells_now(*s, e, begun.event == i ? begun.walk : Walk())) continue;
+      if (begun.event == i) begun = Begun();
       s->done[i] = any = true;
     }
     return any;
   }
 
-  static bool tells_now(const State& s, const Event& e) {
+  static bool tells_now(const State& s, const Event& e, Walk walk) {
     const Kind kind = e.call.kind;
-    if (e.answer.error != 0) {
-      if (fails_on_the_second_way(s, e)) return true;
-      Tree tree = s.tree;  // a call that fails changes nothing
-      return tree.apply(e.call) == e.answer.error;
-    }
-    if (kind != Kind::kStat && kind != Kind::kList && kind != Kind::kOpenRead &&
-        kind != Kind::kOpenWrite)
-      return false;
+    const bool looks = kind == Kind::kStat || kind == Kind::kList || kind == Kind::kOpenRead ||
+                       kind == Kind::kOpenWrite;
+    if (e.answer.error == 0 && !looks) return false;
+    for (int error = 0; walk.steps < steps_of(e.call);)
+      if ((error = s.tree.walk(e.call, &walk)) != 0) return error == e.answer.error;
     uint8_t i = kNone;
-    if (s.tree.find(e.call.path, &i) != 0) return false;
-    const Object& o = s.tree.object(i);
+    if (e.answer.error != 0) {
+      Tree tree = s.tree;  // a call that fails changes nothing
+      return tree.act(e.call, walk, &i) == e.answer.error;
+    }
+    const Object& o = s.tree.object(walk.at);
     const Facts& f = e.answer.facts;
     if (kind == Kind::kList) return o.type == Type::kDirectory && listed(o) == e.answer.listed;
     if (o.type != f.type) return false;
@@ -100,17 +118,46 @@ class Search {
     return file ? o.tag == f.tag && o.size == f.size : kind == Kind::kOpenRead;
   }
 
-  // The directories of a rename are found one after the other.
-  static bool fails_on_the_second_way(const State& s, const Event& e) {
-    uint8_t dir = kNone;
-    return takes_two_paths(e.call.kind) && s.tree.find_parent(e.call.to, &dir) == e.answer.error;
-  }
-
   static uint8_t listed(const Object& dir) {
     uint8_t names = 0;
     for (int n = 0; n < kNames; n++)
       if (dir.child[n] != kNone) names = static_cast<uint8_t>(names | 1 << n);
     return names;
+  }
+
+  // Then it doesn't matter who has made what is gone again.
+  void forget_unseen_modes() {
+    std::set<uint16_t> seen;
+    for (const Event& e : events_)
+      if (e.call.kind == Kind::kStat) seen.insert(e.answer.facts.mode);
+    for (Event& e : events_) {
+      const Kind kind = e.call.kind;
+      if (kind != Kind::kCreate && kind != Kind::kOpenCreate && kind != Kind::kMkdir &&
+          kind != Kind::kChmod)
+        continue;
+      if (seen.count(e.call.value) == 0) e.call.value = kNobodys;
+    }
+  }
+
+  // Of calls that are alike, who ends first comes first.
+  void leave_out_alike(const State& s, std::vector<uint16_t>* next) const {
+    const auto begun = [&](uint16_t i) { return s.begun[events_[i].task].event == i; };
+    for (size_t n = next->size(); n-- > 1;)
+      for (size_t before = 0; before < n; before++) {
+        if (begun((*next)[n]) || begun((*next)[before])) continue;
+        if (!alike(events_[(*next)[n]], events_[(*next)[before]])) continue;
+        next->erase(next->begin() + static_cast<std::ptrdiff_t>(n));
+        break;
+      }
+  }
+  static bool alike(const Event& a, const Event& b) {
+    const auto same = [](const Path& p, const Path& q) {
+      return p.depth == q.depth && memcmp(p.name, q.name, p.depth) == 0;
+    };
+    return a.call.kind == b.call.kind && a.call.value == b.call.value &&
+           a.answer.error == b.answer.error && a.answer.listed == b.answer.listed &&
+           same(a.call.path, b.call.path) && same(a.call.to, b.call.to) &&
+           memcmp(&a.answer.facts, &b.answer.facts, sizeof(Facts)) == 0;
   }
 
   // Nobody who isn't done has ended before they began. Who ends first comes first.
@@ -130,15 +177,49 @@ class Search {
 
   bool step(const State& s, uint16_t i) {
     const Event& e = events_[i];
-    const Begun& begun = s.begun[e.task];
-    if (begun.event == i) return begun.left == 0 && act(s, i);
-    if (e.answer.error == 0 && sees_later(e.call.kind)) return begin_to_see(s, i);
-    State next = s;
-    if (next.tree.apply(e.call) == e.answer.error && fits(&next, e, removes_meanwhile(s))) {
-      next.done[i] = true;
-      if (go(std::move(next))) return true;
+    Begun begun = s.begun[e.task];
+    if (begun.event != i) {
+      begun = Begun();
+      begun.event = static_cast<int16_t>(i);
     }
-    return acts_on_object(e.call.kind) && find(s, i);
+    if (begun.left != 0) return false;
+    if (finish(s, i, begun.walk)) return true;
+    const int all = steps_of(e.call);
+    if (begun.walk.steps == all || (at_once_ && !acts_on_object(e.call.kind))) return false;
+    do
+      if (s.tree.walk(e.call, &begun.walk) != 0) return false;
+    while (at_once_ && begun.walk.steps < all);
+    State next = s;
+    next.begun[e.task] = begun;
+    return go(std::move(next));
+  }
+
+  // All the rest of it at one moment, now.
+  bool finish(const State& s, uint16_t i, Walk walk) {
+    const Event& e = events_[i];
+    for (int error = 0; walk.steps < steps_of(e.call);)
+      if ((error = s.tree.walk(e.call, &walk)) != 0)
+        return false;  // else it would have been absorbed
+    State next = s;
+    Begun seeing;
+    if (next.tree.act(e.call, walk, &seeing.object) != e.answer.error || e.answer.error != 0)
+      return false;
+    next.begun[e.task] = Begun();
+    if (e.call.kind == Kind::kStat && !fits(&next, e, seeing.object, removes_meanwhile(s)))
+      return false;
+    if (sees_later(e.call.kind)) {
+      const Type type = next.tree.object(seeing.object).type;
+      if (e.call.kind != Kind::kList && type != e.answer.facts.type) return false;
+      seeing.event = static_cast<int16_t>(i);
+      seeing.left = e.call.kind == Kind::kList ? (1 << kNames) - 1
+                    : type == Type::kFile      ? kContent | kSize
+                                               : 0;
+    }
+    if (seeing.left != 0)
+      next.begun[e.task] = seeing;
+    else
+      next.done[i] = true;
+    return go(std::move(next));
   }
 
   // While a file loses a name that somebody may have open, it has one in the workdir for a moment:
@@ -152,10 +233,7 @@ class Search {
   }
 
   // What one look tells of one moment.
-  static bool fits(State* s, const Event& e, bool one_more) {
-    if (e.call.kind != Kind::kStat || e.answer.error != 0) return true;
-    uint8_t i = kNone;
-    s->tree.find(e.call.path, &i);
+  static bool fits(State* s, const Event& e, uint8_t i, bool one_more) {
     const Object& o = s->tree.object(i);
     const Facts& f = e.answer.facts;
     if (o.type != f.type || o.mode != f.mode) return false;
@@ -163,43 +241,6 @@ class Search {
     const bool counted = o.links == f.links || (one_more && o.links + 1 == f.links);
     if (o.type == Type::kFile && !counted) return false;
     return s->tree.has_inode(i, f.inode);
-  }
-
-  bool find(const State& s, uint16_t i) {
-    uint8_t object = kNone;
-    if (s.tree.find(events_[i].call.path, &object) != 0) return false;
-    State next = s;
-    next.begun[events_[i].task] = Begun{static_cast<int16_t>(i), object, 0};
-    return go(std::move(next));
-  }
-
-  bool act(const State& s, uint16_t i) {
-    const Event& e = events_[i];
-    State next = s;
-    if (next.tree.act(e.call, s.begun[e.task].object) != e.answer.error) return false;
-    next.begun[e.task] = Begun();
-    next.done[i] = true;
-    return go(std::move(next));
-  }
-
-  bool begin_to_see(const State& s, uint16_t i) {
-    const Event& e = events_[i];
-    State next = s;
-    if (next.tree.apply(e.call) != 0) return false;
-    Begun begun;
-    begun.event = static_cast<int16_t>(i);
-    next.tree.find(e.call.path, &begun.object);
-    const Type type = next.tree.object(begun.object).type;
-    if (e.call.kind != Kind::kList && type != e.answer.facts.type) return false;
-    if (e.call.kind == Kind::kList)
-      begun.left = (1 << kNames) - 1;
-    else if (type == Type::kFile)
-      begun.left = kContent | kSize;
-    if (begun.left == 0)
-      next.done[i] = true;
-    else
-      next.begun[e.task] = begun;
-    return go(std::move(next));
   }
 
   // Whoever can see what was seen sees it at once: nothing is lost by that.
@@ -222,20 +263,27 @@ class Search {
   }
 
   static uint64_t fingerprint(const State& s) {
-    uint64_t h = s.tree.hash(s.first);
+    uint8_t held[3 * 256];
+    size_t count = 0;
+    uint64_t h = 0;
     const auto mix = [&h](uint64_t w) {
       h = (h ^ w) * 0x9e3779b97f4a7c15u;
       h ^= h >> 31;
     };
+    mix(s.first);
     for (size_t i = s.first; i < s.done.size(); i++)
       if (s.done[i]) mix(i);
-    for (const Begun& b : s.begun)
-      if (b.event >= 0)
-        mix(uint64_t{0x100000000} | static_cast<uint64_t>(b.event) << 40 | b.object << 8 | b.left);
-    return h;
+    for (const Begun& b : s.begun) {
+      if (b.event < 0) continue;
+      mix(uint64_t{0x100000000} | static_cast<uint64_t>(b.event) << 16 | b.walk.steps << 8 |
+          b.left);
+      for (const uint8_t i : {b.object, b.walk.at, b.walk.to}) held[count++] = i;
+    }
+    return s.tree.hash(h, held, count);
   }
 
   History events_;
+  const bool at_once_;
   int tasks_ = 0;
   std::unordered_set<uint64_t> seen_;
   bool too_long_ = false;
@@ -250,7 +298,8 @@ bool changes_nothing(const Event& e) {
 }  // namespace
 
 Verdict linearize(const Tree& before, const History& history) {
-  return Search(history).run(before);
+  const Verdict verdict = Search(history, true).run(before);
+  return verdict == Verdict::kExplained ? verdict : Search(history, false).run(before);
 }
 
 History shortest_refused(const Tree& before, const History& history) {

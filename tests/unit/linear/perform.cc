@@ -134,6 +134,8 @@ Answer perform(Calls& calls, const char* top, const Call& call) {
     case Kind::kOpenWrite:
       r = calls.open(path.get(), open_flags(call.kind) | O_CLOEXEC, call.value);
       if (r >= 0) look_at(static_cast<int>(r), &answer);
+      if (call.kind != Kind::kOpenRead && answer.facts.type == Type::kDirectory)
+        answer.strange = true;  // that is EISDIR
       break;
     case Kind::kList:
       r = calls.open(path.get(), open_flags(call.kind) | O_CLOEXEC, 0);
@@ -193,7 +195,7 @@ long LibcCalls::link(const char* from, const char* to) { return told(::link(from
 long LibcCalls::stat(const char* path, struct stat* out) { return told(::lstat(path, out)); }
 long LibcCalls::chmod(const char* path, mode_t mode) { return told(::chmod(path, mode)); }
 long LibcCalls::truncate(const char* path, off_t size) { return told(::truncate(path, size)); }
-long LibcCalls::chdir(const char* path) { return told(::chdir(path)); }
+long LibcCalls::fchdir(int fd) { return told(::fchdir(fd)); }
 long LibcCalls::getdents(int fd, void* buffer, unsigned size) {
   return told(getdents64(fd, buffer, size));
 }

@@ -19,7 +19,7 @@ class Calls {
   virtual long stat(const char* path, struct stat* out) = 0;
   virtual long chmod(const char* path, mode_t mode) = 0;
   virtual long truncate(const char* path, off_t size) = 0;
-  virtual long chdir(const char* path) = 0;
+  virtual long fchdir(int fd) = 0;
   virtual long getdents(int fd, void* buffer, unsigned size) = 0;
 };
 
@@ -28,7 +28,7 @@ class Calls {
 Answer perform(Calls& calls, const char* top, const Call& call);
 
 // With libc's functions, which a preloaded library may have in their place.
-class LibcCalls final : public Calls {
+class LibcCalls : public Calls {
  public:
   long open(const char* path, int flags, mode_t mode) override;
   long unlink(const char* path, int flags) override;
@@ -38,7 +38,7 @@ class LibcCalls final : public Calls {
   long stat(const char* path, struct stat* out) override;
   long chmod(const char* path, mode_t mode) override;
   long truncate(const char* path, off_t size) override;
-  long chdir(const char* path) override;
+  long fchdir(int fd) override;
   long getdents(int fd, void* buffer, unsigned size) override;
 };
 

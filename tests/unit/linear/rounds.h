@@ -1,5 +1,5 @@
 // Rounds: in each, some tasks make some calls side by side on a small tree of its own, below one
-// overlay, and what they were told is checked. Everything follows from the seed but who is when.
+// overlay, and what they were told is checked.
 #pragma once
 
 #include <functional>
@@ -7,25 +7,13 @@
 
 #include "tests/unit/linear/linearize.h"
 #include "tests/unit/linear/perform.h"
+#include "tests/unit/linear/plan.h"
 
 namespace linear {
 
-struct Plan {
-  uint64_t seed = 1;
-  int first_round = 0;
-  int rounds = 0;                 // below kRoundsMost
-  int processes = 1;              // besides the one that checks
-  int threads = 3;                // in each
-  int calls_most = 8;             // of a task in a round
-  bool links = true;              // some files of the lower have several names
-  bool storm = false;             // signals interrupt the tasks, and their handlers make calls
-  void (*in_thread)() = nullptr;  // each task begins with it
-  int children = 0;               // percent of calls that are made in a child of fork or vfork
-};
-constexpr int kRoundsMost = 400;  // trees in a lower
-
 struct Tally {
   uint64_t operations = 0;  // made side by side
+  uint64_t met = 0;         // of these, while another one went on
   uint64_t checked = 0;     // with those before and after
   uint64_t undecided = 0;   // histories
   double making = 0;        // seconds; checking goes on beside it
@@ -40,8 +28,14 @@ using MakeCalls = std::function<std::unique_ptr<Calls>()>;
 // Fills a directory with the trees of a lower.
 void fill_lower(const std::string& lower, const Plan& plan);
 
-// `top`: where programs see the lower. Forks.
-Tally run_rounds(const Plan& plan, const std::string& top, const MakeCalls& make_calls);
+// Executes the program that is process `process` of a round; it calls work(). Does not return.
+using BecomeProgram = std::function<void(int shared_fd, int process)>;
+
+// `top`: where programs see the lower. Forks; `become`: what the children then execute, if they
+// don't go on as they are.
+Tally run_rounds(const Plan& plan, const std::string& top, const MakeCalls& make_calls,
+                 const BecomeProgram& become = nullptr);
+void work(int shared_fd, int process, const std::string& top, const MakeCalls& make_calls);
 
 // The trees, as they are now: to be compared with a later look.
 std::vector<std::string> look_at_trees(const Plan& plan, const std::string& top, Calls& calls);

@@ -21,6 +21,14 @@ struct Object {
   uint8_t child[kNames] = {kNone, kNone, kNone, kNone};
 };
 
+// How far a call has come.
+struct Walk {
+  uint8_t steps = 0;
+  uint8_t at = 0;  // reached by its path: the object, or the directory of a name to change
+  uint8_t to = 0;  // the directory of its other name
+};
+int steps_of(const Call& call);
+
 class Tree {
  public:
   static constexpr int kMost = 96;
@@ -37,19 +45,23 @@ class Tree {
   uint8_t add(Path path, const Object& object);
   void add_link(Path path, uint8_t object);
 
-  // The whole call; its error.
-  int apply(const Call& call);
-  // Of a call on an object that goes on with that, whatever becomes of its name: finds it...
-  int find(Path path, uint8_t* object) const;
-  int find_parent(Path path, uint8_t* dir) const;
-  // ... and changes it.
-  int act(const Call& call, uint8_t object);
+  // The whole call at one moment; its error. `object`: what it was about, if that isn't nullptr.
+  int apply(const Call& call, uint8_t* object = nullptr);
+  // In steps: names on the way are looked up one after the other, whatever becomes meanwhile of
+  // what they have led to; then the call acts there.
+  int walk(const Call& call, Walk* walk) const;  // one step
+  int act(const Call& call, const Walk& walk, uint8_t* object);
 
   const Object& object(uint8_t i) const { return objects_[i]; }
   // The number of an object that was made here is learned when it is first seen.
   bool has_inode(uint8_t i, uint32_t inode);
 
-  uint64_t hash(uint64_t seed) const;
+  // A line for each name.
+  std::string text() const { return text_below(0, ""); }
+
+  // Of what is there, and of objects that somebody still holds; not of what is gone, nor in which
+  // order it came.
+  uint64_t hash(uint64_t seed, const uint8_t* held, size_t count) const;
 
  private:
   Object& at(uint8_t i) { return objects_[i]; }
@@ -58,19 +70,16 @@ class Tree {
   }
   bool is_dir(uint8_t i) const { return objects_[i].type == Type::kDirectory; }
   bool is_empty(uint8_t dir) const;
+  std::string text_below(uint8_t dir, const std::string& path) const;
   bool is_below_or_same(uint8_t i, uint8_t top) const;
   void put(uint8_t dir, Path path, uint8_t object);
-  void drop(uint8_t object);
-  int make(const Call& call, Type type, bool exclusive);
-  int remove(const Call& call, Type type);
-  int rename(const Call& call);
-  int link(const Call& call, uint8_t from);
+  int make(const Call& call, uint8_t dir, Type type, bool exclusive, uint8_t* object);
+  int remove(const Call& call, uint8_t dir, Type type);
+  int rename(const Call& call, uint8_t from_dir, uint8_t to_dir);
+  int link(const Call& call, uint8_t from, uint8_t dir);
 
   uint8_t count_ = 0;
   Object objects_[kMost];  // NOLINT: those behind count_ are nobody's
 };
-
-// Does the call act on an object that it has found by a name, and not on the name?
-bool acts_on_object(Kind kind);
 
 }  // namespace linear
