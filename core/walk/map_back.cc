@@ -166,38 +166,53 @@ Result<FdNode> of_deep_file(Op& op, int fd) {
   return Error(ENAMETOOLONG);
 }
 
+// Is the node the very file that the descriptor is on? By its name another one may have been found.
+Result<bool> is_on(Op& op, int fd, const Node& node) {
+  struct stat open;
+  TRY(op.caller().fstat(fd, &open));
+  return open.st_ino == node.real.stx_ino &&
+         open.st_dev == makedev(node.real.stx_dev_major, node.real.stx_dev_minor);
+}
+
+constexpr int kLooksMost = 100;
+
 }  // namespace
 
 Result<FdNode> node_of_fd(Op& op, int fd) {
   FdNode result;
-  Result<CStr> link = op.caller().fd_link(op.arena(), fd);
-  if (!link.ok() && link.error() == ENAMETOOLONG) return of_deep_file(op, fd);
-  result.real = TRY(std::move(link));
-  if (result.real[0] != '/') return result;
-  if (!op.session().in_some_layer(result.real)) return result;
-  const CStr virt = TRY(map_back(op, result.real));
-  const Overlay* overlay = op.session().containing(virt);
-  if (overlay == nullptr) return result;
-  const bool upper =
-      overlay->upper_layer != nullptr && (is_below_or_same(result.real, overlay->upper) ||
-                                          is_below_or_same(result.real, overlay->work));
-  result.overlay = overlay;
-  result.on_lower = !upper;
-  if (is_deleted(op, fd, result.real)) {
-    result.detached = true;
-    return result;
+  for (int looks = 1;; looks++) {
+    result = FdNode();
+    Result<CStr> link = op.caller().fd_link(op.arena(), fd);
+    if (!link.ok() && link.error() == ENAMETOOLONG) return of_deep_file(op, fd);
+    result.real = TRY(std::move(link));
+    if (result.real[0] != '/') return result;
+    if (!op.session().in_some_layer(result.real)) return result;
+    const CStr virt = TRY(map_back(op, result.real));
+    const Overlay* overlay = op.session().containing(virt);
+    if (overlay == nullptr) return result;
+    const bool upper =
+        overlay->upper_layer != nullptr && (is_below_or_same(result.real, overlay->upper) ||
+                                            is_below_or_same(result.real, overlay->work));
+    result.overlay = overlay;
+    result.on_lower = !upper;
+    if (is_deleted(op, fd, result.real)) {
+      result.detached = true;
+      return result;
+    }
+    Result<const Node*> found = node_at(op, virt);
+    if (!found.ok() && found.error() != ENOENT && found.error() != ENOTDIR)
+      return Error(found.error());
+    const Node* node = found.ok() ? found.value() : nullptr;
+    bool same = node != nullptr && node->exists();
+    if (same && upper) same = node->in_upper() && TRY(is_on(op, fd, *node));
+    if (same && !upper)
+      same = TRY(is_copied_from(op, *node, result.real)) || had_data_at(op, *node, result.real);
+    if (same) result.node = node;
+    result.detached = !same;
+    // A file of the upper whose name another one has by now has another name itself, or none.
+    const bool has_moved = !same && upper && node != nullptr && node->in_upper();
+    if (!has_moved || looks == kLooksMost) return result;
   }
-  Result<const Node*> found = node_at(op, virt);
-  if (!found.ok() && found.error() != ENOENT && found.error() != ENOTDIR)
-    return Error(found.error());
-  const Node* node = found.ok() ? found.value() : nullptr;
-  bool same = node != nullptr && node->exists();
-  if (same && upper) same = node->in_upper();
-  if (same && !upper)
-    same = TRY(is_copied_from(op, *node, result.real)) || had_data_at(op, *node, result.real);
-  if (same) result.node = node;
-  result.detached = !same;
-  return result;
 }
 
 }  // namespace ovl

@@ -1,0 +1,80 @@
+// What is asked by a descriptor is told of the file that is open, whatever becomes of its name
+// meanwhile.
+#include "tests/unit/linear/gate_hook.h"
+#include "tests/unit/names/names_test.h"
+
+namespace ovl::testing {
+namespace {
+
+class Descriptor : public NamesTest {
+ protected:
+  // Before each system call of an fstat in turn.
+  void expect_own_file(const std::function<void(const std::string& name, int n)>& meanwhile) {
+    constexpr int kMost = 200;
+    for (int i = 0; i < kMost; i++) {
+      write_file(lower("/f" + std::to_string(i)), "lower");
+      write_file(lower("/other" + std::to_string(i)), "another one");
+      make_lower_dir("/d" + std::to_string(i));
+    }
+    start();
+    const linear::GateHook hook;
+    bool all = false;
+    for (int n = 0; n < kMost && !all; n++) {
+      const std::string name = "/f" + std::to_string(n);
+      const long fd = open_fd(name, O_RDWR | O_CLOEXEC);
+      ASSERT_GE(fd, 0);
+      int count = 0;
+      linear::BeforeCall change = [&](long, const char*) {
+        if (count++ == n) meanwhile(name, n);
+      };
+      linear::GateHook::set(&change);
+      struct stat st = {};
+      const long told = run<op_fstat>(static_cast<int>(fd), UserBuf(&st));
+      linear::GateHook::set(nullptr);
+      all = count <= n;
+      if (told == kNative)
+        EXPECT_EQ(fstat(static_cast<int>(fd), &st), 0);
+      else
+        EXPECT_EQ(told, 0) << "at call " << n;
+      EXPECT_TRUE(S_ISREG(st.st_mode)) << "at call " << n;
+      EXPECT_EQ(st.st_size, 5) << "at call " << n;
+      close(static_cast<int>(fd));
+    }
+    EXPECT_TRUE(all);
+  }
+};
+
+TEST_F(Descriptor, IsOnItsFileAfterAnotherOneHasGotTheName) {
+  expect_own_file([this](const std::string& name, int) {
+    ASSERT_EQ(remove(name), 0);
+    ASSERT_EQ(write_new(name, "longer than that"), 0);
+  });
+}
+
+TEST_F(Descriptor, IsOnItsFileAfterADirectoryHasGotTheName) {
+  expect_own_file([this](const std::string& name, int) {
+    ASSERT_EQ(remove(name), 0);
+    ASSERT_EQ(make_dir(name), 0);
+  });
+}
+
+TEST_F(Descriptor, IsOnItsFileAfterThatHasChangedNamesWithAnotherOne) {
+  expect_own_file([this](const std::string& name, int n) {
+    ASSERT_EQ(move(name, "/other" + std::to_string(n), RENAME_EXCHANGE), 0);
+  });
+}
+
+TEST_F(Descriptor, IsOnItsFileAfterThatHasChangedNamesWithADirectory) {
+  expect_own_file([this](const std::string& name, int n) {
+    ASSERT_EQ(move(name, "/d" + std::to_string(n), RENAME_EXCHANGE), 0);
+  });
+}
+
+TEST_F(Descriptor, IsOnItsFileAfterThatWasMovedAway) {
+  expect_own_file([this](const std::string& name, int n) {
+    ASSERT_EQ(move(name, "/d" + std::to_string(n) + "/f"), 0);
+  });
+}
+
+}  // namespace
+}  // namespace ovl::testing
