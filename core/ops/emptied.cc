@@ -7,25 +7,21 @@
 #include "core/copy_up/complete.h"
 
 namespace ovl {
-namespace {
 
-bool is_whiteout(CStr real) {
-  StatX st;
-  return sys_lstat(real, &st).ok() && S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 &&
-         st.stx_rdev_minor == 0;
-}
-
-}  // namespace
-
-bool has_changed(CStr real, long error) {
-  if (error == EACCES) return is_whiteout(real);  // which has no permissions
+bool has_changed(const Node& node, CStr real, long error) {
+  if (error == EACCES) {  // a whiteout has no permissions, and something else may be there already
+    StatX st;
+    return Str(real) == node.upper && (!sys_lstat(real, &st).ok() || !same_inode(st, node.real) ||
+                                       st.stx_ctime.tv_sec != node.real.stx_ctime.tv_sec ||
+                                       st.stx_ctime.tv_nsec != node.real.stx_ctime.tv_nsec);
+  }
   return error == ENOENT || error == ELOOP || error == ENOTDIR || error == ESTALE || error == ENXIO;
 }
 
 Result<UniqueFd> empty_metacopy(Op& op, const Node& node) {
   Result<UniqueFd> named = sys_openat(node.upper, O_PATH | O_NOFOLLOW);
   if (!named.ok())
-    return Error(has_changed(node.upper, named.error()) ? kLookAgain : named.error());
+    return Error(has_changed(node, node.upper, named.error()) ? kLookAgain : named.error());
   StatX st;
   TRY(sys_fstat(named.value().get(), &st));
   if (!same_inode(st, node.real)) return Error(kLookAgain);

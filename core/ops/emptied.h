@@ -9,7 +9,8 @@ namespace ovl {
 // the same by then, of somebody who was faster. kLookAgain: another object has the name.
 Result<UniqueFd> empty_metacopy(Op& op, const Node& node);
 
-// The name is gone, or another object has it by now; ENXIO: a whiteout.
-bool has_changed(CStr real, long error);
+// Does an error of opening `real` come from what happened since the node was looked up: the name is
+// gone, or another object has it by now? ENXIO: a whiteout.
+bool has_changed(const Node& node, CStr real, long error);
 
 }  // namespace ovl

@@ -89,9 +89,9 @@ Outcome open_plainly(Op& op, const Walked& w, CStr real, int flags, Caller::Open
   return outcome;
 }
 
-Outcome open_there(Op& op, const Walked& w, CStr real, int flags) {
+Outcome open_there(Op& op, const Walked& w, const Node& node, CStr real, int flags) {
   Outcome outcome = open_plainly(op, w, real, flags, Caller::Opens::kStored);
-  if (outcome.value() < 0 && has_changed(real, -outcome.value())) return Error(kLookAgain);
+  if (outcome.value() < 0 && has_changed(node, real, -outcome.value())) return Error(kLookAgain);
   return outcome;
 }
 
@@ -163,7 +163,7 @@ Outcome open_checked(Op& op, const Request& r, const Node& node, const NameWatch
   Result<UniqueFd> fd = sys_open_no_symlinks(node.upper, r.plain_flags(), 0);
   if (!fd.ok() && fd.error() == EPERM && r.has(O_NOATIME))  // as in open_plainly()
     fd = sys_open_no_symlinks(node.upper, r.plain_flags() & ~O_NOATIME, 0);
-  if (!fd.ok()) return Error(has_changed(node.upper, fd.error()) ? kLookAgain : fd.error());
+  if (!fd.ok()) return Error(has_changed(node, node.upper, fd.error()) ? kLookAgain : fd.error());
   TRY(check_same(op, node, fd.value(), names));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
@@ -175,7 +175,7 @@ Outcome open_own_data(Op& op, const Request& r, const Walked& w, const NameWatch
   const bool given_away = op.caller().has_own_descriptors();
   if (may_look_like_file(op, node) || (given_away && !w.kernel_finds(node.upper)))
     return open_checked(op, r, node, names);
-  const Outcome outcome = open_there(op, w, node.upper, r.plain_flags());
+  const Outcome outcome = open_there(op, w, node, node.upper, r.plain_flags());
   if (outcome.is_native() || outcome.value() < 0 || given_away) return outcome;
   UniqueFd fd(static_cast<int>(outcome.value()));
   TRY(check_same(op, node, fd, names));
@@ -226,11 +226,11 @@ Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w, const Nam
     const Node* now = TRY(again(op, node));
     if (!now->exists() || !now->is_regular() || now->data() != Str(node.data()))
       return Error(kLookAgain);
-    return open_there(op, w, node.data(), r.plain_flags());
+    return open_there(op, w, node, node.data(), r.plain_flags());
   }
   const Node* now = TRY(still(copy_up(op, node, Data::kAll)));
   if (now->in_upper()) return open_checked(op, r, *now, names);
-  return open_there(op, w, now->data(), r.plain_flags());
+  return open_there(op, w, *now, now->data(), r.plain_flags());
 }
 
 // By the name that it mostly still has: through a link nothing opens with O_NOFOLLOW. Not a
@@ -272,7 +272,7 @@ Outcome open_to_read(Op& op, const Request& r, const Walked& w, const Before& be
   if (node.in_upper() && !node.metacopy()) return open_own_data(op, r, w, before.names);
   TRY(tell_of_reader(op, node, before.readers));
   if (has_data_elsewhere(node)) return open_moved_metacopy(op, r, w, before.names);
-  return open_there(op, w, node.data(), r.plain_flags());
+  return open_there(op, w, node, node.data(), r.plain_flags());
 }
 
 Outcome open_to_write(Op& op, const Request& r, const Node& node, const NameWatch& names) {
@@ -288,7 +288,8 @@ Outcome open_to_write(Op& op, const Request& r, const Node& node, const NameWatc
   }
   const CStr upper = now.value()->upper;
   Result<UniqueFd> fd = sys_open_no_symlinks(upper, r.plain_flags(), 0);
-  if (!fd.ok()) return Error(has_changed(upper, fd.error()) ? kLookAgain : fd.error());
+  if (!fd.ok())
+    return Error(has_changed(*now.value(), upper, fd.error()) ? kLookAgain : fd.error());
   TRY(check_same(op, *now.value(), fd.value(), names));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
@@ -320,7 +321,7 @@ Outcome open_existing(Op& op, const Request& r, Walked w, const Before& before) 
   // What a copy-up breaks is not found by its name alone.
   if (r.has(O_PATH) && node.is_regular() && node.real.stx_nlink > 1)
     TRY(tell_of_reader(op, node, before.readers));
-  if (r.has(O_PATH) || node.is_dir()) return open_there(op, w, node.top(), r.plain_flags());
+  if (r.has(O_PATH) || node.is_dir()) return open_there(op, w, node, node.top(), r.plain_flags());
   if (!node.is_regular()) return open_special(op, r, w);
   return r.writes() ? open_to_write(op, r, node, before.names) : open_to_read(op, r, w, before);
 }

@@ -64,7 +64,7 @@ class InUse(sandbox.Scenario):
         """The command has ended, and something of it waits for the file `go`."""
         go = self.top + "/go"
         os.mkfifo(go)
-        done = self.inside("sh", "-c", f"exec <&- >&- 2>&-; cat {go} & exit 0")
+        done = self.inside("sh", "-c", f"exec </dev/null >/dev/null 2>&1; cat {go} & exit 0")
         self.assertEqual(done.returncode, 0)
         return go
 

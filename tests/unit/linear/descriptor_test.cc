@@ -76,5 +76,45 @@ TEST_F(Descriptor, IsOnItsFileAfterThatWasMovedAway) {
   });
 }
 
+// Between two system calls it is a whiteout, which only root may try to open.
+TEST_F(Descriptor, OpensWhatIsRemovedAndMadeAgain) {
+  constexpr int kMost = 100;
+  for (int i = 0; i < kMost; i++) {
+    write_file(lower("/f" + std::to_string(i)), "lower");
+    write_file(lower("/l" + std::to_string(i)), "lower");
+  }
+  if (geteuid() == 0) {
+    start();
+    GTEST_SKIP() << "root may open what it likes";
+  }
+  start();
+  const linear::GateHook hook;
+  for (const char* kind : {"/f", "/l"}) {
+    bool all = false;
+    for (int n = 0; n < kMost && !all; n++) {
+      const std::string name = kind + std::to_string(n);
+      if (kind[1] == 'f') {
+        ASSERT_EQ(try_open(name, O_RDWR), 0);
+      }
+      int count = 0;
+      linear::BeforeCall change = [&](long, const char*) {
+        if (count == n) {
+          EXPECT_EQ(remove(name), 0);
+        } else if (count == n + 1) {
+          EXPECT_EQ(write_new(name, "new"), 0);
+        }
+        count++;
+      };
+      linear::GateHook::set(&change);
+      const long fd = open_fd(name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+      linear::GateHook::set(nullptr);
+      all = count <= n + 1;
+      EXPECT_GE(fd, 0) << name << " at call " << n;
+      if (fd >= 0) close(static_cast<int>(fd));
+    }
+    EXPECT_TRUE(all);
+  }
+}
+
 }  // namespace
 }  // namespace ovl::testing
