@@ -8,6 +8,7 @@
 #include "core/copy_up/metadata.h"
 #include "core/session/lock.h"
 #include "core/session/readers.h"
+#include "core/walk/changed.h"
 #include "core/walk/lookup.h"
 
 namespace ovl {
@@ -157,11 +158,6 @@ Result<void> fill(Op& op, const Node& node, int upper) {
   return copy_data(op, *node.overlay, lower.get(), upper, st.stx_size);
 }
 
-bool is_still_there(const Node& node) {
-  StatX now;
-  return sys_lstat(node.upper, &now).ok() && same_inode(now, node.real);
-}
-
 // Until the end the marker tells where the inode number comes from; then the origin does.
 Result<void> add_origin(const Node& node, int upper) {
   StatX st;
@@ -176,19 +172,19 @@ Result<void> add_origin(const Node& node, int upper) {
 
 }  // namespace
 
-Result<void> complete(Op& op, const Node& node, Data data) {
+Result<bool> complete(Op& op, const Node& node, Data data) {
   const char* marker = priv_name(node.overlay->format, Priv::kMetacopy);
   Result<UniqueFd> opened = sys_openat(node.upper, O_RDWR | O_NOFOLLOW);
-  if (!opened.ok() && !is_still_there(node)) return {};
+  if (!opened.ok() && has_changed(node, node.upper, opened.error())) return false;
   UniqueFd upper = TRY(std::move(opened));
   TRY(ignore_if(mark_impure(op, *node.up), ENOENT));
   StatX st;
   TRY(sys_fstat(upper.get(), &st));
-  if (!same_inode(st, node.real)) return {};  // its data may lie elsewhere
+  if (!same_inode(st, node.real)) return false;  // its data may lie elsewhere
   Completion lock(op.session(), st.stx_ino);
   Result<size_t> marked = sys_fgetxattr(upper.get(), marker, nullptr, 0);
   if (!marked.ok() && marked.error() != ENODATA) return Error(marked.error());
-  if (!marked.ok()) return {};
+  if (!marked.ok()) return false;
   Kept kept(op, *node.overlay, upper.get());
   TRY(kept.begin(data));
   Result<void> r = data == Data::kAll ? fill(op, node, upper.get()) : sys_ftruncate(upper.get(), 0);
@@ -201,7 +197,8 @@ Result<void> complete(Op& op, const Node& node, Data data) {
     r = ignore_if(sys_fremovexattr(upper.get(), marker), ENODATA);
   }
   ignore(r.ok() ? kept.end() : kept.give_up());
-  return r;
+  TRY(r);
+  return true;
 }
 
 Result<void> give_up_filling(Op& op, const Node& node) {

@@ -7,10 +7,10 @@ namespace ovl {
 
 // Brings the data (kAll) or the end of it (kDrop) to a metacopy, in place: descriptors and hard
 // links stay on the inode. The marker's going is the one step that programs see; what they see
-// until then is kept beside it, so a kill in the middle leaves a metacopy as before. Nothing is
-// done where the name has changed hands meanwhile: look the node up again. Requires:
-// node.metacopy(), no Mutation held.
-Result<void> complete(Op& op, const Node& node, Data data);
+// until then is kept beside it, so a kill in the middle leaves a metacopy as before. False: nothing
+// was done here, since somebody else did it, or the name has changed hands meanwhile: look the node
+// up again. Requires: node.metacopy(), no Mutation held.
+Result<bool> complete(Op& op, const Node& node, Data data);
 
 // Makes a metacopy that a kill has left in the middle of that one as any other, before its
 // attributes change. Requires: node.filling(), its Completion.

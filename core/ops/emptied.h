@@ -5,12 +5,12 @@
 
 namespace ovl {
 
-// A metacopy loses what it was to get. Gives an O_PATH descriptor on it, which may have data all
-// the same by then, of somebody who was faster. kLookAgain: another object has the name.
-Result<UniqueFd> empty_metacopy(Op& op, const Node& node);
+struct Emptied {
+  UniqueFd file;  // O_PATH
+  bool here;      // false: somebody else was faster, perhaps with data
+};
 
-// Does an error of opening `real` come from what happened since the node was looked up: the name is
-// gone, or another object has it by now? ENXIO: a whiteout.
-bool has_changed(const Node& node, CStr real, long error);
+// A metacopy loses what it was to get. kLookAgain: another object has the name.
+Result<Emptied> empty_metacopy(Op& op, const Node& node);
 
 }  // namespace ovl

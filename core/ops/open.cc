@@ -19,6 +19,7 @@
 #include "core/session/plain.h"
 #include "core/session/readers.h"
 #include "core/sys/no_symlinks.h"
+#include "core/walk/changed.h"
 
 namespace ovl {
 namespace {
@@ -235,24 +236,26 @@ Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w, const Nam
 
 // By the name that it mostly still has: through a link nothing opens with O_NOFOLLOW. Not a
 // descriptor: another file has the name.
-Result<UniqueFd> open_named(Op& op, const Request& r, CStr name, const UniqueFd& file) {
+Result<UniqueFd> open_named(Op& op, const Request& r, CStr name, const UniqueFd& file, bool empty) {
   UniqueFd named = TRY(sys_open_no_symlinks(name, r.plain_flags() & ~O_TRUNC, 0));
   StatX wanted, st;
   TRY(sys_fstat(file.get(), &wanted));
   TRY(sys_fstat(named.get(), &st));
   if (!same_inode(st, wanted)) return Error(ESTALE);
-  TRY(sys_truncate(descriptor_link(op.arena(), named.get()), 0));
+  if (!empty) TRY(sys_truncate(descriptor_link(op.arena(), named.get()), 0));
   return named;
 }
 
-// To empty the file behind a descriptor, whatever it is called by now.
-Outcome open_again(Op& op, const Request& r, CStr name, const UniqueFd& file) {
+// The file behind a descriptor, whatever it is called by now, to empty it unless that was done:
+// what others have written since stays.
+Outcome open_again(Op& op, const Request& r, CStr name, const UniqueFd& file, bool empty) {
   if (r.has(O_NOFOLLOW)) {
-    Result<UniqueFd> named = open_named(op, r, name, file);
+    Result<UniqueFd> named = open_named(op, r, name, file, empty);
     if (named.ok()) return op.caller().give_fd(std::move(named).value(), r.flags & O_CLOEXEC);
   }
   const CStr link = descriptor_link(op.arena(), file.get());
-  return op.caller().give_fd(TRY(sys_openat(link, r.plain_flags() & ~O_NOFOLLOW)),
+  const int without = O_NOFOLLOW | (empty ? O_TRUNC : 0);
+  return op.caller().give_fd(TRY(sys_openat(link, r.plain_flags() & ~without)),
                              r.flags & O_CLOEXEC);
 }
 
@@ -264,7 +267,7 @@ Outcome open_emptied(Op& op, const Request& r, CStr upper, const UniqueFd& empti
   const Result<UniqueFd> named = sys_openat(upper, O_PATH | O_NOFOLLOW);
   const bool same =
       named.ok() && sys_fstat(named.value().get(), &st).ok() && same_inode(st, wanted);
-  return open_again(op, r, upper, same ? named.value() : emptied);
+  return open_again(op, r, upper, same ? named.value() : emptied, true);
 }
 
 Outcome open_to_read(Op& op, const Request& r, const Walked& w, const Before& before) {
@@ -283,8 +286,8 @@ Outcome open_to_write(Op& op, const Request& r, const Node& node, const NameWatc
   if (emptied.valid()) return open_emptied(op, r, node.upper, emptied);
   if (!now.ok()) return Error(now.error() == ENOENT ? kLookAgain : now.error());
   if (now.value()->metacopy()) {
-    const UniqueFd file = TRY(empty_metacopy(op, *now.value()));
-    return open_again(op, r, now.value()->upper, file);
+    const Emptied metacopy = TRY(empty_metacopy(op, *now.value()));
+    return open_again(op, r, now.value()->upper, metacopy.file, metacopy.here);
   }
   const CStr upper = now.value()->upper;
   Result<UniqueFd> fd = sys_open_no_symlinks(upper, r.plain_flags(), 0);

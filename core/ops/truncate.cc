@@ -33,8 +33,9 @@ Outcome empty(Op& op, const Node& node) {
     now = TRY(still(copy));
   }
   if (!now->metacopy()) return Error(kLookAgain);  // brought by somebody else
-  const UniqueFd file = TRY(empty_metacopy(op, *now));
-  return sys_truncate(descriptor_link(op.arena(), file.get()), 0);
+  const Emptied emptied = TRY(empty_metacopy(op, *now));
+  if (emptied.here) return 0;
+  return sys_truncate(descriptor_link(op.arena(), emptied.file.get()), 0);
 }
 
 Result<void> apply(Op& op, const Changing& c, off_t length) {

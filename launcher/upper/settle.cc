@@ -240,7 +240,7 @@ class Settler {
 
   void fill_in_place(Op& op, const Node& file, const std::string& rel) {
     memory_.will_change(file.real);
-    check(complete(op, file, Data::kAll), rel);
+    get(complete(op, file, Data::kAll), rel);
     StatX now;
     check(sys_lstat(file.upper, &now), rel);
     memory_.changed(now, rel);

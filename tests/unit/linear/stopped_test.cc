@@ -68,6 +68,7 @@ const std::vector<Call> kMeanwhile[] = {
     {call_of(Kind::kOpenTruncate, "/d/p")},
     {call_of(Kind::kChmod, "/d/p", "", 0704)},
     {call_of(Kind::kTruncate, "/d/p", "", 60)},
+    {call_of(Kind::kStat, "/d/p"), call_of(Kind::kTruncate, "/d/p", "", 60)},
     {call_of(Kind::kUnlink, "/d/p")},
     {call_of(Kind::kUnlink, "/d/p"), call_of(Kind::kCreate, "/d/p", "", 0605)},
     {call_of(Kind::kUnlink, "/d/p"), call_of(Kind::kMkdir, "/d/p", "", 0705)},
