@@ -333,8 +333,10 @@ class LayerSearch {
   Result<bool> ends_here(CStr real, PrivSet priv, const Layer& layer, Path* path, uint32_t next) {
     if (priv.has(Priv::kOpaque)) {
       const Result<Str> read = read_value(op_, layer.format, real, Priv::kOpaque);
-      // Closed by a mode that the kernel's mount has made; it writes no other value than "y".
-      if (!read.ok() && read.error() == EACCES) return true;
+      // Closed by a mode that the kernel's mount has made; it writes no other value than "y". We
+      // do, where whiteouts are files.
+      const bool always = overlay_.can_whiteout_device || !layer.is_upper;
+      if (!read.ok() && read.error() == EACCES && always) return true;
       const Str value = TRY(read);
       // An absolute redirect counts even in an opaque directory's place: the kernel never writes
       // both.

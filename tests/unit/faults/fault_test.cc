@@ -150,6 +150,7 @@ const Known kKnown[] = {
      "what stays for readers has a name in the workdir before it loses its own"},
     {"", "rename_over_emptied_directory", kOtherError, false, EACCES, "",
      "one that can't be read is not known to be empty: ENOTEMPTY"},
+    {"EmptiedOfLowers", "rmdir", kOtherError, false, EACCES, "", "likewise"},
     {"Linked", "unlink", kLinkCounts, false, EACCES, "", "likewise"},
     {"", "rename_over_emptied_directory", kPath | kDirectoryTimes, true, 0, "/e/full",
      "a directory that is to be replaced, and holds whiteouts, is an empty new one by then, as on "
@@ -157,8 +158,6 @@ const Known kKnown[] = {
     {"", "rename_over_emptied_directory", kPath | kDirectoryTimes, false, 0, "/e/full", "likewise"},
     {"InLowerWithFileWhiteouts", "rename", kDirectoryTimes, false, 0, "",
      "there a whiteout stands where the new name comes, and is taken away again"},
-    {"EmptiedOfLowersWithFileWhiteouts", "exchange_with_file", kPath, false, EACCES, "/e/there",
-     "a mark that can't be read is taken for the one that the kernel writes: opaque"},
     {"EmptiedOfLowersWithFileWhiteouts", "rename", kDirectoryTimes, false, 0, "", "likewise"},
     {"InLowerWithFileWhiteouts", "rename_over", kBetween | kLinkCounts, true, 0, "",
      "no one call leaves a file as a whiteout and takes another's place (names/move.cc)"},
