@@ -32,7 +32,7 @@ Outcome PreloadCaller::open_for_caller(CStr real, int flags, mode_t mode, Opens,
 
 Result<void> PreloadCaller::ask_to_follow() {
   const long r = trapped_call(SYS_faccessat2, AT_FDCWD, to_register(UserPath("/")), F_OK,
-                              static_cast<long>(kFollowRequest));
+                              static_cast<long>(kFollowRequest), static_cast<long>(followed()));
   if (r == 0) return {};
   return Error(r == -EAGAIN ? EAGAIN : ENOSYS);
 }

@@ -207,6 +207,8 @@ class Caller {
   }
   // Open files that are held for those who still have the old ones are let go of if nobody has.
   virtual void close_unneeded() {}
+  // False: there is no room to hold one more. Who locks it would lock it for itself alone.
+  virtual bool may_hold_more() { return true; }
   // The supervisor makes the caller's descriptors follow. Errors: ENOSYS: nobody does; EAGAIN: it
   // is to be asked again before the next time that something is read.
   virtual Result<void> ask_to_follow() { return Error(ENOSYS); }

@@ -86,10 +86,10 @@ Result<const Node*> node_or_copy(Op& op, int fd) {
 }
 
 // Is this descriptor on a lower's file whose data is in the upper by now?
-bool is_stale(Op& op, int fd, Stale* out) {
+bool is_stale(Op& op, int fd, const StaleFiles& files, Stale* out) {
   StatX file;
   if (!attributes(op.caller(), fd, &file) || !S_ISREG(file.stx_mode)) return false;
-  if (!may_have_readers(op.session(), file)) return false;
+  if (!files.may_have(file) || !may_have_readers(op.session(), file)) return false;
   const Result<const Node*> found = node_or_copy(op, fd);
   if (!found.ok() || found.value() == nullptr) return false;
   const Node& node = *found.value();
@@ -170,12 +170,13 @@ struct Found {
 
 // Errors: EMFILE: there is no descriptor free to look by; EACCES: the process became another user's
 // without an exec.
-Result<Found> find_stale(Op& op) {
+Result<Found> find_stale(Op& op, uint64_t count) {
+  const StaleFiles files(op.session(), op.caller().followed(), count);
   const DescriptorList list = TRY(op.caller().descriptors(op.arena()));
   Found found{op.arena().array<Stale>(list.count), 0};
   if (found.all == nullptr) return Error(ENOMEM);
   for (uint32_t i = 0; i < list.count; i++)
-    if (is_stale(op, list.numbers[i], &found.all[found.count])) found.count++;
+    if (is_stale(op, list.numbers[i], files, &found.all[found.count])) found.count++;
   return found;
 }
 
@@ -184,7 +185,7 @@ void follow_here(Op& op) {
   const uint64_t count = stale_count(op.session());
   if (caller.followed() == count) return;  // another thread was faster
   bool settled = stale_settled(op.session(), count);
-  const Result<Found> found = find_stale(op);
+  const Result<Found> found = find_stale(op, count);
   if (!found.ok()) return;
   const Found& stale = found.value();
   for (uint32_t i = 0; i < stale.count; i++) {
@@ -204,7 +205,7 @@ bool follow_by_supervisor(Op& op) {
   const uint64_t count = stale_count(op.session());
   if (caller.followed() == count) return true;
   bool settled = stale_settled(op.session(), count);
-  const Result<Found> found = find_stale(op);
+  const Result<Found> found = find_stale(op, count);
   if (!found.ok() || found.value().count != 0) {
     const Result<void> asked = caller.ask_to_follow();
     if (asked.error() == ENOSYS) return false;

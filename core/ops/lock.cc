@@ -107,6 +107,7 @@ Outcome op_flock(Op& op, int fd, int how) {
   const Result<bool> on_lower = can_be_brought(op, fd);
   if (!on_lower.ok()) return refusal(on_lower.error());
   if (!on_lower.value()) return Outcome::native();
+  if (!op.caller().may_hold_more()) return Error(ENOLCK);
   if (!TRY(may_lock_lower(op, fd))) return lock_brought(op, fd);
   if (op.session().segment().supervised == 0 && shares_with_parent(op, fd))
     return Outcome::native();
@@ -127,7 +128,9 @@ Outcome op_fcntl(Op& op, int fd, unsigned command, UserBuf) {
   if (tells_of_locks(command)) return Outcome::native();
   const Result<bool> on_lower = can_be_brought(op, fd);
   if (!on_lower.ok()) return refusal(on_lower.error());
-  return on_lower.value() ? lock_brought(op, fd) : Outcome::native();
+  if (!on_lower.value()) return Outcome::native();
+  if (is_of_open_file(command) && !op.caller().may_hold_more()) return Error(ENOLCK);
+  return lock_brought(op, fd);
 }
 
 }  // namespace ovl

@@ -26,6 +26,21 @@ inline uint64_t stale_count(const Session& session) {
 // stale again. (When the one was killed it stays so, and everybody goes on looking.)
 bool stale_settled(const Session& session, uint64_t count);
 
+// Which files' descriptors became stale by the changes after the count `after`, up to `to`: of many
+// changes any may be, so that a process that has many descriptors does not look at each of them
+// for each change.
+class StaleFiles {
+ public:
+  StaleFiles(const Session& session, uint64_t after, uint64_t to);
+  bool may_have(const StatX& file) const;
+
+ private:
+  static constexpr uint32_t kMost = 64;
+  bool any_;
+  uint32_t count_ = 0;
+  uint32_t files_[kMost];
+};
+
 // Copies that were made before can be found where they could not.
 void look_for_stale_again(const Session& session);
 

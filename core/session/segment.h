@@ -139,6 +139,7 @@ struct KnownDirectory {
 
 // One bit per hash of a lower file that somebody may have open to be read (session/readers.h).
 constexpr uint32_t kReaderWords = 512;
+constexpr uint32_t kStaleFiles = 256;
 constexpr uint32_t kErrorSequences = 64;  // by an overlay's id; more than these share them
 constexpr uint32_t kFollowLocks = 16;
 
@@ -254,6 +255,8 @@ struct SharedState {
   alignas(64) std::atomic<uint64_t> stale_started;
   std::atomic<uint64_t> stale_finished;
   std::atomic<uint64_t> data_copies;
+  // By the number of the change: that, and a hash of the file (readers.cc).
+  std::atomic<uint64_t> stale_files[kStaleFiles];
   LockWord follow[kFollowLocks];     // by process (ops/follow.h)
   std::atomic<uint32_t> held_files;  // open files that supervisors hold for those who will follow
   alignas(64) std::atomic<uint64_t> readers[kReaderWords];

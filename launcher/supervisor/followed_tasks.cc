@@ -18,15 +18,11 @@ uint64_t FollowedTasks::of(pid_t tid) {
 
 void FollowedTasks::set(pid_t tid, uint64_t count) {
   UniqueFd task(open(fmt::format("/proc/{}", tid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!task.valid()) return;
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (entries_.size() >= kMost) entries_.clear();
-  entries_.insert_or_assign(tid, Entry{std::move(task), count});
-}
-
-void FollowedTasks::forget(pid_t tid) {
   const std::lock_guard<std::mutex> lock(mutex_);
   entries_.erase(tid);
+  if (!task.valid()) return;
+  if (entries_.size() >= kMost) entries_.clear();
+  entries_.emplace(tid, Entry{std::move(task), count});
 }
 
 }  // namespace ovl

@@ -16,7 +16,6 @@ class FollowedTasks {
  public:
   uint64_t of(pid_t tid);  // 0: not known
   void set(pid_t tid, uint64_t count);
-  void forget(pid_t tid);
 
  private:
   // More are forgotten, which costs a look.

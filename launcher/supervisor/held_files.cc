@@ -15,8 +15,8 @@
 namespace ovl {
 namespace {
 
-constexpr size_t kMost = 1024;
-constexpr rlim_t kShareOfDescriptors = 8;  // one of so many, each of the two
+constexpr size_t kMost = 8192;
+constexpr rlim_t kShareOfDescriptors = 4;  // one of so many, each of the two
 constexpr auto kTick = std::chrono::milliseconds(50);
 constexpr int kShareOfTime = 16;
 constexpr Sharer kNobody = {0, -1};  // is known to need it
@@ -51,6 +51,11 @@ Result<void> HeldFiles::replace(int old, const StatX& copy, Caller::Replacement&
 void HeldFiles::close_unneeded() {
   const std::lock_guard lock(mutex_);
   close_those_unneeded();
+}
+
+bool HeldFiles::has_room() {
+  const std::lock_guard lock(mutex_);
+  return held_.size() < most_held();
 }
 
 // Who looked for stale descriptors, found none, and then read by the old open file, has moved that

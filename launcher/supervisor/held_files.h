@@ -35,6 +35,8 @@ class HeldFiles {
   // shares it is looked for once after several are replaced.
   Result<void> replace(int old, const StatX& copy, Caller::Replacement& by);
   void close_unneeded();
+  // Else what is replaced for one is not shared with the others.
+  bool has_room();
 
  private:
   struct State {

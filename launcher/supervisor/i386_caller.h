@@ -74,6 +74,7 @@ class CompatCaller final : public Caller {
     return real_.replace_open_file(old, copy, by);
   }
   void close_unneeded() override { real_.close_unneeded(); }
+  bool may_hold_more() override { return real_.may_hold_more(); }
   Origin origin(Arena& arena) override { return real_.origin(arena); }
   void complain(Str line) override { real_.complain(line); }
   bool has_own_descriptors() const override { return real_.has_own_descriptors(); }

@@ -66,7 +66,6 @@ class RemoteCaller final : public Caller {
   uint64_t followed() override { return context_.followed.of(call_.tid()); }
   void set_followed(uint64_t count) override { context_.followed.set(call_.tid(), count); }
   // It has descriptors that nobody has looked at.
-  void forget_followed() { context_.followed.forget(call_.tid()); }
   pid_t process() override;
   Result<DescriptorList> descriptors(Arena& arena) override;
   bool share_open_file(int a, int b) override;
@@ -75,6 +74,7 @@ class RemoteCaller final : public Caller {
     return context_.held.replace(old, copy, by);
   }
   void close_unneeded() override { context_.held.close_unneeded(); }
+  bool may_hold_more() override { return context_.held.has_room(); }
 
   CallAbi abi() const;
   // ESRCH: it is gone.

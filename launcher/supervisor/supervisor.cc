@@ -99,8 +99,8 @@ bool asks_to_follow(const seccomp_data& call) {
          call.args[3] == kFollowRequest;
 }
 
-Outcome follow_as_asked(RemoteCaller& caller, Session& session) {
-  caller.forget_followed();
+Outcome follow_as_asked(RemoteCaller& caller, Session& session, uint64_t followed) {
+  caller.set_followed(followed);
   const uint64_t count = stale_count(session);
   follow(caller, session);
   return caller.followed() >= count ? Outcome(0) : Outcome(Error(EAGAIN));
@@ -122,7 +122,7 @@ Outcome Supervisor::serve(Notification& call, Identity& identity) {
     identity.set_umask(status->umask);
     if (others) identity.take_on(*status);
   }
-  if (asks_to_follow(data)) return follow_as_asked(caller, *session);
+  if (asks_to_follow(data)) return follow_as_asked(caller, *session, data.args[4]);
   follow(caller, *session);
   Outcome outcome = data.arch == AUDIT_ARCH_X86_64 ? dispatch(caller, *session, data.nr, args)
                                                    : dispatch_i386(caller, *session, data.nr, args);

@@ -13,7 +13,7 @@ build=$(realpath "$(dirname "$OVLRUN")/..")
 tests='^(syscalls/(libc|static)/lower|launcher\.(status|overlays|diff|report|nested)|scenario\.(bash|files|tar)$)'
 # Left out: sessions that tests put together without the launcher, which knows of the one around; and
 # the kernel's mounts, which are none of it.
-units='^(launcher|scenario|syscalls|fuzz|lint|model|Preload|Trees)'
+units='^(launcher|scenario|stress|syscalls|fuzz|lint|model|Preload|Trees)'
 remember "$build/launcher" "$build/tests/launcher" "$here/../launcher"
 # Near the root: sockets have short names.
 upper=$(mktemp -d /tmp/o.XXXXXX)
