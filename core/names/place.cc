@@ -28,8 +28,20 @@ Result<void> NamePath::settle() {
 }
 
 Result<void> NamePath::exists_outside() const {
+  return exists_outside(outside() ? walked_.outside_path : path_);
+}
+
+Result<void> NamePath::directory_exists_outside() const {
+  const Str path = outside() ? walked_.outside_path : path_;
+  size_t size = path.size();
+  while (size > 0 && path[size - 1] == '/') size--;
+  while (size > 0 && path[size - 1] != '/') size--;
+  const CStr directory = op_.arena().concat(path.sub(0, size), ".");
+  return directory.data() == nullptr ? Result<void>(Error(ENOMEM)) : exists_outside(directory);
+}
+
+Result<void> NamePath::exists_outside(CStr path) const {
   const bool real = outside();
-  const CStr path = real ? walked_.outside_path : path_;
   const int flags = AT_SYMLINK_NOFOLLOW | (path.empty() ? AT_EMPTY_PATH : 0);
   return sys_faccessat2(op_.caller().reach(op_.arena(), real ? AT_FDCWD : dirfd_, path),
                         0 /* F_OK */, flags);

@@ -45,6 +45,8 @@ class NamePath {
 
   // Of a path that is not ours: is there something? The error of looking.
   Result<void> exists_outside() const;
+  // Likewise the directory that it names something in.
+  Result<void> directory_exists_outside() const;
 
   CStr path() const { return path_; }
   const Walked& walked() const { return walked_; }
@@ -55,6 +57,8 @@ class NamePath {
   bool ours() const { return !native() && !outside(); }
 
  private:
+  Result<void> exists_outside(CStr path) const;
+
   Op& op_;
   const int dirfd_;
   CStr path_;

@@ -179,6 +179,15 @@ long on_outside(Op& op, int dirfd, const NamePath& from, int new_dirfd, const Na
                          reinterpret_cast<long>(new_path.c_str()), flags, 0);
 }
 
+// The kernel has looked up the directory of the first path before it comes to the second. What is
+// outside was not looked at yet.
+Result<void> find_second(const NamePath& first, NamePath& second, UserPath path) {
+  const Result<void> found = second.find(path, kParent);
+  if (found.ok() || first.ours()) return found;
+  TRY(first.directory_exists_outside());
+  return found;
+}
+
 // An excluded tree's own name, which stands in a directory of the overlay.
 bool is_excluded_root(const Session& session, const NamePath& target) {
   return target.outside() && target.walked().last == Last::kName &&
@@ -193,7 +202,7 @@ Outcome op_renameat2(Op& op, int dirfd, UserPath path, int new_dirfd, UserPath n
   return until_still([&]() -> Outcome {
     NamePath from(op, dirfd), to(op, new_dirfd);
     TRY(from.find(path, kParent));
-    TRY(to.find(new_path, kParent));
+    TRY(find_second(from, to, new_path));
     if (from.native() && to.native()) return Outcome::native();
     if (is_excluded_root(op.session(), from) || is_excluded_root(op.session(), to))
       return Error(EBUSY);

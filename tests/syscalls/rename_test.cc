@@ -250,6 +250,19 @@ TEST_F(Rename, RefusesAsEveryWalkDoes) {
   EXPECT_TRUE(exists("file"));
 }
 
+TEST_F(Rename, OfWhatIsOutsideIsLookedUpBeforeTheNewName) {
+  const std::string outside = on_another_file_system();
+  if (outside.empty()) GTEST_SKIP() << "one file system everywhere";
+  const int fd = open(outside.c_str(), O_WRONLY | O_CREAT, 0600);
+  ASSERT_GE(fd, 0);
+  close(fd);
+  const std::string below = outside + "/x";
+  EXPECT_ERRNO(ENOTDIR, t_rename(below.c_str(), "missing/x"));
+  EXPECT_ERRNO(ENOTDIR, t_rename(below.c_str(), (outside + "-missing/x").c_str()));
+  EXPECT_ERRNO(ENOENT, t_rename((outside + "-missing/x").c_str(), "file/x"));
+  EXPECT_EQ(unlink(outside.c_str()), 0);
+}
+
 TEST_F(Rename, ToOutsideIsAnotherFileSystem) {
   const std::string outside = on_another_file_system();
   if (outside.empty()) GTEST_SKIP() << "one file system everywhere";
