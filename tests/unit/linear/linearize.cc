@@ -265,7 +265,7 @@ class Search {
   static uint64_t fingerprint(const State& s) {
     uint8_t held[3 * 256];
     size_t count = 0;
-    uint64_t h = 0;
+    uint64_t h = 0x2545f4914f6cdd1du;  // from 0 a 0 would leave no trace
     const auto mix = [&h](uint64_t w) {
       h = (h ^ w) * 0x9e3779b97f4a7c15u;
       h ^= h >> 31;

@@ -100,6 +100,10 @@ TEST(Linearize, ExclusiveCreationHasOneWinner) {
                  Told(1, 2, 7, Kind::kCreate, kQ).with(0602), Told(2, 3, 8, Kind::kUnlink, kQ)}));
 }
 
+TEST(Linearize, OrdersThatLeadToTheSameTreeAreNotTakenForOneAnother) {
+  EXPECT_TRUE(explained({Told(0, 0, 9, Kind::kCreate, kQ), Told(1, 1, 2, Kind::kOpenCreate, kQ)}));
+}
+
 TEST(Linearize, OrderInTimeCounts) {
   const Told unlinked = Told(1, 3, 4, Kind::kUnlink, kP);
   EXPECT_TRUE(explained({Told(0, 1, 2, Kind::kChmod, kP).with(0600), unlinked}));

@@ -177,9 +177,10 @@ class Leader {
     tally_.checked += round->history.size();
     tally_.undecided += verdict == Verdict::kTooLong ? 1 : 0;
     if (verdict != Verdict::kRefused) return;
-    fail("no order of the calls explains\n" +
-             to_text(shortest_refused(round->before, round->history)) + "of\n" +
-             to_text(round->history) + "on\n" + round->before.text(),
+    // The end is what a summary shows.
+    fail("no order of the calls explains\n" + to_text(round->history) + "on\n" +
+             round->before.text() + "nor these of them\n" +
+             to_text(shortest_refused(round->before, round->history)),
          round->number);
   }
 
