@@ -9,6 +9,10 @@ namespace {
 constexpr size_t kChunk = 1 << 30;     // for copies in the kernel
 constexpr size_t kBuffer = 64 * 1024;  // for copies by hand
 
+// What tells a copy-up's descriptor from a program's. None of it changes what is read; O_NONBLOCK:
+// never to wait, should it be no file any more.
+constexpr int kOfCopyUp = O_NOFOLLOW | O_NONBLOCK | O_APPEND | O_ASYNC;
+
 class DataCopy {
  public:
   DataCopy(Op& op, int in, int out, off_t size) : op_(op), in_(in), out_(out), size_(size) {}
@@ -112,11 +116,14 @@ class DataCopy {
 }  // namespace
 
 Result<UniqueFd> open_lower(CStr real) {
-  constexpr int kFlags =
-      O_RDONLY | O_NOFOLLOW | O_NONBLOCK;  // never to wait, should it be no file any more
+  constexpr int kFlags = O_RDONLY | kOfCopyUp;
   Result<UniqueFd> fd = sys_openat(real, kFlags | O_NOATIME);
   if (!fd.ok() && fd.error() == EPERM) return sys_openat(real, kFlags);
   return fd;
+}
+
+bool is_of_copy_up(int flags) {
+  return (flags & (O_ACCMODE | O_PATH | kOfCopyUp)) == (O_RDONLY | kOfCopyUp);
 }
 
 Result<void> copy_data(Op& op, const Overlay& overlay, int in, int out, uint64_t size) {

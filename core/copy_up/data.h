@@ -7,6 +7,9 @@ namespace ovl {
 
 // Opens the real file of a lower for reading, leaving its access time alone where the user may.
 Result<UniqueFd> open_lower(CStr real);
+// By F_GETFL: is it open_lower()'s, of a copy that some thread is making? No program has use for
+// these flags on what it only reads.
+bool is_of_copy_up(int flags);
 
 // Makes `out` (empty, or of any content that may be overwritten) hold the same `size` bytes as
 // `in`: by reflink, else copied in the kernel, else by hand; holes stay holes. Then waits until

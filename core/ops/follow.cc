@@ -8,6 +8,7 @@
 
 #include "core/caller/followed.h"
 #include "core/copy_up/copy_up.h"
+#include "core/copy_up/data.h"
 #include "core/names/nameless.h"
 #include "core/ops/follow_mappings.h"
 #include "core/session/lock.h"
@@ -103,6 +104,8 @@ bool is_stale(Op& op, int fd, const StaleFiles& files, Stale* out) {
 Result<UniqueFd> open_copy(const Stale& stale, int old) {
   const long flags = TRY(checked(raw_call(SYS_fcntl, old, F_GETFL)));
   if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH) != 0) return Error(EBADF);
+  // Another thread reads the lower's data by it, whatever the copy may hold by now.
+  if (is_of_copy_up(static_cast<int>(flags))) return Error(EBADF);
   UniqueFd copy = TRY(sys_open_no_symlinks(stale.copy, static_cast<int>(flags) & kKept));
   StatX st;
   TRY(sys_fstat(copy.get(), &st));
