@@ -135,10 +135,10 @@ Result<void> may_open(Op& op, const Request& r, const Node& node) {
   return {};
 }
 
-// Could what looks like a file of the upper be none: a whiteout, or a metacopy that is without its
-// data?
-bool may_look_like_file(Op& op, const Node& node) {
-  return !node.overlay->can_whiteout_device ||
+// Could what is opened by a name of the upper be none of what programs see: a whiteout, or a
+// metacopy that is without its data?
+bool may_look_like_file(Op& op, const Request& r, const Node& node) {
+  return r.has(O_PATH) || !node.overlay->can_whiteout_device ||
          op.session().state().metacopies.load(std::memory_order_acquire) != 0;
 }
 
@@ -150,37 +150,54 @@ struct Before {
   const NameWatch names;
 };
 
-// One could have been opened in the place of what was seen.
-Result<void> check_same(Op& op, const Node& node, const UniqueFd& fd, const NameWatch& names) {
-  if (names.held_still() || !may_look_like_file(op, node)) return {};
-  StatX st;
-  TRY(sys_fstat(fd.get(), &st));
-  if (st.stx_ino != node.real.stx_ino) return Error(kLookAgain);
-  return {};
+// Is what was opened a whiteout, or a metacopy? Inode numbers are given again at once.
+bool is_marked(const Node& node, const UniqueFd& fd) {
+  for (const Priv mark : {Priv::kMetacopy, Priv::kWhiteout})
+    if (sys_fgetxattr(fd.get(), priv_name(node.overlay->format, mark), nullptr, 0).ok())
+      return true;
+  return false;
 }
 
-// To be read, where the name may hold by now what only looks like a file.
+// One could have been opened in the place of what was seen.
+Result<void> check_same(Op& op, const Request& r, const Node& node, const UniqueFd& fd,
+                        const NameWatch& names) {
+  if (names.held_still() || !may_look_like_file(op, r, node)) return {};
+  StatX st;
+  TRY(sys_fstat(fd.get(), &st));
+  const bool same =
+      st.stx_ino == node.real.stx_ino && ((st.stx_mode ^ node.real.stx_mode) & S_IFMT) == 0;
+  const bool has_data = S_ISREG(st.stx_mode) && !r.has(O_PATH);
+  return same && !(has_data && is_marked(node, fd)) ? Result<void>() : Error(kLookAgain);
+}
+
+// Of the upper, where the name may hold by now what only looks like a file.
 Outcome open_checked(Op& op, const Request& r, const Node& node, const NameWatch& names) {
   Result<UniqueFd> fd = sys_open_no_symlinks(node.upper, r.plain_flags(), 0);
   if (!fd.ok() && fd.error() == EPERM && r.has(O_NOATIME))  // as in open_plainly()
     fd = sys_open_no_symlinks(node.upper, r.plain_flags() & ~O_NOATIME, 0);
   if (!fd.ok()) return Error(has_changed(node, node.upper, fd.error()) ? kLookAgain : fd.error());
-  TRY(check_same(op, node, fd.value(), names));
+  TRY(check_same(op, r, node, fd.value(), names));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
+}
+
+// What was opened in the caller's own context, where that can be looked at.
+Outcome checked_here(Op& op, const Request& r, const Node& node, const Outcome& outcome,
+                     const NameWatch& names) {
+  if (outcome.is_native() || outcome.value() < 0 || op.caller().has_own_descriptors())
+    return outcome;
+  UniqueFd fd(static_cast<int>(outcome.value()));
+  TRY(check_same(op, r, node, fd, names));
+  return fd.release();
 }
 
 // Likewise, where nothing that is none was there before; in the caller's own context it costs
 // nothing more.
-Outcome open_own_data(Op& op, const Request& r, const Walked& w, const NameWatch& names) {
+Outcome open_in_upper(Op& op, const Request& r, const Walked& w, const NameWatch& names) {
   const Node& node = *w.node;
   const bool given_away = op.caller().has_own_descriptors();
-  if (may_look_like_file(op, node) || (given_away && !w.kernel_finds(node.upper)))
+  if (may_look_like_file(op, r, node) || (given_away && !w.kernel_finds(node.upper)))
     return open_checked(op, r, node, names);
-  const Outcome outcome = open_there(op, w, node, node.upper, r.plain_flags());
-  if (outcome.is_native() || outcome.value() < 0 || given_away) return outcome;
-  UniqueFd fd(static_cast<int>(outcome.value()));
-  TRY(check_same(op, node, fd, names));
-  return fd.release();
+  return checked_here(op, r, node, open_there(op, w, node, node.upper, r.plain_flags()), names);
 }
 
 // What is open when the data is copied up has to be found. kLookAgain: it may be in the upper by
@@ -272,7 +289,7 @@ Outcome open_emptied(Op& op, const Request& r, CStr upper, const UniqueFd& empti
 
 Outcome open_to_read(Op& op, const Request& r, const Walked& w, const Before& before) {
   const Node& node = *w.node;
-  if (node.in_upper() && !node.metacopy()) return open_own_data(op, r, w, before.names);
+  if (node.in_upper() && !node.metacopy()) return open_in_upper(op, r, w, before.names);
   TRY(tell_of_reader(op, node, before.readers));
   if (has_data_elsewhere(node)) return open_moved_metacopy(op, r, w, before.names);
   return open_there(op, w, node, node.data(), r.plain_flags());
@@ -293,13 +310,13 @@ Outcome open_to_write(Op& op, const Request& r, const Node& node, const NameWatc
   Result<UniqueFd> fd = sys_open_no_symlinks(upper, r.plain_flags(), 0);
   if (!fd.ok())
     return Error(has_changed(*now.value(), upper, fd.error()) ? kLookAgain : fd.error());
-  TRY(check_same(op, *now.value(), fd.value(), names));
+  TRY(check_same(op, r, *now.value(), fd.value(), names));
   return op.caller().give_fd(std::move(fd).value(), r.flags & O_CLOEXEC);
 }
 
 // A FIFO connects those who open the same inode: all have to open the upper's, and what goes
 // through it changes its times.
-Outcome open_special(Op& op, const Request& r, const Walked& w) {
+Outcome open_special(Op& op, const Request& r, const Walked& w, const NameWatch& names) {
   const Node& node = *w.node;
   const Node* now = &node;
   if (S_ISFIFO(node.mode) && node.overlay->upper_layer != nullptr) {
@@ -307,8 +324,9 @@ Outcome open_special(Op& op, const Request& r, const Walked& w) {
   }
   // A device that only is recorded leads nowhere.
   if ((now->real.stx_mode & S_IFMT) != (now->mode & S_IFMT)) return Error(ENXIO);
-  return open_plainly(op, w, now->top(), r.plain_flags() & ~O_TRUNC,
-                      Caller::Opens::kAnything);  // ENXIO is a FIFO's own
+  const Outcome outcome = open_plainly(op, w, now->top(), r.plain_flags() & ~O_TRUNC,
+                                       Caller::Opens::kAnything);  // ENXIO is a FIFO's own
+  return now->in_upper() ? checked_here(op, r, *now, outcome, names) : outcome;
 }
 
 Outcome open_existing(Op& op, const Request& r, Walked w, const Before& before) {
@@ -324,8 +342,10 @@ Outcome open_existing(Op& op, const Request& r, Walked w, const Before& before) 
   // What a copy-up breaks is not found by its name alone.
   if (r.has(O_PATH) && node.is_regular() && node.real.stx_nlink > 1)
     TRY(tell_of_reader(op, node, before.readers));
-  if (r.has(O_PATH) || node.is_dir()) return open_there(op, w, node, node.top(), r.plain_flags());
-  if (!node.is_regular()) return open_special(op, r, w);
+  if (r.has(O_PATH) || node.is_dir())
+    return node.in_upper() ? open_in_upper(op, r, w, before.names)
+                           : open_there(op, w, node, node.top(), r.plain_flags());
+  if (!node.is_regular()) return open_special(op, r, w, before.names);
   return r.writes() ? open_to_write(op, r, node, before.names) : open_to_read(op, r, w, before);
 }
 

@@ -1,5 +1,8 @@
 // What is asked by a descriptor is told of the file that is open, whatever becomes of its name
 // meanwhile.
+#include <sys/syscall.h>
+
+#include "core/ops/follow.h"
 #include "tests/unit/linear/gate_hook.h"
 #include "tests/unit/names/names_test.h"
 
@@ -114,6 +117,104 @@ TEST_F(Descriptor, OpensWhatIsRemovedAndMadeAgain) {
     }
     EXPECT_TRUE(all);
   }
+}
+
+// What got a directory's name is without its data in the upper.
+TEST_F(Descriptor, OfWhatGotADirectorysNameHasItsData) {
+  constexpr int kMost = 100;
+  for (int i = 0; i < kMost; i++) {
+    write_file(lower("/f" + std::to_string(i)), "lower");
+    make_lower_dir("/d" + std::to_string(i));
+  }
+  start();
+  ASSERT_EQ(move("/f99", "/moved"), 0);  // a metacopy that was there before
+  const linear::GateHook hook;
+  bool all = false;
+  for (int n = 0; n < kMost && !all; n++) {
+    const std::string name = "/d" + std::to_string(n);
+    ASSERT_EQ(try_open(name + "/new", O_RDWR | O_CREAT, 0644), 0);
+    int count = 0;
+    linear::BeforeCall change = [&](long, const char*) {
+      if (count++ != n) return;
+      EXPECT_EQ(move(name, "/f" + std::to_string(n), RENAME_EXCHANGE), 0);
+    };
+    linear::GateHook::set(&change);
+    const long fd = open_fd(name, O_RDONLY | O_CLOEXEC);
+    linear::GateHook::set(nullptr);
+    all = count <= n;
+    ASSERT_GE(fd, 0) << "at call " << n;
+    struct stat st = {};
+    EXPECT_EQ(fstat(static_cast<int>(fd), &st), 0);
+    char text[6] = "";
+    if (S_ISREG(st.st_mode)) {
+      EXPECT_EQ(pread(static_cast<int>(fd), text, 5, 0), 5);
+      EXPECT_STREQ(text, "lower") << "at call " << n;
+    }
+    close(static_cast<int>(fd));
+  }
+  EXPECT_TRUE(all);
+}
+
+TEST_F(Descriptor, IsOnNoWhiteout) {
+  constexpr int kMost = 100;
+  for (int i = 0; i < kMost; i++) write_file(lower("/f" + std::to_string(i)), "lower");
+  start();
+  const linear::GateHook hook;
+  bool all = false;
+  for (int n = 0; n < kMost && !all; n++) {
+    const std::string name = "/f" + std::to_string(n);
+    ASSERT_EQ(try_open(name, O_RDWR), 0);
+    int count = 0;
+    linear::BeforeCall change = [&](long, const char*) {
+      if (count++ != n) return;
+      EXPECT_EQ(remove(name), 0);
+    };
+    linear::GateHook::set(&change);
+    const long fd = open_fd(name, O_PATH | O_CLOEXEC);
+    linear::GateHook::set(nullptr);
+    all = count <= n;
+    if (fd < 0) {
+      EXPECT_EQ(fd, -ENOENT) << "at call " << n;
+      continue;
+    }
+    struct stat st = {};
+    EXPECT_EQ(fstat(static_cast<int>(fd), &st), 0);
+    EXPECT_EQ(st.st_size, 5) << "at call " << n;
+    close(static_cast<int>(fd));
+  }
+  EXPECT_TRUE(all);
+}
+
+// A copy-up's own descriptor on the lower's file is none that follows the copy.
+TEST_F(Descriptor, OfACopyUpStaysOnTheLower) {
+  constexpr int kMost = 10;
+  for (int i = 0; i < kMost; i++) write_file(lower("/f" + std::to_string(i)), "lower");
+  start();
+  const linear::GateHook hook;
+  bool all = false;
+  for (int n = 0; n < kMost && !all; n++) {
+    const std::string name = "/f" + std::to_string(n);
+    const long reader = open_fd(name, O_RDONLY | O_CLOEXEC);
+    ASSERT_GE(reader, 0);
+    int count = 0;
+    linear::BeforeCall change = [&](long number, const char*) {
+      if (number != SYS_lseek || count++ != n) return;
+      EXPECT_EQ(try_open(name, O_RDWR | O_TRUNC), 0);
+      Op op(caller(), session());
+      follow_if_stale(op);
+      struct stat st = {};
+      EXPECT_EQ(fstat(static_cast<int>(reader), &st), 0);
+      EXPECT_EQ(st.st_size, 0) << "it has not followed";
+    };
+    linear::GateHook::set(&change);
+    const long fd = open_fd(name, O_RDWR | O_CLOEXEC);
+    linear::GateHook::set(nullptr);
+    all = count <= n;
+    EXPECT_GE(fd, 0) << "at call " << n;
+    close(static_cast<int>(fd));
+    close(static_cast<int>(reader));
+  }
+  EXPECT_TRUE(all);
 }
 
 }  // namespace
