@@ -5,6 +5,8 @@
 
 #include "core/copy_up/copy_up.h"
 #include "core/session/lock.h"
+#include "core/session/name_watch.h"
+#include "core/walk/changed.h"
 #include "core/walk/walk.h"
 
 namespace ovl {
@@ -29,6 +31,14 @@ Outcome until_still(Attempt attempt) {
     if (outcome.is_native() || outcome.value() != -kLookAgain) return outcome;
   }
   return Error(ENOENT);
+}
+
+// The error of what was done by the name of an upper's object, where another one or a whiteout has
+// got that since. kLookAgain.
+inline Outcome unless_gone(const Node& node, const NameWatch& names, Outcome outcome) {
+  const bool certain = outcome.is_native() || outcome.value() >= 0 || !node.in_upper() ||
+                       names.held_still() || still_stands(node);
+  return certain ? outcome : Outcome(Error(kLookAgain));
 }
 
 // A path whose last name is to be made, removed or moved, and what it led to.

@@ -41,11 +41,14 @@ Outcome check(Op& op, const Target& t, int mode, int flags) {
 Outcome op_faccessat2(Op& op, int dirfd, UserPath path, int mode, int flags) {
   if ((mode & ~(R_OK | W_OK | X_OK)) != 0) return Error(EINVAL);
   if ((flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return Error(EINVAL);
-  Target t = TRY(find(op, dirfd, path, walk_flags(flags)));
-  if (t.native) return Outcome::native();
-  if (!t.is_outside()) return check(op, t, mode, flags);
-  if ((flags & ~AT_EMPTY_PATH) == 0) return call_outside(t, SYS_faccessat, mode);
-  return call_outside(t, SYS_faccessat2, mode, flags & ~AT_EMPTY_PATH);
+  const auto ask = [&](const Target& t) -> Outcome {
+    if (t.native) return Outcome::native();
+    if (!t.is_outside()) return check(op, t, mode, flags);
+    if ((flags & ~AT_EMPTY_PATH) == 0) return call_outside(t, SYS_faccessat, mode);
+    return call_outside(t, SYS_faccessat2, mode, flags & ~AT_EMPTY_PATH);
+  };
+  return at_target(
+      op, [&] { return find(op, dirfd, path, walk_flags(flags)); }, ask);
 }
 
 }  // namespace ovl

@@ -3,6 +3,7 @@
 #include <limits.h>
 
 #include "core/attr/attr.h"
+#include "core/names/place.h"
 #include "core/ops/ops.h"
 #include "core/walk/removed.h"
 #include "core/walk/walk.h"
@@ -20,10 +21,13 @@ Outcome enter(Op& op, const Node& node, bool kernel_finds) {
 
 Outcome op_chdir(Op& op, UserPath user_path) {
   CStr path = TRY(op.caller().copy_in_path(op.arena(), user_path));
-  Walked w = TRY(walk_existing(op, AT_FDCWD, path, kFollow));
-  if (w.native) return Outcome::native();
-  if (w.outside()) return op.caller().change_directory(w.outside_path, w.kernel_follows);
-  return enter(op, *w.node, w.kernel_finds(w.node->top()));
+  return until_still([&]() -> Outcome {
+    const NameWatch names(op.session());
+    Walked w = TRY(walk_existing(op, AT_FDCWD, path, kFollow));
+    if (w.native) return Outcome::native();
+    if (w.outside()) return op.caller().change_directory(w.outside_path, w.kernel_follows);
+    return unless_gone(*w.node, names, enter(op, *w.node, w.kernel_finds(w.node->top())));
+  });
 }
 
 Outcome op_fchdir(Op& op, int fd) {

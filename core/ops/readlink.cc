@@ -1,4 +1,5 @@
 // readlinkat(2). Kernel counterpart: ovl_get_link(); for procfs's links d_path().
+#include "core/names/place.h"
 #include "core/ops/mappings.h"
 #include "core/ops/ops.h"
 #include "core/walk/magic.h"
@@ -32,14 +33,8 @@ Outcome procfs_link(Op& op, CStr link, UserBuf out, int size) {
   return give_text(op, TRY(map_back(op, op.arena().dup(text))), out, size);
 }
 
-}  // namespace
-
-Outcome op_readlinkat(Op& op, int dirfd, UserPath user_path, UserBuf out, int size) {
-  if (size <= 0) return Error(EINVAL);
-  CStr path = TRY(op.caller().copy_in_path(op.arena(), user_path));
-  if (path.empty() && dirfd == AT_FDCWD) return Error(ENOENT);
-  if (path == Str(kSessionLink)) return give_text(op, op.session().path(), out, size);
-  if (is_magic_name(path)) return procfs_link(op, path, out, size);
+Outcome read_link(Op& op, int dirfd, CStr path, UserBuf out, int size) {
+  const NameWatch names(op.session());
   Walked w = TRY(walk_existing(op, dirfd, path, kEmptyPath));
   if (w.native) return Outcome::native();
   if (w.outside()) {
@@ -50,7 +45,20 @@ Outcome op_readlinkat(Op& op, int dirfd, UserPath user_path, UserBuf out, int si
     return give_text(op, TRY(read_text(op, w.outside_path)), out, size);
   }
   if (!w.node->is_symlink()) return Error(path.empty() ? ENOENT : EINVAL);
-  return give_text(op, TRY(read_text(op, w.node->top())), out, size);
+  const Result<Str> text = read_text(op, w.node->top());
+  if (!text.ok()) return unless_gone(*w.node, names, Error(text.error()));
+  return give_text(op, text.value(), out, size);
+}
+
+}  // namespace
+
+Outcome op_readlinkat(Op& op, int dirfd, UserPath user_path, UserBuf out, int size) {
+  if (size <= 0) return Error(EINVAL);
+  CStr path = TRY(op.caller().copy_in_path(op.arena(), user_path));
+  if (path.empty() && dirfd == AT_FDCWD) return Error(ENOENT);
+  if (path == Str(kSessionLink)) return give_text(op, op.session().path(), out, size);
+  if (is_magic_name(path)) return procfs_link(op, path, out, size);
+  return until_still([&] { return read_link(op, dirfd, path, out, size); });
 }
 
 }  // namespace ovl

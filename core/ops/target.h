@@ -95,4 +95,15 @@ Outcome on_target(Find find, Act act) {
   });
 }
 
+// Those that only look.
+template <class Find, class Act>
+Outcome at_target(Op& op, Find find, Act act) {
+  return until_still([&]() -> Outcome {
+    const NameWatch names(op.session());
+    const Target t = TRY(find());
+    const Outcome outcome = act(t);
+    return t.native || t.is_outside() || t.by_fd ? outcome : unless_gone(*t.node, names, outcome);
+  });
+}
+
 }  // namespace ovl

@@ -396,7 +396,9 @@ Outcome get_found(Op& op, const Target& t, CStr name, UserBuf out, size_t size) 
 
 Outcome get_at(Op& op, UserPath path, bool follow, UserPath user_name, UserBuf out, size_t size) {
   const CStr name = TRY(copy_in_name(op, user_name));
-  return get_found(op, TRY(find_path(op, path, follow)), name, out, size);
+  return at_target(
+      op, [&] { return find_path(op, path, follow); },
+      [&](const Target& t) { return get_found(op, t, name, out, size); });
 }
 
 Outcome list_found(Op& op, const Target& t, UserBuf out, size_t size) {
@@ -408,6 +410,12 @@ Outcome list_found(Op& op, const Target& t, UserBuf out, size_t size) {
   const size_t n = TRY(outside_object(t).list(list, size));
   if (size != 0) TRY(op.caller().copy_out(out, list, n));
   return static_cast<long>(n);
+}
+
+Outcome list_at(Op& op, UserPath path, bool follow, UserBuf out, size_t size) {
+  return at_target(
+      op, [&] { return find_path(op, path, follow); },
+      [&](const Target& t) { return list_found(op, t, out, size); });
 }
 
 Outcome remove_found(Op& op, const Target& t, CStr name) {
@@ -449,10 +457,10 @@ Outcome op_fgetxattr(Op& op, int fd, UserPath user_name, UserBuf out, size_t siz
 }
 
 Outcome op_listxattr(Op& op, UserPath path, UserBuf out, size_t size) {
-  return list_found(op, TRY(find_path(op, path, true)), out, size);
+  return list_at(op, path, true, out, size);
 }
 Outcome op_llistxattr(Op& op, UserPath path, UserBuf out, size_t size) {
-  return list_found(op, TRY(find_path(op, path, false)), out, size);
+  return list_at(op, path, false, out, size);
 }
 Outcome op_flistxattr(Op& op, int fd, UserBuf out, size_t size) {
   return list_found(op, TRY(find_fd(op, fd, FdUse::kOpened)), out, size);

@@ -15,4 +15,9 @@ bool has_changed(const Node& node, CStr real, long error) {
   return error == ENOENT || error == ELOOP || error == ENOTDIR || error == ESTALE || error == ENXIO;
 }
 
+bool still_stands(const Node& node) {
+  StatX st;
+  return sys_lstat(node.upper, &st).ok() && same_inode(st, node.real);
+}
+
 }  // namespace ovl

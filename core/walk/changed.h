@@ -10,4 +10,7 @@ namespace ovl {
 // try to open.
 bool has_changed(const Node& node, CStr real, long error);
 
+// Is the upper's object that was looked up still there by its name? Requires: node.in_upper().
+bool still_stands(const Node& node);
+
 }  // namespace ovl

@@ -185,6 +185,60 @@ TEST_F(Descriptor, IsOnNoWhiteout) {
   EXPECT_TRUE(all);
 }
 
+// Who looks by a name that is removed meanwhile sees what was there, or that there is nothing: not
+// the whiteout.
+TEST_F(Descriptor, NorDoesAnybodySeeAWhiteoutByItsName) {
+  constexpr int kMost = 60;
+  const char* const kinds[] = {"link", "directory", "access", "attribute"};
+  const auto look = [&](const std::string& kind, const std::string& name) -> long {
+    char buffer[64];
+    if (kind == "link") return run<op_readlinkat>(AT_FDCWD, path(name), UserBuf(buffer), 64);
+    if (kind == "directory") return run<op_chdir>(path(name));
+    if (kind == "access") return run<op_faccessat2>(AT_FDCWD, path(name), X_OK, 0);
+    return run<op_getxattr>(path(name), UserPath("user.mark"), UserBuf(buffer), sizeof buffer);
+  };
+  for (int i = 0; i < kMost; i++) {
+    const std::string n = std::to_string(i);
+    symlink("text", lower("/link" + n).c_str());
+    make_lower_dir("/directory" + n);
+    for (const char* kind : {"/access", "/attribute"}) {
+      write_file(lower(kind + n), "lower");
+      chmod(lower(kind + n).c_str(), 0755);
+      ASSERT_EQ(setxattr(lower(kind + n).c_str(), "user.mark", "1", 1, 0), 0);
+    }
+  }
+  start();
+  const linear::GateHook hook;
+  for (const std::string kind : kinds) {
+    bool all = false;
+    for (int n = 0; n < kMost && !all; n++) {
+      const std::string name = "/" + kind + std::to_string(n);
+      const bool directory = kind == "directory";
+      // In the upper, over the lower's.
+      const timespec times[2] = {{1, 0}, {1, 0}};
+      ASSERT_EQ(run<op_utimensat>(AT_FDCWD, path(name), UserBuf(const_cast<timespec*>(times)),
+                                  AT_SYMLINK_NOFOLLOW),
+                0);
+      int count = 0;
+      linear::BeforeCall change = [&](long, const char*) {
+        if (count++ != n) return;
+        EXPECT_EQ(directory ? remove_dir(name) : remove(name), 0);
+      };
+      linear::GateHook::set(&change);
+      const long told = look(kind, name);
+      linear::GateHook::set(nullptr);
+      all = count <= n;
+      if (told < 0) {
+        EXPECT_EQ(told, -ENOENT) << name << " at call " << n;
+      }
+      if (directory && told >= 0) {
+        ASSERT_EQ(chdir("/"), 0);
+      }
+    }
+    EXPECT_TRUE(all) << kind;
+  }
+}
+
 // A copy-up's own descriptor on the lower's file is none that follows the copy.
 TEST_F(Descriptor, OfACopyUpStaysOnTheLower) {
   constexpr int kMost = 10;
