@@ -135,9 +135,10 @@ Result<void> may_open(Op& op, const Request& r, const Node& node) {
   return {};
 }
 
-// Could what is opened by a name of the upper be none of what programs see: a whiteout, or a
-// metacopy that is without its data?
-bool may_look_like_file(Op& op, const Request& r, const Node& node) {
+// Could opening a name of the upper give what programs never see: a whiteout, or a metacopy without
+// its data? No directory is one.
+bool may_open_hidden(Op& op, const Request& r, const Node& node) {
+  if (r.has(O_DIRECTORY)) return false;
   return r.has(O_PATH) || !node.overlay->can_whiteout_device ||
          op.session().state().metacopies.load(std::memory_order_acquire) != 0;
 }
@@ -161,7 +162,7 @@ bool is_marked(const Node& node, const UniqueFd& fd) {
 // One could have been opened in the place of what was seen.
 Result<void> check_same(Op& op, const Request& r, const Node& node, const UniqueFd& fd,
                         const NameWatch& names) {
-  if (names.held_still() || !may_look_like_file(op, r, node)) return {};
+  if (names.held_still() || !may_open_hidden(op, r, node)) return {};
   StatX st;
   TRY(sys_fstat(fd.get(), &st));
   const bool same =
@@ -170,7 +171,7 @@ Result<void> check_same(Op& op, const Request& r, const Node& node, const Unique
   return same && !(has_data && is_marked(node, fd)) ? Result<void>() : Error(kLookAgain);
 }
 
-// Of the upper, where the name may hold by now what only looks like a file.
+// Of the upper, where the name may hold something hidden by now.
 Outcome open_checked(Op& op, const Request& r, const Node& node, const NameWatch& names) {
   Result<UniqueFd> fd = sys_open_no_symlinks(node.upper, r.plain_flags(), 0);
   if (!fd.ok() && fd.error() == EPERM && r.has(O_NOATIME))  // as in open_plainly()
@@ -195,7 +196,7 @@ Outcome checked_here(Op& op, const Request& r, const Node& node, const Outcome& 
 Outcome open_in_upper(Op& op, const Request& r, const Walked& w, const NameWatch& names) {
   const Node& node = *w.node;
   const bool given_away = op.caller().has_own_descriptors();
-  if (may_look_like_file(op, r, node) || (given_away && !w.kernel_finds(node.upper)))
+  if (may_open_hidden(op, r, node) || (given_away && !w.kernel_finds(node.upper)))
     return open_checked(op, r, node, names);
   return checked_here(op, r, node, open_there(op, w, node, node.upper, r.plain_flags()), names);
 }
