@@ -191,14 +191,16 @@ Outcome checked_here(Op& op, const Request& r, const Node& node, const Outcome& 
   return fd.release();
 }
 
-// Likewise, where nothing that is none was there before; in the caller's own context it costs
-// nothing more.
+// Likewise, where nothing hidden was there before; in the caller's own context it costs nothing
+// more.
 Outcome open_in_upper(Op& op, const Request& r, const Walked& w, const NameWatch& names) {
   const Node& node = *w.node;
   const bool given_away = op.caller().has_own_descriptors();
-  if (may_open_hidden(op, r, node) || (given_away && !w.kernel_finds(node.upper)))
-    return open_checked(op, r, node, names);
-  return checked_here(op, r, node, open_there(op, w, node, node.upper, r.plain_flags()), names);
+  const bool in_own_context = !given_away || w.kernel_finds(node.upper);
+  // The kernel gives no O_PATH descriptors away.
+  if ((given_away && r.has(O_PATH)) || (in_own_context && !may_open_hidden(op, r, node)))
+    return checked_here(op, r, node, open_there(op, w, node, node.upper, r.plain_flags()), names);
+  return open_checked(op, r, node, names);
 }
 
 // What is open when the data is copied up has to be found. kLookAgain: it may be in the upper by
