@@ -183,23 +183,40 @@ Result<Found> find_stale(Op& op, uint64_t count) {
   return found;
 }
 
-void follow_here(Op& op) {
-  Caller& caller = op.caller();
-  const uint64_t count = stale_count(op.session());
-  if (caller.followed() == count) return;  // another thread was faster
-  bool settled = stale_settled(op.session(), count);
+// What became of one look for stale descriptors.
+struct Look {
+  bool settled = true;  // nothing is left to be done
+  bool moved = false;   // a copy had another name by the time it was opened
+};
+
+Look follow_once(Op& op, uint64_t count) {
+  Look look;
   const Result<Found> found = find_stale(op, count);
-  if (!found.ok()) return;
+  if (!found.ok()) return Look{false, false};
   const Found& stale = found.value();
   for (uint32_t i = 0; i < stale.count; i++) {
     if (stale.all[i].done) continue;
     const Result<void> r = Switch(op, stale.all, stale.count, i).run();
-    if (!r.ok() && (r.error() == EMFILE || r.error() == ENFILE || r.error() == ENOMEM))
-      settled = false;  // there may be room the next time
+    if (r.ok()) continue;
+    const int error = r.error();
+    // There may be room the next time.
+    if (error == EMFILE || error == ENFILE || error == ENOMEM) look.settled = false;
+    if (error == ENOENT || error == ENOTDIR || error == ESTALE) look.moved = true;
   }
-  if (stale.count != 0) caller.close_unneeded();
+  if (stale.count != 0) op.caller().close_unneeded();
+  return look;
+}
+
+void follow_here(Op& op) {
+  constexpr int kLooksMost = 10;
+  Caller& caller = op.caller();
+  const uint64_t count = stale_count(op.session());
+  if (caller.followed() == count) return;  // another thread was faster
+  const bool settled = stale_settled(op.session(), count);
+  Look look = follow_once(op, count);
+  for (int i = 1; i < kLooksMost && look.moved; i++) look = follow_once(op, count);
   follow_mappings(op);
-  if (settled) caller.set_followed(count);
+  if (settled && look.settled) caller.set_followed(count);
 }
 
 // False: it does not answer.

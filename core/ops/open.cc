@@ -212,6 +212,22 @@ Result<void> tell_of_reader(Op& op, const Node& node, uint64_t stamp) {
   return {};
 }
 
+// Of a lower's file, to be read. Data that came up after tell_of_reader(): who looked for stale
+// descriptors then may not have met this one yet.
+Outcome open_data(Op& op, const Request& r, const Walked& w, const Node& node, uint64_t stamp) {
+  const Outcome outcome = open_there(op, w, node, node.data(), r.plain_flags());
+  if (outcome.is_native() || outcome.value() < 0 || reader_stamp(op.session()) == stamp)
+    return outcome;
+  const Result<const Node*> now = again(op, node);
+  if (now.ok() && now.value()->exists() && now.value()->data() == Str(node.data())) return outcome;
+  if (!op.caller().has_own_descriptors()) {
+    const UniqueFd missed(static_cast<int>(outcome.value()));
+    return Error(kLookAgain);
+  }
+  look_for_stale_again(op.session());  // it is the task's by now
+  return outcome;
+}
+
 // Are the data by another name in their layer than the file is?
 bool has_data_elsewhere(const Node& node) {
   if (node.in_upper() && !node.metacopy()) return false;
@@ -240,18 +256,18 @@ bool note_name(Op& op, const Node& node) {
 
 // A descriptor on the lower's file has to find the name that it has now. Where that can't be
 // remembered, the data comes.
-Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w, const NameWatch& names) {
+Outcome open_moved_metacopy(Op& op, const Request& r, const Walked& w, const Before& before) {
   const Node& node = *w.node;
   if (note_name(op, node)) {
     // A rename after this sees what was noted.
     const Node* now = TRY(again(op, node));
     if (!now->exists() || !now->is_regular() || now->data() != Str(node.data()))
       return Error(kLookAgain);
-    return open_there(op, w, node, node.data(), r.plain_flags());
+    return open_data(op, r, w, node, before.readers);
   }
   const Node* now = TRY(still(copy_up(op, node, Data::kAll)));
-  if (now->in_upper()) return open_checked(op, r, *now, names);
-  return open_there(op, w, *now, now->data(), r.plain_flags());
+  if (now->in_upper()) return open_checked(op, r, *now, before.names);
+  return open_data(op, r, w, *now, before.readers);
 }
 
 // By the name that it mostly still has: through a link nothing opens with O_NOFOLLOW. Not a
@@ -294,8 +310,8 @@ Outcome open_to_read(Op& op, const Request& r, const Walked& w, const Before& be
   const Node& node = *w.node;
   if (node.in_upper() && !node.metacopy()) return open_in_upper(op, r, w, before.names);
   TRY(tell_of_reader(op, node, before.readers));
-  if (has_data_elsewhere(node)) return open_moved_metacopy(op, r, w, before.names);
-  return open_there(op, w, node, node.data(), r.plain_flags());
+  if (has_data_elsewhere(node)) return open_moved_metacopy(op, r, w, before);
+  return open_data(op, r, w, node, before.readers);
 }
 
 Outcome open_to_write(Op& op, const Request& r, const Node& node, const NameWatch& names) {

@@ -6,6 +6,7 @@
 
 #include "core/session/moved.h"
 #include "core/session/moved_file.h"
+#include "core/session/name_watch.h"
 #include "core/walk/copied_from.h"
 #include "core/walk/data_only.h"
 #include "core/walk/removed.h"
@@ -175,6 +176,7 @@ Result<bool> is_on(Op& op, int fd, const Node& node) {
 }
 
 constexpr int kLooksMost = 100;
+constexpr int kLooksForCopyMost = 10;  // others may go on changing names that are none of its
 
 }  // namespace
 
@@ -182,6 +184,7 @@ Result<FdNode> node_of_fd(Op& op, int fd) {
   FdNode result;
   for (int looks = 1;; looks++) {
     result = FdNode();
+    const NameWatch names(op.session());
     Result<CStr> link = op.caller().fd_link(op.arena(), fd);
     if (!link.ok() && link.error() == ENAMETOOLONG) return of_deep_file(op, fd);
     result.real = TRY(std::move(link));
@@ -211,7 +214,9 @@ Result<FdNode> node_of_fd(Op& op, int fd) {
     result.detached = !same;
     // A file of the upper whose name another one has by now has another name itself, or none.
     const bool has_moved = !same && upper && node != nullptr && node->in_upper();
-    if (!has_moved || looks == kLooksMost) return result;
+    // So may the copy of a lower's have.
+    const bool may_have_moved = !same && !upper && looks < kLooksForCopyMost && !names.held_still();
+    if (!(has_moved || may_have_moved) || looks == kLooksMost) return result;
   }
 }
 

@@ -11,6 +11,14 @@ namespace {
 
 class Descriptor : public NamesTest {
  protected:
+  void expect_read(long fd, const std::string& content, int n) {
+    Op op(caller(), session());
+    follow_if_stale(op);
+    char text[16] = "";
+    EXPECT_GE(pread(static_cast<int>(fd), text, sizeof text - 1, 0), 0);
+    EXPECT_EQ(text, content) << "at call " << n;
+  }
+
   // Before each system call of an fstat in turn.
   void expect_own_file(const std::function<void(const std::string& name, int n)>& meanwhile) {
     constexpr int kMost = 200;
@@ -237,6 +245,68 @@ TEST_F(Descriptor, NorDoesAnybodySeeAWhiteoutByItsName) {
     }
     EXPECT_TRUE(all) << kind;
   }
+}
+
+// What others write, also between two of the calls that an open makes, everybody reads who asks
+// afterwards; also where another thread has looked for stale descriptors already.
+TEST_F(Descriptor, ThatIsOpenedWhileDataComesHasThem) {
+  constexpr int kMost = 60;
+  for (int i = 0; i < kMost; i++) write_file(lower("/f" + std::to_string(i)), "old");
+  start();
+  const linear::GateHook hook;
+  bool all = false;
+  for (int n = 0; n < kMost && !all; n++) {
+    const std::string name = "/f" + std::to_string(n);
+    const long earlier = open_fd(name, O_RDONLY | O_CLOEXEC);
+    ASSERT_GE(earlier, 0);
+    int count = 0;
+    linear::BeforeCall change = [&](long, const char*) {
+      if (count++ != n) return;
+      EXPECT_EQ(write_new(name, "new", O_WRONLY), 0);
+      expect_read(earlier, "new", n);
+    };
+    linear::GateHook::set(&change);
+    const long fd = open_fd(name, O_RDONLY | O_CLOEXEC);
+    linear::GateHook::set(nullptr);
+    all = count <= n;
+    ASSERT_GE(fd, 0) << "at call " << n;
+    if (!all) expect_read(fd, "new", n);
+    close(static_cast<int>(fd));
+    close(static_cast<int>(earlier));
+  }
+  EXPECT_TRUE(all);
+}
+
+TEST_F(Descriptor, FollowsACopyThatIsRenamedMeanwhile) {
+  constexpr int kMost = 100;
+  for (int i = 0; i < kMost; i++) write_file(lower("/f" + std::to_string(i)), "old");
+  start();
+  const linear::GateHook hook;
+  bool all = false;
+  for (int n = 0; n < kMost && !all; n++) {
+    const std::string name = "/f" + std::to_string(n), moved = name + ".moved";
+    const long fd = open_fd(name, O_RDONLY | O_CLOEXEC);
+    ASSERT_GE(fd, 0);
+    EXPECT_EQ(write_new(name, "new", O_WRONLY), 0);
+    EXPECT_EQ(move(name, moved), 0);
+    int count = 0;
+    linear::BeforeCall change = [&](long, const char*) {
+      if (count++ != n) return;
+      EXPECT_EQ(move(moved, name), 0);
+    };
+    linear::GateHook::set(&change);
+    {
+      Op op(caller(), session());
+      follow_if_stale(op);
+    }
+    linear::GateHook::set(nullptr);
+    all = count <= n;
+    char text[4] = "";
+    EXPECT_EQ(pread(static_cast<int>(fd), text, 3, 0), 3);
+    EXPECT_STREQ(text, "new") << "at call " << n;
+    close(static_cast<int>(fd));
+  }
+  EXPECT_TRUE(all);
 }
 
 // A copy-up's own descriptor on the lower's file is none that follows the copy.
